@@ -1,0 +1,129 @@
+"""What flows from data to network: the facts (`DataSpec`), the examples (`Batch`) and what they are told (`Condition`).
+
+Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W) with values in ``value_range``; vectors are (D,).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor
+
+from diffx_core.errors import ConfigError
+
+NO_LABEL = -1
+"""The label of an example that is told nothing: dropped for guidance, or never labelled."""
+
+
+@frozen
+class DataSpec:
+    """The facts about a dataset that a network and a sampler are built from; never options of either.
+
+    Args:
+        shape: of one example, without the batch.
+        num_classes: labels run over 0 .. num_classes - 1; None if the data have no labels.
+        sigma_data: root mean square of the values about zero, which makes the network's input of unit variance.
+        value_range: lowest and highest legal value, for images; None for data without bounds.
+    """
+
+    shape: tuple[int, ...] = field(converter=tuple)
+    num_classes: int | None = None
+    sigma_data: float = 1.0
+    value_range: tuple[float, float] | None = field(
+        default=None, converter=lambda r: None if r is None else tuple(r)
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 1:
+            raise ConfigError(f"shape must be positive sizes, got {self.shape}")
+        if not self.sigma_data > 0:
+            raise ConfigError(f"sigma_data must be > 0, got {self.sigma_data}")
+        if self.num_classes is not None and self.num_classes < 1:
+            raise ConfigError(f"num_classes must be at least 1 or None, got {self.num_classes}")
+
+    @property
+    def is_image(self) -> bool:
+        """Whether an example is (C, H, W)."""
+        return len(self.shape) == 3
+
+
+@frozen(eq=False)
+class Condition:
+    """What the network is told about each example besides its noise level.
+
+    Args:
+        label: (B,) int64 class labels, `NO_LABEL` where there is none; None if nothing in the batch is labelled.
+    """
+
+    label: Tensor | None = None
+
+    def dropped(self, where: Tensor) -> Self:
+        """The same condition, forgotten wherever the (B,) mask `where` is true."""
+        if self.label is None:
+            return self
+        return evolve(self, label=self.label.masked_fill(where, NO_LABEL))
+
+    def forgotten(self) -> Self:
+        """The same condition, forgotten everywhere: what an unconditional prediction is told."""
+        if self.label is None:
+            return self
+        return evolve(self, label=torch.full_like(self.label, NO_LABEL))
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same condition on another device."""
+        return self if self.label is None else evolve(self, label=self.label.to(device))
+
+    def __add__(self, other: Self) -> Self:
+        """The examples of both, one after the other."""
+        if self.label is None or other.label is None:
+            return self
+        return evolve(self, label=torch.cat([self.label, other.label]))
+
+
+@frozen(eq=False)
+class Batch:
+    """Some examples of a dataset.
+
+    Args:
+        x: (B, *shape) clean data.
+        cond: what the network is told about them.
+        index: (B,) int64 position of each example in the dataset; keys its noise and its augmentation.
+    """
+
+    x: Tensor
+    cond: Condition
+    index: Tensor
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+        return evolve(
+            self, x=self.x.to(device), cond=self.cond.to(device), index=self.index.to(device)
+        )
+
+
+class Dataset(ABC):
+    """A finite, indexable source of examples. A component: frozen attrs, whose fields are its options."""
+
+    @property
+    @abstractmethod
+    def spec(self) -> DataSpec:
+        """The facts about the data, as they are delivered."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many examples there are."""
+
+    @abstractmethod
+    def batch(self, index: Tensor) -> Batch:
+        """The examples at the (B,) positions `index`; a pure function of them."""
+
+
+def spec_to_json(spec: DataSpec) -> dict[str, Any]:
+    """The facts as JSON types, for a saved run."""
+    return {
+        "shape": list(spec.shape),
+        "num_classes": spec.num_classes,
+        "sigma_data": spec.sigma_data,
+        "value_range": None if spec.value_range is None else list(spec.value_range),
+    }

@@ -1,0 +1,67 @@
+"""What can go wrong, and the exit code that each kind of failure gives the command line.
+
+A message says what is wrong, where (with the distribution that is to blame) and what to do about it, in one line.
+An error may carry several such lines, because a user who made three mistakes wants to hear of three.
+"""
+
+from typing import ClassVar
+
+
+class DiffxError(Exception):
+    """The root of every error that diffx raises on purpose.
+
+    Args:
+        problems: one line for each thing that is wrong.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class ConfigError(DiffxError, ValueError):
+    """A name, an option, a file or a combination that the user has to change."""
+
+    exit_code = 2
+
+
+class PluginError(DiffxError):
+    """A plugin is missing, broken or ambiguous."""
+
+    exit_code = 3
+
+
+class ComponentError(PluginError):
+    """A component broke its contract while it ran.
+
+    Args:
+        kind: which of the components did it, e.g. ``backbone``.
+        problems: one line for each thing that is wrong.
+    """
+
+    def __init__(self, kind: str, *problems: str) -> None:
+        super().__init__(*problems)
+        self.kind = kind
+
+
+class DataError(DiffxError):
+    """The data are missing, unreadable or not what they were."""
+
+    exit_code = 4
+
+
+class CheckpointError(DiffxError):
+    """A run or a checkpoint is missing, incomplete or does not fit."""
+
+    exit_code = 5
+
+
+class NonFiniteError(DiffxError):
+    """A loss or a gradient is NaN or infinite."""
+
+    exit_code = 6
