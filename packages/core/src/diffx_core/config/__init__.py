@@ -1,0 +1,25 @@
+"""What a run is made of, as text: options from signatures, strict text to typed values, YAML files.
+
+The saved form of a run is in `diffx_core.config.run`, apart from these, because it needs the
+plugins and help does not.
+"""
+
+from diffx_core.config.convert import convert, type_name
+from diffx_core.config.schema import REQUIRED, Option, options_of
+from diffx_core.config.structure import Given, structure
+from diffx_core.config.wording import nearest, show
+from diffx_core.config.yaml import read_yaml, write_yaml
+
+__all__ = [
+    "REQUIRED",
+    "Given",
+    "Option",
+    "convert",
+    "nearest",
+    "options_of",
+    "read_yaml",
+    "show",
+    "structure",
+    "type_name",
+    "write_yaml",
+]

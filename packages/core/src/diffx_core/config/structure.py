@@ -1,0 +1,73 @@
+"""Checks what was given against a schema, and finds every mistake.
+
+A user who made three mistakes wants to hear of three.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from diffx_core.config.convert import Value, convert
+from diffx_core.config.schema import REQUIRED, Option
+from diffx_core.config.wording import nearest, show
+
+
+@frozen
+class Given:
+    """A value that somebody gave, and where.
+
+    Args:
+        value: text from a flag, or what a YAML file holds.
+        source: how a message begins that is about it: ``--train.lr`` or ``run.yaml:12: train.lr``.
+    """
+
+    value: object
+    source: str
+
+
+def structure(
+    options: Sequence[Option], given: Mapping[str, Given], *, owner: str, prefix: str = ""
+) -> tuple[dict[str, Any], list[str]]:
+    """Every option with its typed value, and one line for each thing that is wrong.
+
+    Args:
+        options: the schema.
+        given: values by option name.
+        owner: whose options they are, for messages: ``vesde (diffx-schedulers 0.1.0)``.
+        prefix: what stands before an option's name in a flag: ``scheduler.``.
+    """
+    known = {option.name: option for option in options}
+    problems = [
+        unknown(known, name, one, owner) for name, one in given.items() if name not in known
+    ]
+    values: dict[str, Any] = {}
+    for option in options:
+        try:
+            values[option.name] = _value(option, given.get(option.name))
+        except ValueError as error:
+            source = (
+                given[option.name].source if option.name in given else f"--{prefix}{option.name}"
+            )
+            problems.append(f"{source}: {error}")
+    return values, problems
+
+
+def unknown(names: Mapping[str, object], name: str, given: Given, owner: str) -> str:
+    """The line about an option that does not exist."""
+    listed = f"it has {', '.join(names)}" if names else "it has no options"
+    return f"{given.source}: {owner} has no option {name}{nearest(name, names)} ({listed})"
+
+
+def _value(option: Option, given: Given | None) -> Value:
+    if given is None:
+        if option.default is REQUIRED:
+            raise ValueError(f"is required{': ' if option.help else ''}{option.help}")
+        return option.default
+    value = convert(given.value, option.type)
+    for check in option.checks:
+        try:
+            check(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, got {show(value)}") from None
+    return value

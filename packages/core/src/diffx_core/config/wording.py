@@ -1,0 +1,22 @@
+"""How messages quote what the user wrote, and guess what was meant."""
+
+from collections.abc import Iterable
+
+LONGEST_QUOTE = 60
+"""Characters of a value that a message repeats; a megabyte of brackets helps nobody."""
+
+
+def show(value: object) -> str:
+    """A value as a message quotes it: on one line, without control characters, and not too long."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    if len(text) <= LONGEST_QUOTE:
+        return text
+    return f"{text[:LONGEST_QUOTE]}... ({len(text)} characters)"
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: ``; did you mean x?``, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
+
+    near = get_close_matches(name[:100], list(names), n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
