@@ -1,0 +1,60 @@
+"""What tests of more than one package need."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+FakeDistribution = Callable[..., Path]
+
+
+@pytest.fixture
+def fake_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeDistribution]:
+    """Install a distribution without pip: a folder on the path with its metadata and modules.
+
+    `fake_distribution("diffx-cosh", {"plugin": SOURCE, "sde": SOURCE})` makes package `diffx_cosh`
+    of two modules; entry point `cosh` is `diffx_cosh.plugin`. A later one comes before an earlier
+    one on the path. Returns the folder, for the PYTHONPATH of another process.
+    """
+    before = set(sys.modules)
+
+    def install(
+        name: str,
+        files: Mapping[str, str],
+        *,
+        version: str = "1.0",
+        requires: Sequence[str] = (),
+        entry_points: Mapping[str, str] | None = None,
+        package: str | None = None,
+        metadata: str | None = None,
+    ) -> Path:
+        folder = tmp_path / "site" / f"{len(list(tmp_path.glob('site/*')))}-{name}"
+        package = package or name.replace("-", "_")
+        if entry_points is None:
+            entry_points = {name.removeprefix("diffx-"): f"{package}.plugin"}
+        if metadata is None:
+            lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+            metadata = "\n".join([*lines, *(f"Requires-Dist: {r}" for r in requires), "", "Text."])
+        info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+        declared = "".join(f"{entry} = {target}\n" for entry, target in entry_points.items())
+        _write(info / "METADATA", metadata)
+        _write(info / "entry_points.txt", f"[diffx]\n{declared}")
+        if files:
+            _write(folder / package / "__init__.py", "")
+        for module, source in files.items():
+            _write(folder / package / f"{module}.py", source)
+        monkeypatch.syspath_prepend(folder)
+        return folder
+
+    yield install
+    for module in set(sys.modules) - before:
+        if str(tmp_path) in (getattr(sys.modules[module], "__file__", None) or ""):
+            del sys.modules[module]
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
