@@ -27,7 +27,7 @@ def check_requirements(requires: Iterable[str], core: str | None) -> None:
 
 
 def _check(text: str, core: str) -> None:
-    from packaging.requirements import Requirement  # noqa: PLC0415 - a sixth of the cost of a listing
+    from packaging.requirements import Requirement
 
     requirement = Requirement(text)
     if requirement.marker is not None and not requirement.marker.evaluate():

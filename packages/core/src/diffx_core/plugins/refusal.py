@@ -7,7 +7,7 @@ from diffx_core.plugins.component import Kind
 from diffx_core.plugins.discovery import ALLOW, DISABLE, canonical
 from diffx_core.plugins.loading import Plugin
 from diffx_core.plugins.registered import Registered
-from diffx_core.plugins.suggestion import did_you_mean, listing, near
+from diffx_core.plugins.suggestion import did_you_mean, listing
 
 
 def ambiguous(kind: Kind, name: str, matches: Sequence[Registered]) -> DiffxError:
@@ -50,12 +50,12 @@ def unknown(
         )
     if elsewhere := [r.kind for r in offered if r.answers_to(name)]:
         return ConfigError(f"{problem}: {name!r} is a {elsewhere[0]}")
-    error = PluginError if broken and not near(name, known) else ConfigError
-    off_line = [f"switched off by {ALLOW} or {DISABLE}: {listing(left_out)}"] if left_out else []
+    error = PluginError if broken and not guess else ConfigError
+    note = f"switched off by {ALLOW} or {DISABLE}: {listing(left_out)}"
     return error(
         f"{problem}{guess or ';'} installed: {listing(dict.fromkeys(known))}",
         *(p.diagnosis for p in broken),
-        *off_line,
+        *([note] if left_out else []),
     )
 
 

@@ -4,15 +4,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
-def near(name: str, known: Iterable[str]) -> list[str]:
-    """The known names that look like `name`, nearest first."""
-    return get_close_matches(name, list(known))
-
-
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``: did you mean 'this' or 'that'?``, or nothing if no known name looks like `name`."""
-    matches = near(name, known)
-    return f": did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+    """``: did you mean 'this'?``, or nothing if no known name looks like `name`."""
+    matches = get_close_matches(name, list(known), n=1)
+    return f": did you mean {matches[0]!r}?" if matches else ""
 
 
 def listing(names: Iterable[str]) -> str:
