@@ -1,0 +1,76 @@
+"""diffx: any noise process, any network, any sampler, any data.
+
+The public names of the core. They are imported on first use, so that `import diffx_core` does not
+import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from diffx_core.dataset import NO_LABEL as NO_LABEL
+    from diffx_core.dataset import Batch as Batch
+    from diffx_core.dataset import Condition as Condition
+    from diffx_core.dataset import Dataset as Dataset
+    from diffx_core.dataset import DataSpec as DataSpec
+    from diffx_core.denoiser import Backbone as Backbone
+    from diffx_core.denoiser import Denoiser as Denoiser
+    from diffx_core.denoiser import NetworkDenoiser as NetworkDenoiser
+    from diffx_core.errors import CheckpointError as CheckpointError
+    from diffx_core.errors import ComponentError as ComponentError
+    from diffx_core.errors import ConfigError as ConfigError
+    from diffx_core.errors import DataError as DataError
+    from diffx_core.errors import DiffxError as DiffxError
+    from diffx_core.errors import NonFiniteError as NonFiniteError
+    from diffx_core.errors import PluginError as PluginError
+    from diffx_core.estimate import Decoding as Decoding
+    from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
+    from diffx_core.noise import NoiseSource as NoiseSource
+    from diffx_core.plugins import Component as Component
+    from diffx_core.plugins import hookimpl as hookimpl
+    from diffx_core.prediction import PREDICTIONS as PREDICTIONS
+    from diffx_core.prediction import Prediction as Prediction
+    from diffx_core.sampler import Denoise as Denoise
+    from diffx_core.sampler import Plan as Plan
+    from diffx_core.sampler import Sampler as Sampler
+    from diffx_core.sampler import StepNoise as StepNoise
+    from diffx_core.sampler import sample as sample
+    from diffx_core.scheduler import Capability as Capability
+    from diffx_core.scheduler import Scheduler as Scheduler
+
+_HOME = {
+    "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
+    "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
+    "errors": (
+        "CheckpointError",
+        "ComponentError",
+        "ConfigError",
+        "DataError",
+        "DiffxError",
+        "NonFiniteError",
+        "PluginError",
+    ),
+    "estimate": ("Decoding", "Estimate"),
+    "guidance": ("ClassifierFreeGuidance",),
+    "noise": ("NoiseSource",),
+    "plugins": ("Component", "hookimpl"),
+    "prediction": ("PREDICTIONS", "Prediction"),
+    "sampler": ("Denoise", "Plan", "Sampler", "StepNoise", "sample"),
+    "scheduler": ("Capability", "Scheduler"),
+}
+_MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605  # computed, so that no name is written a third time
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # the types stand above, for those who read them
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'diffx_core' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})

@@ -1,6 +1,6 @@
-"""What flows from data to network: the facts (`DataSpec`), the examples (`Batch`) and what they are told (`Condition`).
+"""What flows from data to network: facts (`DataSpec`), examples (`Batch`), what they are told.
 
-Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W) with values in ``value_range``; vectors are (D,).
+Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W); vectors are (D,).
 """
 
 from abc import ABC, abstractmethod
@@ -18,12 +18,13 @@ NO_LABEL = -1
 
 @frozen
 class DataSpec:
-    """The facts about a dataset that a network and a sampler are built from; never options of either.
+    """The facts about a dataset that a network and a sampler are built from.
 
     Args:
         shape: of one example, without the batch.
         num_classes: labels run over 0 .. num_classes - 1; None if the data have no labels.
-        sigma_data: root mean square of the values about zero, which makes the network's input of unit variance.
+        sigma_data: root mean square of the values about zero, which makes the network's input of
+            unit variance.
         value_range: lowest and highest legal value, for images; None for data without bounds.
     """
 
@@ -53,7 +54,8 @@ class Condition:
     """What the network is told about each example besides its noise level.
 
     Args:
-        label: (B,) int64 class labels, `NO_LABEL` where there is none; None if nothing in the batch is labelled.
+        label: (B,) int64 class labels, `NO_LABEL` where there is none; None if nothing in the batch
+            is labelled.
     """
 
     label: Tensor | None = None
@@ -88,7 +90,8 @@ class Batch:
     Args:
         x: (B, *shape) clean data.
         cond: what the network is told about them.
-        index: (B,) int64 position of each example in the dataset; keys its noise and its augmentation.
+        index: (B,) int64 position of each example in the dataset; keys its noise and its
+            augmentation.
     """
 
     x: Tensor
@@ -103,7 +106,7 @@ class Batch:
 
 
 class Dataset(ABC):
-    """A finite, indexable source of examples. A component: frozen attrs, whose fields are its options."""
+    """A finite source of examples. Subclasses are frozen attrs classes with their options."""
 
     @property
     @abstractmethod

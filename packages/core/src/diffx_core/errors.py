@@ -1,7 +1,8 @@
 """What can go wrong, and the exit code that each kind of failure gives the command line.
 
-A message says what is wrong, where (with the distribution that is to blame) and what to do about it, in one line.
-An error may carry several such lines, because a user who made three mistakes wants to hear of three.
+A message says what is wrong, where (with the distribution that is to blame) and what to do about
+it, in one line. An error may carry several such lines, because a user who made three mistakes wants
+to hear of three.
 """
 
 from typing import ClassVar

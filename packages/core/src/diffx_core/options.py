@@ -1,4 +1,7 @@
-"""The options of a run that belong to no component. Kept apart from what uses them, so that help needs no torch."""
+"""The options of a run that belong to no component.
+
+Kept apart from what uses them, so that help needs no torch.
+"""
 
 from typing import Literal
 
@@ -60,7 +63,8 @@ class GuidanceOptions:
     """How hard samples are pushed towards their condition.
 
     Args:
-        scale: 1 samples the conditional model, 0 the unconditional one, more than 1 exaggerates the condition.
+        scale: 1 samples the conditional model, 0 the unconditional one, more than 1 exaggerates the
+            condition.
     """
 
     scale: float = field(default=1.0, validator=and_(ge(0), le(100)))

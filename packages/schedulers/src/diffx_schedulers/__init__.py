@@ -1,0 +1,1 @@
+"""Noise processes: one module for each family."""

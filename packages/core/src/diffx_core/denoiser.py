@@ -1,0 +1,123 @@
+"""A network, made to speak of x0 and eps: the only thing that a sampler may call.
+
+    x  ->  c_in x  ->  backbone(c_in x, noise_label, cond)  ->  Estimate,    c_in = 1 / sqrt(alpha^2
+    sigma_data^2 + sigma^2)
+
+At one time for the whole batch, given as a float, everything but the network is looked up: sampling
+computes it for all times at once, in float64, before the first step. At a time for each example,
+given as a tensor, it is computed where x is. Shapes: x (B, *), t () as float or (B,), noise_label
+(B,).
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.errors import ComponentError
+from diffx_core.estimate import Decoding, Estimate, spread
+from diffx_core.prediction import Level, Prediction
+from diffx_core.scheduler import Scheduler
+
+
+class Backbone(Protocol):
+    """A network: an `nn.Module` built from a `DataSpec` and options."""
+
+    def __call__(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
+        """What the network says of x (B, *), at noise labels (B,): a tensor of the shape of x."""
+        ...
+
+
+class Denoiser(Protocol):
+    """What a sampler may call, and all that it knows of the model."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The process whose noisy data the denoiser understands."""
+        ...
+
+    @property
+    def t_max(self) -> float:
+        """The latest time that the denoiser can be asked about."""
+        ...
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Compute beforehand what the calls at these times will need."""
+        ...
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """Both ends of the path through x at time t."""
+        ...
+
+
+class Reading(NamedTuple):
+    """What a call at one time needs besides the network."""
+
+    input_scale: float
+    noise_label: Tensor
+    decoding: Decoding
+
+
+@frozen(eq=False)
+class NetworkDenoiser:
+    """A backbone that was trained to predict, for one process, one kind of output.
+
+    Args:
+        backbone: the network.
+        scheduler: the process.
+        prediction: what the network's output means.
+        sigma_data: root mean square of the data.
+    """
+
+    backbone: Backbone
+    scheduler: Scheduler
+    prediction: Prediction
+    sigma_data: float = 1.0
+    _readings: dict[float, Reading] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def t_max(self) -> float:
+        """The latest time at which the prediction can be read."""
+        return self.prediction.horizon(self.scheduler)
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Read the process at all times at once, in float64."""
+        times = list(times)
+        level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)
+        labels = self.scheduler.noise_label(level.t).to(torch.float32).to(device)
+        scales = level.spread.reciprocal().tolist()
+        rows = zip(*(column.tolist() for column in self.prediction.decode(level)), strict=True)
+        for t, scale, label, row in zip(times, scales, labels.split(1), rows, strict=True):
+            self._readings[t] = Reading(scale, label, Decoding(*row))
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """Both ends of the path through x at time t."""
+        if isinstance(t, Tensor):
+            return self._at_each(x, t, cond or Condition())
+        reading = self._readings.get(t)
+        if reading is None or reading.noise_label.device != x.device:
+            self.prepare([t], x.device)
+            reading = self._readings[t]
+        scale, label, decoding = reading
+        output = self.backbone(
+            x if scale == 1 else x * scale, label.expand(x.shape[0]), cond or Condition()
+        )
+        return Estimate(x, checked(output, x), decoding)
+
+    def _at_each(self, x: Tensor, t: Tensor, cond: Condition) -> Estimate:
+        level = Level(self.scheduler, t, self.sigma_data)
+        output = self.backbone(
+            x / spread(level.spread, x).to(x.dtype), self.scheduler.noise_label(t).float(), cond
+        )
+        return Estimate(x, checked(output, x), self.prediction.decode(level))
+
+
+def checked(output: Tensor, x: Tensor) -> Tensor:
+    """The network's output, if it has the shape of its input."""
+    if not isinstance(output, Tensor) or output.shape != x.shape:
+        got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ComponentError("backbone", f"returned {got} for an input of shape {tuple(x.shape)}")
+    return output

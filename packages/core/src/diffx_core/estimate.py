@@ -1,0 +1,107 @@
+"""What is known about the two ends of the path: the data x0 and the noise eps behind a noisy x.
+
+Every prediction type is *linear* in (x, output) with coefficients that depend on the noise level
+alone:
+
+    x0  = x0_x  x + x0_f  output
+    eps = eps_x x + eps_f output
+
+so an `Estimate` keeps x, the output and these four numbers, and any mixture a x0 + b eps, which is
+all that a sampler ever needs, costs one linear combination. Shapes: x and output (B, *);
+coefficients floats, or (B,) tensors.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Coefficient = float | Tensor
+
+
+def spread(coefficient: Tensor, x: Tensor) -> Tensor:
+    """A (B,) coefficient, shaped to multiply x (B, *)."""
+    return coefficient.reshape(-1, *[1] * (x.ndim - 1)) if coefficient.ndim else coefficient
+
+
+class Decoding(NamedTuple):
+    """The four numbers that turn a network's output into both ends of the path."""
+
+    x0_x: Coefficient
+    x0_f: Coefficient
+    eps_x: Coefficient
+    eps_f: Coefficient
+
+
+class Estimate:
+    """The expected data and noise behind x, given what a network said of it.
+
+    Args:
+        x: (B, *) the noisy input.
+        output: (B, *) what the network returned.
+        decoding: how to read the output at this noise level.
+    """
+
+    __slots__ = ("decoding", "output", "x")
+
+    def __init__(self, x: Tensor, output: Tensor, decoding: Decoding) -> None:
+        self.x = x
+        self.output = output
+        self.decoding = decoding
+
+    @property
+    def x0(self) -> Tensor:
+        """The expected clean data."""
+        return self._combine(self.decoding.x0_x, self.decoding.x0_f)
+
+    @property
+    def eps(self) -> Tensor:
+        """The expected noise."""
+        return self._combine(self.decoding.eps_x, self.decoding.eps_f)
+
+    def mix(self, a: Coefficient, b: Coefficient) -> Tensor:
+        """Mix both ends, a x0 + b eps, in one linear combination; an end of weight 0 is not read."""
+        x0_x, x0_f, eps_x, eps_f = self.decoding
+        if (
+            isinstance(a, float) and a == 0
+        ):  # 0 * inf: eps prediction knows nothing of x0 at alpha = 0
+            return self._combine(b * eps_x, b * eps_f)
+        if isinstance(b, float) and b == 0:
+            return self._combine(a * x0_x, a * x0_f)
+        return self._combine(a * x0_x + b * eps_x, a * x0_f + b * eps_f)
+
+    def halves(self) -> tuple["Estimate", "Estimate"]:
+        """The estimates of the first and of the second half of the batch."""
+        n = len(self.x) // 2
+        cut = [(c[:n], c[n:]) if isinstance(c, Tensor) else (c, c) for c in self.decoding]
+        first, second = (Decoding(*column) for column in zip(*cut, strict=True))
+        return (
+            Estimate(self.x[:n], self.output[:n], first),
+            Estimate(self.x[n:], self.output[n:], second),
+        )
+
+    def _combine(self, of_x: Coefficient, of_output: Coefficient) -> Tensor:
+        if isinstance(of_x, Tensor) or isinstance(of_output, Tensor):
+            x_weight = spread(torch.as_tensor(of_x).to(self.x), self.x)
+            return (
+                x_weight * self.x
+                + spread(torch.as_tensor(of_output).to(self.x), self.x) * self.output
+            )
+        if of_x == 0:
+            return self.output * of_output
+        return (self.x * of_x).add_(self.output, alpha=of_output)
+
+
+def score(estimate: Estimate, sigma: Coefficient) -> Tensor:
+    """The gradient of log p_t at x: -eps / sigma."""
+    return estimate.mix(0.0, -1 / sigma)
+
+
+def velocity(estimate: Estimate, alpha_rate: Coefficient, sigma_rate: Coefficient) -> Tensor:
+    """The right-hand side of the probability-flow ODE: alpha' x0 + sigma' eps."""
+    return estimate.mix(alpha_rate, sigma_rate)
+
+
+def from_x0(x: Tensor, x0: Tensor, alpha: Coefficient, sigma: Coefficient) -> Estimate:
+    """The estimate whose data end is x0: for clipping, thresholds and oracles."""
+    return Estimate(x, x0, Decoding(0.0, 1.0, 1 / sigma, -alpha / sigma))

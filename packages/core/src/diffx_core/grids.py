@@ -1,0 +1,46 @@
+"""Where on the way from noise to data a sampler stops: falling times, the last one that of data.
+
+A grid maps (scheduler, steps, latest time) to steps + 1 times, in float64. The last step of a
+sampler usually lands on clean data instead of the last time; see `diffx_core.sampler.Plan`.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from diffx_core.scheduler import Scheduler
+
+GridName = Literal["uniform", "quadratic", "logsnr"]
+
+FINITE_LOG_SNR = 2 * math.log(1e3)
+"""The log-SNR grid keeps to noise ratios from 1/1000 to 1000 where the process has no bounds."""
+
+
+def uniform(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
+    """Equal steps in time."""
+    return torch.linspace(t_max, scheduler.t_min, steps + 1, dtype=torch.float64)
+
+
+def quadratic(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
+    """Equal steps in the square root of time: closer together near the data."""
+    u = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    return scheduler.t_min + (t_max - scheduler.t_min) * u**2
+
+
+def logsnr(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
+    """Equal steps in the logarithm of the signal-to-noise ratio."""
+    ends = torch.tensor([t_max, scheduler.t_min], dtype=torch.float64)
+    low, high = scheduler.log_snr(ends).clamp(-FINITE_LOG_SNR, FINITE_LOG_SNR).tolist()
+    times = scheduler.time_of(torch.linspace(low, high, steps + 1, dtype=torch.float64))
+    times[0] = t_max
+    return times
+
+
+GRIDS: dict[GridName, Callable[[Scheduler, int, float], Tensor]] = {
+    "uniform": uniform,
+    "quadratic": quadratic,
+    "logsnr": logsnr,
+}

@@ -1,0 +1,74 @@
+"""Randomness as a pure function: the same key gives the same numbers, whatever else was drawn.
+
+Every number comes from a key (seed, purpose, sample index, step). So the noise of image i does not
+depend, in a single bit, on the batch it is drawn in, on the order, or on the number of processes.
+Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tensors (B, *shape).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor
+
+MASK = (1 << 64) - 1
+START = -1
+"""The step whose noise is the starting point of sampling."""
+
+
+def key(*parts: int | str) -> int:
+    """A 64-bit key of all parts, by the mixing function of SplitMix64 (Steele et al., 2014)."""
+    state = 0x9E3779B97F4A7C15
+    for part in parts:
+        word = int.from_bytes(part.encode(), "little") if isinstance(part, str) else part & MASK
+        while True:
+            state = (state + 0x9E3779B97F4A7C15) ^ (word & MASK)
+            state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+            state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & MASK
+            state ^= state >> 31
+            word >>= 64
+            if not word:
+                break
+    return state
+
+
+def generator(*parts: int | str) -> torch.Generator:
+    """A generator on the CPU that starts from the key of all parts."""
+    return torch.Generator().manual_seed(key(*parts))
+
+
+@frozen
+class NoiseSource:
+    """Independent streams of noise, one for each sample index.
+
+    Args:
+        seed: of the whole run.
+        indices: global index of each sample in the batch.
+        purpose: keeps the streams of different uses apart.
+        device: where the noise is wanted.
+        dtype: of the noise; float32 and float64 are different streams.
+    """
+
+    seed: int
+    indices: Sequence[int]
+    purpose: str = "sample"
+    device: torch.device = field(factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step."""
+        out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
+        for row, index in zip(out, self.indices, strict=True):
+            row.normal_(generator=generator(self.seed, self.purpose, index, step, substep))
+        return out.to(self.device)
+
+    def uniform(self, step: int, substep: int = 0) -> Tensor:
+        """One number (B,) in [0, 1) for each sample."""
+        out = torch.empty(len(self.indices), dtype=self.dtype)
+        for row, index in zip(out.split(1), self.indices, strict=True):
+            row.uniform_(generator=generator(self.seed, self.purpose, index, step, substep))
+        return out.to(self.device)
+
+    def named(self, purpose: str) -> "NoiseSource":
+        """The streams of the same samples for another use."""
+        return evolve(self, purpose=purpose)

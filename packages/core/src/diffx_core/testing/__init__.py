@@ -1,0 +1,34 @@
+"""The conformance kit: laws that every component of a kind obeys, ours and yours.
+
+`SchedulerSuite` and `SamplerSuite` are pytest suites to subclass (install `diffx-core[testing]`);
+`SCHEDULER_LAWS` and `SAMPLER_LAWS` are the same laws as plain functions, for any other runner.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from diffx_core.testing.law import Law, Measurement
+from diffx_core.testing.oracle import REFERENCE_PROCESSES, GaussianDenoiser
+from diffx_core.testing.sampler_laws import SAMPLER_LAWS
+from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
+
+if TYPE_CHECKING:
+    from diffx_core.testing.suites import SamplerSuite, SchedulerSuite
+
+__all__ = [
+    "REFERENCE_PROCESSES",
+    "SAMPLER_LAWS",
+    "SCHEDULER_LAWS",
+    "GaussianDenoiser",
+    "Law",
+    "Measurement",
+    "SamplerSuite",
+    "SchedulerSuite",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # the suites need pytest; the laws do not
+    if name in {"SamplerSuite", "SchedulerSuite"}:
+        from diffx_core.testing import suites
+
+        return getattr(suites, name)
+    raise AttributeError(f"module 'diffx_core.testing' has no attribute {name!r}")

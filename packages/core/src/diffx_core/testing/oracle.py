@@ -1,0 +1,106 @@
+"""Problems whose answer is known: Gaussian data, and processes that say only alpha and sigma.
+
+For x0 ~ N(m, S^2) the expected data behind x is m + alpha S^2 (x - alpha m) / (alpha^2 S^2 +
+sigma^2), and the probability-flow ODE carries x from t to s as alpha_s m + (V_s / V_t) (x - alpha_t
+m), V = sqrt(alpha^2 S^2 + sigma^2).
+"""
+
+from collections.abc import Iterable
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.estimate import Estimate, from_x0, spread
+from diffx_core.scheduler import Scheduler
+
+
+@frozen
+class ReferenceVP(Scheduler):
+    """The variance-preserving process with beta from 0.1 to 20; everything else is derived."""
+
+    t_min = 1e-5
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """exp(-B/2)."""
+        return (-(0.1 * t + 9.95 * t**2) / 2).exp()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """sqrt(1 - exp(-B))."""
+        return (-(-(0.1 * t + 9.95 * t**2)).expm1()).sqrt()
+
+
+@frozen
+class ReferenceVE(Scheduler):
+    """The variance-exploding process from 0.01 to 50; everything else is derived."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """One."""
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Geometric."""
+        return 0.01 * 5000**t
+
+
+@frozen
+class ReferenceFlow(Scheduler):
+    """Straight lines, singular at both ends; everything else is derived."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """1 - t."""
+        return 1 - t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """The time itself."""
+        return t.clone()
+
+
+REFERENCE_PROCESSES: tuple[Scheduler, ...] = (ReferenceVP(), ReferenceVE(), ReferenceFlow())
+
+
+@frozen(eq=False)
+class GaussianDenoiser:
+    """The exact denoiser of Gaussian data, independent in each coordinate.
+
+    Args:
+        scheduler: the process.
+        mean: m.
+        std: S.
+    """
+
+    scheduler: Scheduler
+    mean: float = 0.7
+    std: float = 0.5
+    calls: list[float] = field(factory=list, init=False, repr=False)
+
+    @property
+    def t_max(self) -> float:
+        """The end of the process."""
+        return self.scheduler.t_max
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Nothing needs preparing."""
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """The exact estimate, whatever x is told."""
+        del cond
+        self.calls.extend([t] if isinstance(t, float) else t.tolist())
+        time = torch.as_tensor(t, dtype=torch.float64)
+        alpha, sigma = self.scheduler.alpha(time), self.scheduler.sigma(time)
+        gain = alpha * self.std**2 / self.variance(time)
+        x0 = self.mean + spread(gain, x) * (x - spread(alpha, x) * self.mean)
+        if isinstance(t, float):
+            return from_x0(x, x0.to(x.dtype), float(alpha), float(sigma))
+        return from_x0(x, x0.to(x.dtype), alpha, sigma)
+
+    def variance(self, t: Tensor) -> Tensor:
+        """V^2, the variance of x_t."""
+        return (self.scheduler.alpha(t) * self.std) ** 2 + self.scheduler.sigma(t) ** 2
+
+    def flow(self, x: Tensor, t: float, s: float) -> Tensor:
+        """Where the probability-flow ODE carries x from t to s."""
+        times = torch.tensor([t, s], dtype=torch.float64)
+        alpha, v = self.scheduler.alpha(times), self.variance(times).sqrt()
+        return alpha[1] * self.mean + v[1] / v[0] * (x - alpha[0] * self.mean)

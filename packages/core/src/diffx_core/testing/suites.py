@@ -1,0 +1,41 @@
+"""The laws as pytest suites: subclass one, return your component, and pytest does the rest.
+
+class TestCosh(SchedulerSuite):
+    def component(self) -> Scheduler:
+        return CoshSDE()
+"""
+
+from abc import ABC, abstractmethod
+
+import pytest
+
+from diffx_core.scheduler import Scheduler
+from diffx_core.testing.law import Law
+from diffx_core.testing.sampler_laws import SAMPLER_LAWS, AnySampler
+from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
+
+
+class SchedulerSuite(ABC):
+    """Every law of a noise process."""
+
+    @abstractmethod
+    def component(self) -> Scheduler:
+        """The process to test."""
+
+    @pytest.mark.parametrize("law", SCHEDULER_LAWS, ids=str)
+    def test_law(self, law: Law[Scheduler]) -> None:
+        """The law holds."""
+        law.check(self.component())
+
+
+class SamplerSuite(ABC):
+    """Every law of a sampler."""
+
+    @abstractmethod
+    def component(self) -> AnySampler:
+        """The sampler to test."""
+
+    @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=str)
+    def test_law(self, law: Law[AnySampler]) -> None:
+        """The law holds."""
+        law.check(self.component())
