@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 from diffx_core.errors import PluginError
 
-_ON_CORE = re.compile(r"\s*diffx[-_.]+core(?![\w.-])", re.IGNORECASE)
+_ON_CORE = re.compile(r"\s*diffx[-_.]+core(?![\w.-])\s*(?P<range>.*)", re.IGNORECASE)
+_RELEASE = re.compile(r"\d+(\.\d+)*")
+_BOUND = re.compile(rf"\s*(?P<side>>=|<)\s*(?P<release>{_RELEASE.pattern})\s*")
 
 
 def check_requirements(requires: Iterable[str], core: str | None) -> None:
@@ -21,9 +23,27 @@ def check_requirements(requires: Iterable[str], core: str | None) -> None:
     Raises:
         PluginError: the requirement is not met.
     """
-    for text in filter(_ON_CORE.match, requires):
-        if core is not None:
-            _check(text, core)
+    for match in filter(None, map(_ON_CORE.match, requires)):
+        if core is not None and not _within_bounds(match["range"], core):
+            _check(match.string, core)
+
+
+def _within_bounds(text: str, core: str) -> bool:
+    """Whether a final release lies in a range as plain as ``>=0.1,<0.2``; False also if unsure.
+
+    Nearly every plugin states its range so, and importing `packaging` takes a sixth of a listing.
+    """
+    bounds = [_BOUND.fullmatch(clause) for clause in text.split(",")]
+    if not _RELEASE.fullmatch(core):
+        return False
+    return all(
+        bound and (_key(core) >= _key(bound["release"])) is (bound["side"] == ">=")
+        for bound in bounds
+    )
+
+
+def _key(release: str) -> tuple[int, ...]:
+    return tuple(map(int, re.sub(r"(\.0+)+$", "", release).split(".")))
 
 
 def _check(text: str, core: str) -> None:
