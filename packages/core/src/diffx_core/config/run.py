@@ -17,7 +17,8 @@ from diffx_core.config.structure import Given, structure
 from diffx_core.config.wording import show
 from diffx_core.errors import CheckpointError, ConfigError, PluginError
 from diffx_core.plugins.component import Kind
-from diffx_core.plugins.registry import Registered, Registry
+from diffx_core.plugins.registered import Registered
+from diffx_core.plugins.registry import Registry
 
 FORMAT = 1
 """The version of the saved form. It changes when an older diffx could not read a newer record."""
@@ -139,10 +140,11 @@ class Run:
         saved = self.components[kind]
         try:
             return registry.find(kind, saved.name)
-        except ConfigError:
+        except (ConfigError, PluginError) as error:
             raise PluginError(
-                f"the run was made with {kind} {saved.name} ({saved.distribution} {saved.version}),"
-                f" which is not installed: pip install {saved.distribution}"
+                f"the run needs {kind} {saved.name} ({saved.distribution} {saved.version}), which"
+                f" cannot be found here: pip install {saved.distribution}",
+                *error.problems,
             ) from None
 
 

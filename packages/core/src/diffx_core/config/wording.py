@@ -16,7 +16,7 @@ def show(value: object) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: ``; did you mean x?``, or nothing."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
+    from difflib import get_close_matches
 
     near = get_close_matches(name[:100], list(names), n=2, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -47,7 +47,7 @@ def read_yaml(path: Path, *, named: Collection[str] = ()) -> dict[str, Given]:
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     """Write plain JSON types as YAML that `read_yaml` reads back as they were."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only a file pays for it
+    from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
@@ -73,8 +73,8 @@ def _read(path: Path) -> str:
 
 
 def _entries(path: Path, text: str) -> Iterator[tuple[str, object, int]]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only a file pays for it
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     yaml = YAML(typ="safe", pure=True)
     try:

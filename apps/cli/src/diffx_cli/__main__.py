@@ -1,0 +1,82 @@
+"""The program `diffx`: one command line in, one exit code out.
+
+This is the only place that turns errors into lines on stderr and exit codes; every other part
+raises.
+"""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+from diffx_cli.console import complain, say
+from diffx_core.errors import DiffxError
+
+INTERNAL = 1
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        argv: the arguments without the program's name; those of the process if None.
+
+    Returns:
+        the exit code: 0, or the `exit_code` of the error.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(arguments)
+    except DiffxError as error:
+        _report(arguments, *error.problems)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _report(arguments, "interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort of the program
+        hint = "" if "--debug" in arguments else " (--debug shows where)"
+        _report(arguments, f"internal error: {type(error).__name__}: {error}{hint}")
+        return INTERNAL
+    return 0
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    from diffx_cli.commands import COMMANDS
+    from diffx_cli.grammar import parse
+
+    call = parse(arguments, COMMANDS)
+    if call.wants == "version":
+        from diffx_cli.help import version
+
+        say(version())
+    elif call.command is None or call.wants == "help":
+        from diffx_cli.help import command_help, general_help
+        from diffx_core.plugins.registry import Registry
+
+        registry = Registry.load()
+        if call.command is None:
+            say(general_help(COMMANDS, registry))
+        else:
+            say(command_help(call.command, call.options, registry))
+    else:
+        from diffx_cli.fence import plan
+        from diffx_cli.resolve import resolve
+        from diffx_core.plugins.registry import Registry
+
+        planned = plan(COMMANDS, call.command.name, call.options)
+        request = resolve(call.command, planned.options, Registry.load())
+        with request.blaming():
+            call.command.run(request)
+
+
+def _report(arguments: Sequence[str], *problems: str) -> None:
+    if "--debug" in arguments:
+        complain(traceback.format_exc())
+    for problem in problems:
+        complain(f"diffx: error: {' '.join(problem.split())[:2000]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What a command is, declared once: help, the grammar and validation all read this."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from diffx_core.config import Option, options_of
+from diffx_core.plugins.component import Kind
+
+Run: TypeAlias = Callable[[Any], None]
+"""Takes the `diffx_cli.request.Request` and does the work."""
+
+
+@frozen(kw_only=True)
+class Command:
+    """One command.
+
+    Args:
+        name: as it is typed.
+        summary: one line for the list of commands.
+        options: attrs class of the command's own options.
+        run: does it, once everything has been checked.
+        words: options that may be given as bare words, in order.
+        components: kinds that the command needs, each with the component it takes by default.
+        sections: attrs class of each section of dotted options.
+        examples: command lines worth showing.
+    """
+
+    name: str
+    summary: str
+    options: type
+    run: Run
+    words: tuple[str, ...] = ()
+    components: Mapping[Kind, str] = field(factory=dict)
+    sections: Mapping[str, type] = field(factory=dict)
+    examples: tuple[str, ...] = ()
+
+    def declared(self) -> dict[str, Option]:
+        """Every option that is known without importing a component, by the key of its flag."""
+        own = {option.name: option for option in options_of(self.options)}
+        kinds: dict[str, Option] = {
+            kind: Option(name=kind, type=str, default=default, help=f"which {kind}.")
+            for kind, default in self.components.items()
+        }
+        dotted = {
+            f"{section}.{option.name}": option
+            for section, target in self.sections.items()
+            for option in options_of(target)
+        }
+        return {**kinds, **own, **dotted}

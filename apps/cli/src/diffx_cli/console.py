@@ -1,0 +1,36 @@
+"""What the program says. Losing the reader of stdout never stops work that is under way."""
+
+import os
+import sys
+
+
+def say(text: str) -> None:
+    """Write a result to stdout; into the void if nobody reads it any more."""
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError:
+        print(text.encode("ascii", "backslashreplace").decode(), flush=True)
+    except (BrokenPipeError, ValueError):
+        # ValueError: Python's stdout object has been closed. Later writes, also those of libraries,
+        # must not fail.
+        _discard_stdout()
+
+
+def note(text: str) -> None:
+    """Write something worth knowing to stderr."""
+    complain(f"diffx: note: {text}")
+
+
+def complain(text: str) -> None:
+    """Write a line to stderr, and go on if that is impossible."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        return
+
+
+def _discard_stdout() -> None:
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, 1)
+    os.close(void)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)

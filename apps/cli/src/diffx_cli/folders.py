@@ -1,0 +1,102 @@
+"""Where results go: numbered folders that no two processes share, and nobody else's files."""
+
+import re
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+from diffx_core.errors import CheckpointError, ConfigError
+
+RUNS = Path("runs")
+"""Where runs are, from the folder in which diffx is started."""
+
+_NUMBERED = re.compile(r"([0-9]+)-")
+
+
+def check_free(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse an output folder that holds something already.
+
+    Raises:
+        ConfigError: it does, and nobody said that it may be overwritten.
+    """
+    if out is None:
+        return
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: is a file")
+    if out.is_dir() and any(out.iterdir()) and not overwrite:
+        raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
+
+
+def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:
+    """Create the folder for results: `out`, or the next number in `parent`.
+
+    Args:
+        out: the folder that the user named, if any.
+        parent: of the numbered folders.
+        label: what follows the number.
+        width: digits of the number.
+
+    Raises:
+        ConfigError: it cannot be created.
+    """
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            return out
+        return _next(parent, label, width)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"{out or parent}: cannot be created: {reason}") from error
+
+
+def clear(folder: Path, names: Collection[str]) -> None:
+    """Remove earlier results by name; what diffx did not write is not touched."""
+    for name in names:
+        old = folder / name
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+
+
+def newest_run(parent: Path = RUNS) -> Path:
+    """The run with the highest number that has been saved.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    saved = [run for run in _numbered(parent) if (run / "latest").exists()]
+    if not saved:
+        raise CheckpointError(
+            f"there is no finished run in {parent.resolve()}; make one: diffx train"
+        )
+    return max(saved, key=_number)
+
+
+def _next(parent: Path, label: str, width: int) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1 + max(map(_number, _numbered(parent)), default=-1)
+    while True:
+        folder = parent / f"{number:0{width}d}-{label}"
+        # The number is what has to be free: another process may have taken it under another label.
+        taken = any(_number(one) == number for one in _numbered(parent))
+        if not taken:
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                pass
+            else:
+                return folder
+        number += 1
+
+
+def _numbered(parent: Path) -> list[Path]:
+    if not parent.is_dir():
+        return []
+    return [one for one in parent.iterdir() if _NUMBERED.match(one.name) and one.is_dir()]
+
+
+def _number(folder: Path) -> int:
+    match = _NUMBERED.match(folder.name)
+    assert match is not None
+    return int(match[1])

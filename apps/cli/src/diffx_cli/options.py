@@ -1,0 +1,55 @@
+"""The options that several commands share; a command's own class extends one of these."""
+
+from pathlib import Path
+
+from attrs import field, frozen
+from attrs.validators import ge, optional
+
+
+@frozen(kw_only=True)
+class Shown:
+    """How results and errors are shown.
+
+    Args:
+        json: write the result to stdout as JSON.
+        debug: show a traceback with an error.
+    """
+
+    json: bool = False
+    debug: bool = False
+
+
+@frozen(kw_only=True)
+class Working(Shown):
+    """What every command that computes something takes.
+
+    Args:
+        config: YAML file with the same keys as the flags; flags win.
+        out: folder for the results.
+        overwrite: write into a folder that is not empty.
+        seed: of everything random.
+        device: auto, cpu, cuda, cuda:1, mps.
+        dry_run: show what would be done, and do nothing.
+    """
+
+    config: Path | None = None
+    out: Path | None = None
+    overwrite: bool = False
+    seed: int = field(default=0, validator=ge(0))
+    device: str = "auto"
+    dry_run: bool = False
+
+
+@frozen(kw_only=True)
+class Counted(Working):
+    """What a command takes that draws samples.
+
+    Args:
+        n: how many samples.
+        steps: steps of the sampler; short for --sampler.steps.
+        nfe: instead of steps, how many times the network is called.
+    """
+
+    n: int = field(default=64, validator=ge(1))
+    steps: int | None = field(default=None, validator=optional(ge(1)))
+    nfe: int | None = field(default=None, validator=optional(ge(1)))

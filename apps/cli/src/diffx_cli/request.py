@@ -1,0 +1,91 @@
+"""A command line that has been checked: what a command works with, or is built from."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from diffx_cli.command import Command
+from diffx_core.errors import ComponentError, ConfigError, DiffxError
+from diffx_core.plugins.component import Kind
+from diffx_core.plugins.registered import Registered
+from diffx_core.plugins.registry import Registry
+
+Built: TypeAlias = Any
+"""A component of a kind that the caller knows."""
+
+
+@frozen(kw_only=True)
+class Chosen:
+    """A component, its class, and all of its options.
+
+    Args:
+        registered: who it is.
+        target: its class.
+        options: typed, with every default filled in.
+    """
+
+    registered: Registered
+    target: type
+    options: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The component for messages, with its kind and who is to blame."""
+        return f"{self.registered.kind} {self.registered.label}"
+
+    def build(self, *facts: object) -> Built:
+        """The component.
+
+        Args:
+            facts: what the class takes before its options.
+
+        Raises:
+            ConfigError: it refuses what it was given.
+            ComponentError: it fails in any other way.
+        """
+        try:
+            return self.target(*facts, **self.options)
+        except ConfigError as error:
+            raise ConfigError(*(f"{self.label}: {one}" for one in error.problems)) from error
+        except DiffxError:
+            raise
+        except ValueError as error:
+            raise ConfigError(f"{self.label}: {error}") from error
+        except Exception as error:
+            reason = f"{self.label} cannot be built: {type(error).__name__}: {error}"
+            raise ComponentError(self.registered.kind, reason) from error
+
+
+@frozen(kw_only=True)
+class Request:
+    """Everything a command needs.
+
+    Args:
+        command: which.
+        options: the command's own options, an instance of its class of options.
+        components: by kind.
+        sections: instances of the sections' classes, by section.
+        registry: what is installed.
+    """
+
+    command: Command
+    options: Any
+    components: Mapping[Kind, Chosen] = field(factory=dict)
+    sections: Mapping[str, Any] = field(factory=dict)
+    registry: Registry
+
+    @contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Adds to an error of a component whose component it was."""
+        try:
+            yield
+        except ComponentError as error:
+            chosen = next(
+                (one for kind, one in self.components.items() if kind == error.kind), None
+            )
+            if chosen is None or any(chosen.registered.label in one for one in error.problems):
+                raise
+            lines = (f"{chosen.label}: {problem}" for problem in error.problems)
+            raise ComponentError(error.kind, *lines) from error

@@ -1,0 +1,169 @@
+"""From a plan to a request: defaults < configuration file < flags, checked as a whole.
+
+Names are checked first, from declarations and records alone. A component is imported only if it was
+given options, or when nothing else is wrong; so a mistyped name is answered without importing
+torch.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from diffx_cli.command import Command
+from diffx_cli.console import note
+from diffx_cli.request import Chosen, Request
+from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
+from diffx_core.errors import ConfigError, DiffxError, PluginError
+from diffx_core.plugins.component import Kind
+from diffx_core.plugins.registered import Registered
+from diffx_core.plugins.registry import Registry
+
+
+def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> Request:
+    """Check a plan and fill in what it leaves open.
+
+    Args:
+        command: the command.
+        texts: the flags' values by key.
+        registry: what is installed.
+
+    Raises:
+        ConfigError: one line for each thing that is wrong.
+        PluginError: every line is about a broken plugin.
+    """
+    return _Resolver(command, registry).resolve(texts)
+
+
+def spelled(key: str) -> str:
+    """A key as its flag is written."""
+    return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
+
+
+@define
+class _Resolver:
+    """Collects mistakes while it goes from names to values."""
+
+    command: Command
+    registry: Registry
+    errors: list[DiffxError] = field(factory=list)
+
+    def resolve(self, texts: Mapping[str, str]) -> Request:
+        given = self._merged({key: Given(text, spelled(key)) for key, text in texts.items()})
+        self._unknown(given)
+        options = self._typed(self.command.options, given, "", f"diffx {self.command.name}")
+        sections = {
+            name: self._typed(target, _under(given, name), f"{name}.", f"section {name}")
+            for name, target in self.command.sections.items()
+        }
+        found = {kind: self._find(kind, given) for kind in self.command.components}
+        chosen: dict[Kind, Chosen | None] = {}
+        # Those with options first: their mistakes belong to the same answer; the others are loaded
+        # if all is well.
+        for kind, registered in sorted(found.items(), key=lambda one: not _under(given, one[0])):
+            if registered is not None and (_under(given, kind) or not self.errors):
+                chosen[kind] = self._choose(registered, _under(given, kind))
+        self._refuse()
+        return Request(
+            command=self.command,
+            options=self.command.options(**options),
+            components={kind: one for kind in found if (one := chosen[kind]) is not None},
+            sections={name: self.command.sections[name](**one) for name, one in sections.items()},
+            registry=self.registry,
+        )
+
+    def _merged(self, flags: dict[str, Given]) -> dict[str, Given]:
+        if "config" not in flags:
+            return flags
+        path = Path(str(flags["config"].value))
+        try:
+            file = read_yaml(path, named=self.command.components)
+        except ConfigError as error:
+            self.errors.append(error)
+            return flags
+        for kind in self.command.components:
+            self._replace(kind, file, flags)
+        return {**file, **flags}
+
+    def _replace(self, kind: Kind, file: dict[str, Given], flags: Mapping[str, Given]) -> None:
+        """Forget the file's options of a component that a flag replaces by another one."""
+        if kind not in flags or kind not in file:
+            return
+        old, new = str(file[kind].value), str(flags[kind].value)
+        orphans = [key for key in file if key.startswith(f"{kind}.")]
+        if orphans and old.rpartition(":")[2] != new.rpartition(":")[2]:
+            note(f"--{kind} {new} replaces {old}, so its options in the file are not used")
+            for key in orphans:
+                del file[key]
+
+    def _unknown(self, given: Mapping[str, Given]) -> None:
+        declared = self.command.declared()
+        owners = (*self.command.components, *self.command.sections)
+        for key, one in given.items():
+            owner, dot, _ = key.partition(".")
+            if not (key in declared or (dot and owner in owners)):
+                self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
+            elif key == "config" and not one.source.startswith("--"):
+                self._problem(f"{one.source}: a file cannot name another file")
+
+    def _typed(
+        self, target: type, given: Mapping[str, Given], prefix: str, owner: str
+    ) -> dict[str, Any]:
+        options = options_of(target)
+        names = {option.name for option in options}
+        # The command's own unknown keys have been answered already, with better suggestions.
+        relevant = {key: one for key, one in given.items() if prefix or key in names}
+        values, problems = structure(options, relevant, owner=owner, prefix=prefix)
+        self.errors.extend(ConfigError(problem) for problem in problems)
+        return values
+
+    def _find(self, kind: Kind, given: Mapping[str, Given]) -> Registered | None:
+        name = given[kind].value if kind in given else self.command.components[kind]
+        if not isinstance(name, str):
+            self._problem(f"{given[kind].source}: needs the name of a {kind}, not {show(name)}")
+            return None
+        try:
+            return self.registry.find(kind, name)
+        except DiffxError as error:
+            where = given[kind].source if kind in given else ""
+            first = error.problems[0] if where.startswith("--") else f"{where}: {error.problems[0]}"
+            self.errors.append(type(error)(first, *error.problems[1:]))
+            return None
+
+    def _choose(self, registered: Registered, given: Mapping[str, Given]) -> Chosen | None:
+        try:
+            target = registered.load()
+            options = options_of(target)
+        except PluginError as error:
+            self.errors.append(error)
+            return None
+        values, problems = structure(
+            options, given, owner=registered.label, prefix=f"{registered.kind}."
+        )
+        self.errors.extend(ConfigError(problem) for problem in problems)
+        return Chosen(registered=registered, target=target, options=values)
+
+    def _problem(self, line: str) -> None:
+        self.errors.append(ConfigError(line))
+
+    def _refuse(self) -> None:
+        if not self.errors:
+            return
+        lines = dict.fromkeys(line for error in self.errors for line in error.problems)
+        if any(isinstance(error, ConfigError) for error in self.errors):
+            raise ConfigError(*lines)
+        raise PluginError(*lines)
+
+
+def _under(given: Mapping[str, Given], owner: str) -> dict[str, Given]:
+    prefix = f"{owner}."
+    return {key[len(prefix) :]: one for key, one in given.items() if key.startswith(prefix)}
+
+
+def _meant(key: str, declared: Mapping[str, object]) -> str:
+    tails = [spelled(known) for known in declared if known.rpartition(".")[2] == key]
+    if tails:
+        return f"; did you mean {' or '.join(tails)}?"
+    near = nearest(key, declared)
+    return near.replace("mean ", "mean --").replace(" or ", " or --") if near else ""
