@@ -1,0 +1,87 @@
+"""The page about the hooks tells of every hook and variable, and its examples work together."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from diffx_core.plugins import HOOK_OF_KIND, KINDS, Hooks, Registry
+from diffx_core.plugins.discovery import ALLOW, DISABLE
+from diffx_core.plugins.registry import STRICT
+
+PAGE = (Path(__file__).parents[3] / "docs" / "plugins" / "hooks.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+HOOKS = [name for name in vars(Hooks) if name.startswith("diffx_")]
+EXAMPLES = re.findall(r"```python\n# (\w+)/(\w+)\.py\n(.*?)```", PAGE, re.DOTALL)
+
+
+def signature(hook):
+    function = getattr(Hooks, hook)
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    written = ", ".join(str(parameter) for parameter in parameters)
+    returns = inspect.get_annotations(function)["return"]
+    return f"def {hook}({written}) -> {str(returns).replace('diffx_core.plugins.component.', '')}"
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_section_with_its_signature(hook):
+    assert f"@hookimpl\n{signature(hook)}: ..." in SECTIONS[hook]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_section_says_what_the_specification_says(hook):
+    assert inspect.getdoc(getattr(Hooks, hook)) in " ".join(SECTIONS[hook].split())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_an_example(hook):
+    assert any(f"def {hook}(" in source for _, module, source in EXAMPLES if module == "plugin")
+
+
+def test_every_kind_has_a_documented_hook():
+    assert sorted(HOOK_OF_KIND.values()) == sorted(HOOKS)
+    assert all(
+        f"| [`{HOOK_OF_KIND[kind]}`](#{HOOK_OF_KIND[kind]}) | {kind} |" in PAGE for kind in KINDS
+    )
+
+
+@pytest.mark.parametrize("variable", [ALLOW, DISABLE, STRICT])
+def test_every_variable_is_documented(variable):
+    assert f"| `{variable}` |" in PAGE
+
+
+@pytest.fixture
+def example_classes(fake_distribution):
+    packages = {package: {} for package, _, _ in EXAMPLES}
+    for package, module, source in EXAMPLES:
+        packages[package][module] = source
+    for package, files in packages.items():
+        fake_distribution(package.replace("_", "-"), files)
+    registry = Registry.load({"DIFFX_PLUGINS": ",".join(packages)})
+    return {registered.kind: registered.load() for registered in registry.all()}
+
+
+def test_the_examples_make_a_model_that_samples(example_classes):
+    import torch
+
+    from diffx_core import PREDICTIONS, NetworkDenoiser, NoiseSource, sample
+
+    data = example_classes["dataset"](size=64)
+    batch = data.batch(torch.arange(8))
+    denoiser = NetworkDenoiser(
+        example_classes["backbone"](data.spec, width=8),
+        example_classes["scheduler"](rate=3.0),
+        PREDICTIONS["edm"],
+        data.spec.sigma_data,
+    )
+    with torch.no_grad():
+        x = sample(
+            example_classes["sampler"](steps=3),
+            denoiser,
+            data.spec.shape,
+            noise=NoiseSource(0, range(8)),
+            cond=batch.cond,
+        )
+    assert x.shape == batch.x.shape
+    assert x.isfinite().all()
