@@ -4,6 +4,7 @@ Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W); vectors are
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -14,6 +15,11 @@ from diffx_core.errors import ConfigError
 
 NO_LABEL = -1
 """The label of an example that is told nothing: dropped for guidance, or never labelled."""
+
+
+def pair_or_none(values: Sequence[float] | None) -> tuple[float, float] | None:
+    """Two numbers, of a list as JSON has it, or None."""
+    return None if values is None else (values[0], values[1])
 
 
 @frozen
@@ -31,9 +37,7 @@ class DataSpec:
     shape: tuple[int, ...] = field(converter=tuple)
     num_classes: int | None = None
     sigma_data: float = 1.0
-    value_range: tuple[float, float] | None = field(
-        default=None, converter=lambda r: None if r is None else tuple(r)
-    )
+    value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:

@@ -89,7 +89,8 @@ class NetworkDenoiser:
         level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)
         labels = self.scheduler.noise_label(level.t).to(torch.float32).to(device)
         scales = level.spread.reciprocal().tolist()
-        rows = zip(*(column.tolist() for column in self.prediction.decode(level)), strict=True)
+        columns = (torch.as_tensor(c).tolist() for c in self.prediction.decode(level))
+        rows = zip(*columns, strict=True)
         for t, scale, label, row in zip(times, scales, labels.split(1), rows, strict=True):
             self._readings[t] = Reading(scale, label, Decoding(*row))
 
@@ -115,7 +116,7 @@ class NetworkDenoiser:
         return Estimate(x, checked(output, x), self.prediction.decode(level))
 
 
-def checked(output: Tensor, x: Tensor) -> Tensor:
+def checked(output: object, x: Tensor) -> Tensor:
     """The network's output, if it has the shape of its input."""
     if not isinstance(output, Tensor) or output.shape != x.shape:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

@@ -60,7 +60,7 @@ class Estimate:
         return self._combine(self.decoding.eps_x, self.decoding.eps_f)
 
     def mix(self, a: Coefficient, b: Coefficient) -> Tensor:
-        """Mix both ends, a x0 + b eps, in one linear combination; an end of weight 0 is not read."""
+        """Mix both ends: a x0 + b eps, in one linear combination. One of weight 0 is not read."""
         x0_x, x0_f, eps_x, eps_f = self.decoding
         if (
             isinstance(a, float) and a == 0

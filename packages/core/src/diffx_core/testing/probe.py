@@ -70,7 +70,8 @@ def law_error(sampler: Sampler[object], denoiser: GaussianDenoiser, plan: Plan) 
     start, end = (float(v) for v in denoiser.variance(ends))
     mean = offset + gain * plan.alpha[0] * denoiser.mean
     variance = gain**2 * start + float(noise.square().sum())
-    return abs(mean - plan.alpha[-1] * denoiser.mean) / end**0.5 + abs(variance / end - 1)
+    error: float = abs(mean - plan.alpha[-1] * denoiser.mean) / end**0.5 + abs(variance / end - 1)
+    return error
 
 
 def is_affine(sampler: Sampler[object], denoiser: GaussianDenoiser, plan: Plan) -> bool:

@@ -1,0 +1,1 @@
+"""The training loop. It receives objects, and never a name, a flag or a plugin manager."""

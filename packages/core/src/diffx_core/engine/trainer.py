@@ -1,0 +1,91 @@
+"""The training loop, on one screen."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import torch
+from attrs import field, frozen
+from torch import nn
+
+from diffx_core.dataset import Dataset
+from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.engine.ema import WeightAverage
+from diffx_core.engine.events import Event, Finished, Observer, Started, Stepped
+from diffx_core.engine.order import DataOrder
+from diffx_core.engine.preflight import preflight
+from diffx_core.errors import NonFiniteError
+from diffx_core.objective import Objective
+from diffx_core.options import EmaOptions, TrainOptions
+
+
+@frozen(eq=False)
+class Trainer:
+    """Trains the backbone of a denoiser.
+
+    Args:
+        denoiser: what is trained; its backbone is an `nn.Module`.
+        dataset: what it is trained on.
+        objective: what it is trained to do.
+        options: how long and how fast.
+        ema: how its weights are averaged.
+        device: where.
+        observers: who is told.
+    """
+
+    denoiser: NetworkDenoiser
+    dataset: Dataset
+    objective: Objective = Objective()
+    options: TrainOptions = TrainOptions()
+    ema: EmaOptions = EmaOptions()
+    device: torch.device = field(factory=lambda: torch.device("cpu"))
+    observers: Sequence[Observer] = ()
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        assert isinstance(self.denoiser.backbone, nn.Module)
+        return self.denoiser.backbone
+
+    def fit(self) -> WeightAverage:
+        """Take all steps; the model is left with its own weights, the average is returned."""
+        options, model = self.options, self.model.to(self.device).train()
+        order = DataOrder(len(self.dataset), options.batch_size, self.objective.seed)
+        preflight(self.denoiser, self.dataset, order, self.device)
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
+        )
+        average = WeightAverage(model, self.ema.decay)
+        self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
+        start = time.perf_counter()
+        for step in range(options.steps):
+            batch = self.dataset.batch(order.indices(step)).to(self.device)
+            lr = learning_rate(options, step)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            loss = self.objective(self.denoiser, batch, step)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip)
+            value, length = float(loss), float(norm)
+            if not math.isfinite(value + length):
+                raise NonFiniteError(f"step {step + 1}: loss {value}, gradient norm {length}")
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            average.update()
+            self._tell(Stepped(step + 1, value, lr, length, time.perf_counter() - start))
+        self._tell(Finished(options.steps, time.perf_counter() - start))
+        return average
+
+    def _tell(self, event: Event) -> None:
+        for observer in self.observers:
+            observer(event)
+
+
+def learning_rate(options: TrainOptions, step: int) -> float:
+    """The learning rate of a step: linear warm-up, then constant."""
+    return options.lr * min(1.0, (step + 1) / (options.warmup + 1))
+
+
+def parameter_count(model: nn.Module) -> int:
+    """How many numbers of a model are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
