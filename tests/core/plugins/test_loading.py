@@ -166,6 +166,20 @@ def test_one_name_twice_in_a_distribution_disables_the_second_entry_point(fake_d
     assert [failure.entry for failure in registry.failures] == ["b"]
 
 
+def test_failures_are_listed_by_distribution_and_entry_point(fake_distribution):
+    points = {"z": "absent", "a": "absent"}
+    fake_distribution("diffx-one", {}, entry_points={"o": "absent"})
+    fake_distribution("diffx-three", {}, entry_points=points)
+    fake_distribution("diffx-four", {}, entry_points={"f": "absent"})
+    failures = load("diffx-one", "diffx-three", "diffx-four").failures
+    assert [failure.entry for failure in failures] == ["f", "o", "a", "z"]
+
+
+def test_a_page_of_reasons_is_cut_to_what_one_reads(fake_distribution):
+    fake_distribution("diffx-bad", {"plugin": "raise ImportError('no ' * 5000)"})
+    assert len(load("bad").failures[0].error) < 400
+
+
 def test_ctrl_c_is_not_contained(fake_distribution):
     fake_distribution("diffx-bad", {"plugin": "raise KeyboardInterrupt"})
     with pytest.raises(KeyboardInterrupt):
@@ -239,6 +253,14 @@ def test_remains_of_a_distribution_are_not_one(fake_distribution):
     assert names(load("good")) == ["good"]
     with pytest.raises(ConfigError, match="names 'gone'"):
         load("gone")
+
+
+def test_what_an_interrupted_uninstall_leaves_is_no_distribution(fake_distribution):
+    fake_distribution("diffx-good", {"plugin": GOOD})
+    folder = fake_distribution("diffx-gone", {"plugin": GOOD})
+    (info,) = folder.glob("*.dist-info")
+    info.rename(folder / "~iffx_gone-1.0.dist-info")
+    assert names(load("good")) == ["good"]
 
 
 def test_unreadable_entry_points_are_reported(fake_distribution):

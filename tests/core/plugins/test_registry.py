@@ -105,10 +105,10 @@ def test_a_broken_plugin_of_that_name_is_blamed(name):
     assert problems == (f"unknown scheduler {name!r}", DIAGNOSIS)
 
 
-def test_a_broken_plugin_of_another_entry_name_is_blamed_by_its_distribution():
-    broken = plugin("diffx-cosh", entry="main", error="import: no")
-    problems = refusal(Registry([broken]), "scheduler", "cosh", PluginError)
-    assert "plugin 'main' (diffx-cosh 1.0) is disabled: import: no" in problems[1]
+def test_a_broken_distribution_of_that_name_is_blamed_even_if_a_name_is_near():
+    broken = plugin("diffx-cosin", entry="main", error="import: no")
+    problems = refusal(Registry([FIRST, broken]), "scheduler", "cosin", PluginError)
+    assert "plugin 'main' (diffx-cosin 1.0) is disabled: import: no" in problems[1]
 
 
 def test_any_broken_plugin_is_suspected_when_no_name_is_near():

@@ -53,8 +53,7 @@ def discover() -> tuple[Source, ...]:
     found: dict[str, Distribution] = {}
     # Reading one small text is cheap; parsing the metadata of everything on the path is not.
     for candidate in filter(_may_declare_plugins, distributions()):
-        name = _name_of(candidate)
-        if name and canonical(name) not in found:
+        if name := _name_of(candidate):
             # The first on the path is the one that Python imports, whatever a second declares.
             found[canonical(name)] = distribution(name)
     sources = [source for name, dist in found.items() for source in _sources(name, dist)]
