@@ -22,7 +22,8 @@ def diffx_schedulers():
 
 
 def run(code, path=()):
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited])}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
     )
