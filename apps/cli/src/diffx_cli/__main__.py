@@ -61,13 +61,14 @@ def _dispatch(arguments: Sequence[str]) -> None:
         else:
             say(command_help(call.command, call.options, registry))
     else:
+        from diffx_cli.blame import blaming
         from diffx_cli.fence import plan
         from diffx_cli.resolve import resolve
         from diffx_core.plugins.registry import Registry
 
         planned = plan(COMMANDS, call.command.name, call.options)
         request = resolve(call.command, planned.options, Registry.load())
-        with request.blaming():
+        with blaming(request.labels()):
             call.command.run(request)
 
 

@@ -24,6 +24,8 @@ class Command:
         words: options that may be given as bare words, in order.
         components: kinds that the command needs, each with the component it takes by default.
         sections: attrs class of each section of dotted options.
+        aliases: own options that are another spelling of a dotted one.
+        exclusive: keys of which at most one may be given.
         examples: command lines worth showing.
     """
 
@@ -34,6 +36,8 @@ class Command:
     words: tuple[str, ...] = ()
     components: Mapping[Kind, str] = field(factory=dict)
     sections: Mapping[str, type] = field(factory=dict)
+    aliases: Mapping[str, str] = field(factory=dict)
+    exclusive: tuple[tuple[str, ...], ...] = ()
     examples: tuple[str, ...] = ()
 
     def declared(self) -> dict[str, Option]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs.validators import ge
 
 
 @frozen(kw_only=True)
@@ -38,18 +38,3 @@ class Working(Shown):
     seed: int = field(default=0, validator=ge(0))
     device: str = "auto"
     dry_run: bool = False
-
-
-@frozen(kw_only=True)
-class Counted(Working):
-    """What a command takes that draws samples.
-
-    Args:
-        n: how many samples.
-        steps: steps of the sampler; short for --sampler.steps.
-        nfe: instead of steps, how many times the network is called.
-    """
-
-    n: int = field(default=64, validator=ge(1))
-    steps: int | None = field(default=None, validator=optional(ge(1)))
-    nfe: int | None = field(default=None, validator=optional(ge(1)))

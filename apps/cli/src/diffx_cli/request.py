@@ -1,7 +1,6 @@
 """A command line that has been checked: what a command works with, or is built from."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -76,16 +75,6 @@ class Request:
     sections: Mapping[str, Any] = field(factory=dict)
     registry: Registry
 
-    @contextmanager
-    def blaming(self) -> Iterator[None]:
-        """Adds to an error of a component whose component it was."""
-        try:
-            yield
-        except ComponentError as error:
-            chosen = next(
-                (one for kind, one in self.components.items() if kind == error.kind), None
-            )
-            if chosen is None or any(chosen.registered.label in one for one in error.problems):
-                raise
-            lines = (f"{chosen.label}: {problem}" for problem in error.problems)
-            raise ComponentError(error.kind, *lines) from error
+    def labels(self) -> dict[str, str]:
+        """Who is to blame for each component, by kind."""
+        return {kind: one.registered.label for kind, one in self.components.items()}

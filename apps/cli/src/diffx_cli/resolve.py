@@ -50,8 +50,11 @@ class _Resolver:
     errors: list[DiffxError] = field(factory=list)
 
     def resolve(self, texts: Mapping[str, str]) -> Request:
-        given = self._merged({key: Given(text, spelled(key)) for key, text in texts.items()})
+        given = self._merged(
+            self._unaliased({key: Given(text, spelled(key)) for key, text in texts.items()})
+        )
         self._unknown(given)
+        self._excluded(given)
         options = self._typed(self.command.options, given, "", f"diffx {self.command.name}")
         sections = {
             name: self._typed(target, _under(given, name), f"{name}.", f"section {name}")
@@ -82,6 +85,7 @@ class _Resolver:
         except ConfigError as error:
             self.errors.append(error)
             return flags
+        file = self._unaliased(file)
         for kind in self.command.components:
             self._replace(kind, file, flags)
         return {**file, **flags}
@@ -96,6 +100,21 @@ class _Resolver:
             note(f"--{kind} {new} replaces {old}, so its options in the file are not used")
             for key in orphans:
                 del file[key]
+
+    def _unaliased(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        renamed: dict[str, Given] = {}
+        for key, one in given.items():
+            name = self.command.aliases.get(key, key)
+            if name in renamed:
+                self._problem(f"{one.source}: is the same as {renamed[name].source}; give one")
+            renamed[name] = one
+        return renamed
+
+    def _excluded(self, given: Mapping[str, Given]) -> None:
+        for group in self.command.exclusive:
+            sources = [given[key].source for key in group if key in given]
+            if len(sources) > 1:
+                self._problem(f"{sources[0]} and {sources[1]} exclude each other")
 
     def _unknown(self, given: Mapping[str, Given]) -> None:
         declared = self.command.declared()

@@ -1,9 +1,9 @@
 """The commands, one module each. A module imports torch only when its command runs."""
 
 from diffx_cli.command import Command
-from diffx_cli.commands import describe, list_plugins
+from diffx_cli.commands import demo, describe, list_plugins, sample, train
 
 COMMANDS: dict[str, Command] = {
-    module.COMMAND.name: module.COMMAND for module in (list_plugins, describe)
+    module.COMMAND.name: module.COMMAND for module in (train, sample, list_plugins, describe, demo)
 }
 """Every command by name, in the order of the help."""

@@ -8,7 +8,7 @@ from diffx_core.config.convert import convert, type_name
 from diffx_core.config.schema import REQUIRED, Option, options_of
 from diffx_core.config.structure import Given, structure
 from diffx_core.config.wording import nearest, show
-from diffx_core.config.yaml import read_yaml, write_yaml
+from diffx_core.config.yaml import read_yaml, to_yaml, write_yaml
 
 __all__ = [
     "REQUIRED",
@@ -20,6 +20,7 @@ __all__ = [
     "read_yaml",
     "show",
     "structure",
+    "to_yaml",
     "type_name",
     "write_yaml",
 ]

@@ -47,6 +47,11 @@ def read_yaml(path: Path, *, named: Collection[str] = ()) -> dict[str, Given]:
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     """Write plain JSON types as YAML that `read_yaml` reads back as they were."""
+    path.write_text(to_yaml(data), encoding="utf-8")
+
+
+def to_yaml(data: Mapping[str, Any]) -> str:
+    """Plain JSON types as YAML text."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
@@ -54,7 +59,7 @@ def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment] # typed as None by its stubs
     stream = io.StringIO()
     yaml.dump(dict(data), stream)
-    path.write_text(stream.getvalue(), encoding="utf-8")
+    return stream.getvalue()
 
 
 def _read(path: Path) -> str:

@@ -1,0 +1,81 @@
+"""From a request to train to the objects of a run, before anything is written to disk."""
+
+from typing import Any
+
+import torch
+from attrs import asdict, frozen
+from torch import nn
+
+from diffx_cli.request import Chosen, Request
+from diffx_core.config.run import Run, SavedComponent, plain
+from diffx_core.dataset import Dataset, spec_to_json
+from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.engine.trainer import parameter_count
+from diffx_core.errors import ConfigError
+from diffx_core.noise import key
+from diffx_core.prediction import prediction_named
+
+
+@frozen(eq=False)
+class Assembly:
+    """The objects of a run.
+
+    Args:
+        dataset: what is learned from.
+        denoiser: what learns.
+        record: how to build the same again.
+    """
+
+    dataset: Dataset
+    denoiser: NetworkDenoiser
+    record: Run
+
+    @property
+    def model(self) -> nn.Module:
+        """The network."""
+        assert isinstance(self.denoiser.backbone, nn.Module)
+        return self.denoiser.backbone
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return parameter_count(self.model)
+
+
+def assemble(request: Request) -> Assembly:
+    """Build the components of a training run.
+
+    Raises:
+        ConfigError: they do not go together; the message names both and who is to blame.
+    """
+    seed: int = request.options.seed
+    dataset: Dataset = request.components["dataset"].build()
+    scheduler = request.components["scheduler"].build()
+    backbone = _backbone(
+        request.components["backbone"], request.components["dataset"], dataset, seed
+    )
+    prediction = prediction_named(request.sections["objective"].prediction)
+    record = Run(
+        components={
+            kind: SavedComponent.of(chosen.registered, chosen.options)
+            for kind, chosen in request.components.items()
+        },
+        sections={name: plain(asdict(one)) for name, one in request.sections.items()},
+        seed=seed,
+        spec=spec_to_json(dataset.spec),
+    )
+    denoiser = NetworkDenoiser(backbone, scheduler, prediction, dataset.spec.sigma_data)
+    return Assembly(dataset, denoiser, record)
+
+
+def _backbone(chosen: Chosen, source: Chosen, dataset: Dataset, seed: int) -> Any:  # noqa: ANN401 - any nn.Module
+    # The initial weights are a function of the seed, and torch's global generator is left alone.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(key(seed, "init"))
+        try:
+            return chosen.build(dataset.spec)
+        except ConfigError as error:
+            reasons = (one.removeprefix(f"{chosen.label}: ") for one in error.problems)
+            raise ConfigError(
+                *(f"{chosen.label} cannot take {source.label}: {one}" for one in reasons)
+            ) from error

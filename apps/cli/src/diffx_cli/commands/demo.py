@@ -1,0 +1,65 @@
+"""`diffx demo`: from nothing to a picture of digits, by way of ``train`` and ``sample``."""
+
+from attrs import frozen
+
+from diffx_cli.command import Command
+from diffx_cli.commands.sample import COMMAND as SAMPLE
+from diffx_cli.commands.train import COMMAND as TRAIN
+from diffx_cli.commands.train import train
+from diffx_cli.console import say
+from diffx_cli.options import Working
+from diffx_cli.request import Request
+from diffx_cli.resolve import resolve
+
+TRAINED = {
+    "scheduler": "diffx-schedulers:vpsde",
+    "backbone": "diffx-backbones:unet",
+    "dataset": "diffx-datasets:digits",
+    "train.steps": "700",
+}
+"""What the demo trains: flags of ``diffx train``."""
+
+SAMPLED = {"sampler": "diffx-samplers:ddim", "steps": "50", "n": "100", "guidance.scale": "1.5"}
+"""How the demo samples: flags of ``diffx sample``."""
+
+
+@frozen(kw_only=True)
+class DemoOptions(Working):
+    """The demo is for looking at, so it takes little.
+
+    Args:
+        out: folder of the run; by default the next number under runs/.
+    """
+
+
+def run(request: Request) -> None:
+    """Train the recipe, sample it, and say where the picture is."""
+    from diffx_cli.folders import check_free
+    from diffx_cli.sampling import Sampling
+
+    options: DemoOptions = request.options
+    check_free(options.out, overwrite=options.overwrite)
+    shared = {"seed": str(options.seed), "device": options.device}
+    place = {} if options.out is None else {"out": str(options.out)}
+    trained, sampled = {**TRAINED, **shared, **place}, {**SAMPLED, **shared}
+    say(f"$ diffx train {_flags(trained)}")
+    if not options.dry_run:
+        folder = train(resolve(TRAIN, trained, request.registry))
+        sampled["run"] = str(folder)
+    say(f"$ diffx sample {_flags(sampled)}")
+    if not options.dry_run:
+        picture = Sampling.prepare(resolve(SAMPLE, sampled, request.registry)).write()
+        say(f"the picture: {picture.resolve()}")
+
+
+def _flags(options: dict[str, str]) -> str:
+    return " ".join(f"--{key} {value}" for key, value in options.items())
+
+
+COMMAND = Command(
+    name="demo",
+    summary="Train on handwritten digits for about a minute, and show what comes out.",
+    options=DemoOptions,
+    run=run,
+    examples=("diffx demo", "diffx demo --dry-run"),
+)

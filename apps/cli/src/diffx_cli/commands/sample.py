@@ -1,0 +1,71 @@
+"""`diffx sample [RUN]`: new data from a trained run, with what reproduces them."""
+
+import json
+from pathlib import Path
+
+from attrs import field, frozen
+from attrs.validators import ge, optional
+
+from diffx_cli.command import Command
+from diffx_cli.console import say
+from diffx_cli.folders import check_free
+from diffx_cli.options import Working
+from diffx_cli.request import Request
+from diffx_core.options import GuidanceOptions
+
+
+@frozen(kw_only=True)
+class SampleCommandOptions(Working):
+    """What sampling takes besides the sampler.
+
+    Args:
+        run: run folder or checkpoint; by default the newest run under runs/.
+        out: folder for the samples; by default the next number under RUN/samples/.
+        n: how many samples.
+        steps: steps of the sampler; the same as --sampler.steps.
+        nfe: instead of steps, how many times the network is called.
+        label: the class of every sample.
+        labels: the classes of the samples, in turn; by default all classes in turn.
+    """
+
+    run: Path | None = None
+    n: int = field(default=64, validator=ge(1))
+    steps: int | None = None
+    nfe: int | None = field(default=None, validator=optional(ge(1)))
+    label: int | None = field(default=None, validator=optional(ge(0)))
+    labels: tuple[int, ...] | None = None
+
+
+def run(request: Request) -> None:
+    """Sample, or with ``--dry-run`` show what would be sampled."""
+    from diffx_cli.sampling import Sampling
+
+    options: SampleCommandOptions = request.options
+    check_free(options.out, overwrite=options.overwrite)
+    sampling = Sampling.prepare(request)
+    if options.dry_run:
+        say(json.dumps(sampling.facts(), indent=2))
+        return
+    file = sampling.write()
+    if options.json:
+        say(json.dumps({"picture": str(file), **sampling.facts()}))
+    else:
+        say(f"samples: {file}")
+
+
+COMMAND = Command(
+    name="sample",
+    summary="Draw samples from a trained run.",
+    options=SampleCommandOptions,
+    run=run,
+    words=("run",),
+    components={"sampler": "ddim"},
+    sections={"guidance": GuidanceOptions},
+    aliases={"steps": "sampler.steps"},
+    exclusive=(("sampler.steps", "nfe"), ("label", "labels")),
+    examples=(
+        "diffx sample --sampler pc",
+        "diffx sample runs/00000-vpsde-unet-digits --n 100 --label 3 --guidance.scale 2",
+        "diffx sample --steps 20 --seed 1 --out pictures",
+    ),
+)

@@ -1,0 +1,123 @@
+"""`diffx train`: a model from a scheduler, a backbone and a dataset, in a run folder of its own."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from diffx_cli.command import Command
+from diffx_cli.console import say
+from diffx_cli.folders import RUNS, check_free, claim, clear
+from diffx_cli.options import Working
+from diffx_cli.request import Request
+from diffx_core.config import to_yaml, write_yaml
+from diffx_core.options import EmaOptions, ObjectiveOptions, TrainOptions
+
+if TYPE_CHECKING:
+    from diffx_cli.assembly import Assembly
+
+WRITTEN = ("config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest", "samples")
+"""What a run folder holds that diffx wrote."""
+
+
+@frozen(kw_only=True)
+class TrainCommandOptions(Working):
+    """What a training run takes besides its components.
+
+    Args:
+        out: folder of the run; by default the next number under runs/.
+    """
+
+
+def run(request: Request) -> None:
+    """Train, or with ``--dry-run`` show what would be trained."""
+    options: TrainCommandOptions = request.options
+    check_free(options.out, overwrite=options.overwrite)
+    if options.dry_run:
+        _show(request)
+        return
+    folder = train(request)
+    if options.json:
+        say(json.dumps({"run": str(folder), "step": request.sections["train"].steps}))
+    else:
+        say(f"trained: {folder}\nsample it: diffx sample {folder}")
+
+
+def train(request: Request) -> Path:
+    """Train and save; returns the run folder."""
+    from diffx_cli.assembly import assemble
+    from diffx_cli.devices import device_named
+    from diffx_core.engine.checkpoint import save_checkpoint
+    from diffx_core.engine.observers import MetricsFile, Progress
+    from diffx_core.engine.trainer import Trainer
+    from diffx_core.objective import Objective
+
+    device = device_named(request.options.device)
+    run = assemble(request)
+    folder = _folder(request, run, str(device))
+    metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
+    trainer = Trainer(
+        run.denoiser,
+        run.dataset,
+        Objective(request.sections["objective"], request.options.seed),
+        request.sections["train"],
+        request.sections["ema"],
+        device,
+        [metrics, Progress()],
+    )
+    average = trainer.fit()
+    save_checkpoint(
+        folder,
+        request.sections["train"].steps,
+        weights=run.model.state_dict(),
+        ema=average.state(),
+        record=run.record.to_json(),
+    )
+    return folder
+
+
+def _folder(request: Request, run: "Assembly", device: str) -> Path:
+    from diffx_cli.environment import environment
+
+    names = (
+        request.components[kind].registered.name for kind in ("scheduler", "backbone", "dataset")
+    )
+    folder = claim(request.options.out, RUNS, "-".join(names))
+    clear(folder, WRITTEN)
+    write_yaml(folder / "config.yaml", run.record.to_config())
+    distributions = [one.distribution for one in run.record.components.values()]
+    facts = environment(distributions, device=device, argv=sys.argv)
+    (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def _show(request: Request) -> None:
+    from diffx_cli.assembly import assemble
+    from diffx_cli.devices import device_named
+
+    device = str(device_named(request.options.device))
+    run = assemble(request)
+    config = run.record.to_config()
+    facts = {"device": device, "parameters": run.parameters, "examples": len(run.dataset)}
+    if request.options.json:
+        say(json.dumps({"config": config, **facts}, indent=2))
+        return
+    say(to_yaml(config).rstrip())
+    say("\n".join(f"# {name}: {value}" for name, value in facts.items()))
+
+
+COMMAND = Command(
+    name="train",
+    summary="Train a model and save it in a run folder.",
+    options=TrainCommandOptions,
+    run=run,
+    components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits"},
+    sections={"objective": ObjectiveOptions, "train": TrainOptions, "ema": EmaOptions},
+    examples=(
+        "diffx train --scheduler vesde --backbone dit",
+        "diffx train --scheduler vesde --scheduler.sigma_max 20 --train.steps 5000 --dry-run",
+        "diffx train --scheduler vesde --help",
+    ),
+)

@@ -1,0 +1,140 @@
+"""From a request to sample to pictures."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import asdict, frozen
+
+from diffx_cli.blame import blaming
+from diffx_cli.devices import device_named
+from diffx_cli.folders import claim, clear, newest_run
+from diffx_cli.pictures import write_samples
+from diffx_cli.request import Chosen, Request
+from diffx_core.config.run import plain
+from diffx_core.errors import ConfigError
+from diffx_core.pipeline import Pipeline
+from diffx_core.sampler import Sampler
+
+WRITTEN = ("grid.png", "images", "sample.json", "samples.safetensors")
+"""What a folder of samples holds that diffx wrote."""
+
+MOST_COLUMNS = 20
+"""Of a grid with one column for each class; with more classes it is about square."""
+
+
+@frozen(eq=False)
+class Sampling:
+    """Samples that are about to be drawn.
+
+    Args:
+        request: what was asked for.
+        source: the run, or one of its checkpoints.
+        pipeline: the run, loaded.
+        sampler: the method.
+        labels: of every sample; None if the model knows none.
+    """
+
+    request: Request
+    source: Path
+    pipeline: Pipeline
+    sampler: Sampler[Any]
+    labels: list[int] | None
+
+    @classmethod
+    def prepare(cls, request: Request) -> Self:
+        """Load the run and check that it can be sampled as it was asked.
+
+        Raises:
+            ConfigError: the sampler or the labels do not suit the run.
+            CheckpointError: there is no such run.
+        """
+        options, chosen = request.options, request.components["sampler"]
+        sampler = _with_nfe(chosen, options.nfe)
+        device = device_named(options.device)
+        source = options.run or newest_run()
+        try:
+            pipeline = Pipeline.load(source, request.registry, device=device, sampler=sampler)
+        except ConfigError as error:
+            lines = (f"{chosen.label} cannot sample {source}: {one}" for one in error.problems)
+            raise ConfigError(*lines) from error
+        labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
+        return cls(request, source, pipeline, sampler, labels)
+
+    def facts(self) -> dict[str, Any]:
+        """What reproduces the samples, as plain JSON types."""
+        registered = self.request.components["sampler"].registered
+        return {
+            "run": str(self.source),
+            "step": self.pipeline.step,
+            "sampler": {
+                "name": registered.qualified,
+                "distribution": registered.distribution,
+                "version": registered.version,
+                "options": plain(asdict(self.sampler)),
+            },
+            "nfe": self.sampler.nfe,
+            "guidance": plain(asdict(self.request.sections["guidance"])),
+            "labels": self.labels,
+            "seed": self.request.options.seed,
+            "n": self.request.options.n,
+        }
+
+    def write(self) -> Path:
+        """Draw the samples and write them; returns the file to look at."""
+        options = self.request.options
+        owners = {
+            kind: f"{one.name} ({one.distribution} {one.version})"
+            for kind, one in self.pipeline.run.components.items()
+        }
+        with blaming(owners):
+            samples = self.pipeline.sample(
+                options.n,
+                sampler=self.sampler,
+                labels=self.labels,
+                guidance=self.request.sections["guidance"],
+                seed=options.seed,
+            )
+        name = self.request.components["sampler"].registered.name
+        home = self.source if (self.source / "latest").exists() else self.source.parent.parent
+        folder = claim(options.out, home / "samples", name, width=4)
+        clear(folder, WRITTEN)
+        text = json.dumps(self.facts(), indent=2) + "\n"
+        (folder / "sample.json").write_text(text, encoding="utf-8")
+        columns = _columns(options.n, self.labels)
+        return write_samples(folder, samples, self.pipeline.spec, self.labels, columns)
+
+
+def _with_nfe(chosen: Chosen, nfe: int | None) -> Sampler[Any]:
+    sampler: Sampler[Any] = chosen.build()
+    if nfe is None:
+        return sampler
+    try:
+        return sampler.with_nfe(nfe)
+    except ConfigError as error:
+        raise ConfigError(*(f"--nfe: {chosen.label}: {one}" for one in error.problems)) from error
+
+
+def _labels(
+    label: int | None, labels: tuple[int, ...] | None, n: int, classes: int | None
+) -> list[int] | None:
+    wanted = labels if label is None else (label,)
+    if wanted is None:
+        wanted = tuple(range(classes or 0))
+        return [wanted[i % len(wanted)] for i in range(n)] if wanted else None
+    if not wanted:
+        raise ConfigError("--labels: needs at least one label")
+    if classes is None:
+        raise ConfigError("--label: the model was trained without labels, it takes none")
+    outside = [one for one in wanted if not 0 <= one < classes]
+    if outside:
+        raise ConfigError(f"--label: the model knows 0 to {classes - 1}, not {outside[0]}")
+    return [wanted[i % len(wanted)] for i in range(n)]
+
+
+def _columns(n: int, labels: list[int] | None) -> int:
+    different = len(set(labels or ()))
+    if 1 < different <= MOST_COLUMNS:
+        return different
+    return min(MOST_COLUMNS, max(1, round(math.sqrt(n))))
