@@ -85,6 +85,8 @@ class _Resolver:
         except ConfigError as error:
             self.errors.append(error)
             return flags
+        if "config" in file:
+            self._problem(f"{file['config'].source}: a file cannot name another file")
         file = self._unaliased(file)
         for kind in self.command.components:
             self._replace(kind, file, flags)
@@ -123,8 +125,6 @@ class _Resolver:
             owner, dot, _ = key.partition(".")
             if not (key in declared or (dot and owner in owners)):
                 self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
-            elif key == "config" and not one.source.startswith("--"):
-                self._problem(f"{one.source}: a file cannot name another file")
 
     def _typed(
         self, target: type, given: Mapping[str, Given], prefix: str, owner: str
@@ -181,7 +181,8 @@ def _under(given: Mapping[str, Given], owner: str) -> dict[str, Given]:
 
 
 def _meant(key: str, declared: Mapping[str, object]) -> str:
-    tails = [spelled(known) for known in declared if known.rpartition(".")[2] == key]
+    tail = key.rpartition(".")[2]
+    tails = [spelled(known) for known in declared if known.rpartition(".")[2] == tail]
     if tails:
         return f"; did you mean {' or '.join(tails)}?"
     near = nearest(key, declared)

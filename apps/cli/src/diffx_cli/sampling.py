@@ -12,7 +12,8 @@ from diffx_cli.devices import device_named
 from diffx_cli.folders import claim, clear, newest_run
 from diffx_cli.pictures import write_samples
 from diffx_cli.request import Chosen, Request
-from diffx_core.config.run import plain
+from diffx_core.config.run import Run, plain
+from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Pipeline
 from diffx_core.sampler import Sampler
@@ -57,8 +58,7 @@ class Sampling:
         try:
             pipeline = Pipeline.load(source, request.registry, device=device, sampler=sampler)
         except ConfigError as error:
-            lines = (f"{chosen.label} cannot sample {source}: {one}" for one in error.problems)
-            raise ConfigError(*lines) from error
+            raise ConfigError(*_refusal(chosen, source, error)) from error
         labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
         return cls(request, source, pipeline, sampler, labels)
 
@@ -84,10 +84,7 @@ class Sampling:
     def write(self) -> Path:
         """Draw the samples and write them; returns the file to look at."""
         options = self.request.options
-        owners = {
-            kind: f"{one.name} ({one.distribution} {one.version})"
-            for kind, one in self.pipeline.run.components.items()
-        }
+        owners = {kind: one.label for kind, one in self.pipeline.run.components.items()}
         with blaming(owners):
             samples = self.pipeline.sample(
                 options.n,
@@ -104,6 +101,12 @@ class Sampling:
         (folder / "sample.json").write_text(text, encoding="utf-8")
         columns = _columns(options.n, self.labels)
         return write_samples(folder, samples, self.pipeline.spec, self.labels, columns)
+
+
+def _refusal(chosen: Chosen, source: Path, error: ConfigError) -> list[str]:
+    made = Run.from_json(load_checkpoint(source).record).components["scheduler"]
+    pair = f"{chosen.label} cannot sample {source}, which has scheduler {made.label}"
+    return [f"{pair}: {problem}" for problem in error.problems]
 
 
 def _with_nfe(chosen: Chosen, nfe: int | None) -> Sampler[Any]:

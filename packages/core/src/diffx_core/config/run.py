@@ -42,6 +42,11 @@ class SavedComponent:
     version: str
     options: dict[str, Any] = field(factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The component for messages, as `Registered.label` writes it."""
+        return f"{self.name.rpartition(':')[2]} ({self.distribution} {self.version})"
+
     @classmethod
     def of(cls, registered: Registered, options: Mapping[str, Any]) -> Self:
         """What to save about a component and its typed options."""
@@ -115,7 +120,7 @@ class Run:
         """
         saved = self.components[kind]
         target = self._find(kind, registry).load()
-        source = f"the saved {kind} {saved.name} ({saved.distribution} {saved.version})"
+        source = f"the saved {kind} {saved.label}"
         given = {name: Given(value, source) for name, value in saved.options.items()}
         options, problems = structure(
             options_of(target), given, owner=f"the installed {saved.name}"
@@ -142,7 +147,7 @@ class Run:
             return registry.find(kind, saved.name)
         except (ConfigError, PluginError) as error:
             raise PluginError(
-                f"the run needs {kind} {saved.name} ({saved.distribution} {saved.version}), which"
+                f"the run needs {kind} {saved.label}, which"
                 f" cannot be found here: pip install {saved.distribution}",
                 *error.problems,
             ) from None

@@ -11,7 +11,8 @@ def show(value: object) -> str:
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     if len(text) <= LONGEST_QUOTE:
         return text
-    return f"{text[:LONGEST_QUOTE]}... ({len(text)} characters)"
+    length = len(value) if isinstance(value, str) else len(text)
+    return f"{text[:LONGEST_QUOTE]}... ({length} characters)"
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,0 +1,30 @@
+"""Grids and pixels."""
+
+import pytest
+import torch
+
+from diffx_cli.pictures import grid, to_bytes
+from diffx_core.dataset import DataSpec
+
+
+def test_values_become_bytes_by_the_legal_range():
+    x = torch.tensor([-2.0, -1.0, 0.0, 1.0, 9.0]).view(1, 1, 1, 5)
+    spec = DataSpec(shape=(1, 1, 5), value_range=(-1.0, 1.0))
+    assert to_bytes(x, spec).flatten().tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize(("count", "columns"), [(1, 1), (7, 3), (6, 3), (2, 5)], ids=str)
+def test_every_image_is_in_its_cell(count, columns):
+    images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+    sheet = grid(images, columns)
+    cell = 48 + 2
+    shown = [
+        int(sheet[0, 2 + i // columns * cell + 24, 2 + i % columns * cell + 24])
+        for i in range(count)
+    ]
+    assert shown == list(range(count))
+    assert sheet.shape[2] == 2 + min(columns, count) * cell
+
+
+def test_large_images_are_not_enlarged():
+    assert grid(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), 1).shape == (3, 68, 68)
