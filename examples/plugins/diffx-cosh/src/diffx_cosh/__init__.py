@@ -1,0 +1,1 @@
+"""A hyperbolic noise process for diffx."""
