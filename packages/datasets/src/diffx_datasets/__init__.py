@@ -1,0 +1,1 @@
+"""Sources of data: the bundled digits, and toy distributions in the plane."""

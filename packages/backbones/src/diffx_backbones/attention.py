@@ -1,0 +1,50 @@
+"""Self-attention among the tokens of one example: softmax(q k^T / sqrt(d)) v, head by head.
+
+Shapes: tokens (B, N, D); q, k, v (B, heads, N, d) with D = heads * d.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+SHORT = 256
+"""Tokens up to which plain products beat the fused kernel on a CPU in bf16 (1.2 to 1.6 times)."""
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """The attention of (B, heads, N, d) tensors, in the form that is faster where they are."""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and q.shape[-2] <= SHORT:
+        weight = torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1), dim=-1)
+        return weight.to(v.dtype) @ v
+    return scaled_dot_product_attention(q, k, v)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention with its projections.
+
+    Args:
+        width: D, of a token.
+        heads: they share the width; 64 to a head is fastest.
+        qk_norm: whether queries and keys are normalised to unit RMS, which keeps large networks
+            stable in bf16.
+
+    References:
+        Henry et al., 2020, Query-Key Normalization (arXiv:2010.04245).
+    """
+
+    def __init__(self, width: int, heads: int, *, qk_norm: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.q_norm = nn.RMSNorm(width // heads) if qk_norm else nn.Identity()
+        self.k_norm = nn.RMSNorm(width // heads) if qk_norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, N, D) to (B, N, D)."""
+        B, N, D = x.shape
+        qkv = self.qkv(x).view(B, N, 3, self.heads, D // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        q, k = self.q_norm(q).to(v.dtype), self.k_norm(k).to(v.dtype)
+        h: Tensor = self.out(attend(q, k, v).transpose(1, 2).reshape(B, N, D))
+        return h

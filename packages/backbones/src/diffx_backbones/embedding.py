@@ -1,0 +1,87 @@
+"""What a network is told besides x, as one vector per example: the noise level and the class.
+
+The noise label t in [0, 1000] becomes features cos(w_k t), sin(w_k t) with w_k = 10000^(-k/K),
+k = 0 .. K-1, and these go through a small MLP. A class is a row of a table, in which row 0 stands
+for `NO_LABEL`. Both are added.
+
+Shapes: noise_label (B,), label (B,), features (B, 2K), embedding (B, D).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from diffx_core import NO_LABEL, Condition
+
+MAX_PERIOD = 10_000.0
+
+
+class NoiseEmbedding(nn.Module):
+    """A sinusoidal embedding of the noise label, followed by an MLP with one hidden layer.
+
+    Args:
+        width: D, of the embedding.
+        num_features: 2K, of the sinusoids; even.
+
+    References:
+        Vaswani et al., 2017 (arXiv:1706.03762).
+    """
+
+    frequency: Tensor
+
+    def __init__(self, width: int, *, num_features: int = 64) -> None:
+        super().__init__()
+        exponent = torch.linspace(0, -1, num_features // 2 + 1, dtype=torch.float64)[:-1]
+        frequency = MAX_PERIOD**exponent
+        self.register_buffer("frequency", frequency.float(), persistent=False)
+        self.hidden = nn.Linear(num_features, width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, noise_label: Tensor) -> Tensor:
+        """Maps (B,) to (B, D)."""
+        angle = noise_label[:, None] * self.frequency
+        features = torch.cat([angle.cos(), angle.sin()], dim=1).to(self.hidden.weight.dtype)
+        h: Tensor = self.out(silu(self.hidden(features)))
+        return h
+
+
+class ClassEmbedding(nn.Module):
+    """A table with a row per class, after row 0 for examples that are told nothing.
+
+    Args:
+        num_classes: labels run over 0 .. num_classes - 1; any other than these and `NO_LABEL` is an
+            IndexError.
+        width: D, of the embedding.
+    """
+
+    def __init__(self, num_classes: int, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(num_classes + 1, width)
+
+    def forward(self, label: Tensor | None) -> Tensor:
+        """Maps (B,) to (B, D), and None to (1, D)."""
+        if label is None:
+            return self.table.weight[:1]
+        h: Tensor = self.table(label - NO_LABEL)
+        return h
+
+
+class ConditionEmbedding(nn.Module):
+    """The noise level and, where the data have classes, the class: added and passed through SiLU.
+
+    Args:
+        width: D, of the embedding.
+        num_classes: of the data; None builds no table and ignores labels.
+    """
+
+    def __init__(self, width: int, num_classes: int | None) -> None:
+        super().__init__()
+        self.noise = NoiseEmbedding(width)
+        self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
+
+    def forward(self, noise_label: Tensor, cond: Condition) -> Tensor:
+        """Maps (B,) noise labels and their condition to (B, D)."""
+        h: Tensor = self.noise(noise_label)
+        if self.classes is not None:
+            h = h + self.classes(cond.label)
+        return silu(h)

@@ -1,0 +1,13 @@
+"""The networks of this package, as records: nothing here imports torch."""
+
+from diffx_core import Component, hookimpl
+
+
+@hookimpl
+def diffx_backbones() -> list[Component]:
+    """Every backbone that this distribution offers."""
+    return [
+        Component("mlp", "diffx_backbones.mlp:MLP", "Residual MLP for vectors"),
+        Component("unet", "diffx_backbones.unet:UNet", "Convolutional U-Net for images"),
+        Component("dit", "diffx_backbones.dit:DiT", "Transformer for images (adaLN-zero)"),
+    ]

@@ -1,0 +1,87 @@
+"""The block of a U-Net: two convolutions as a residual, told the condition, and then attention.
+
+    h <- skip(h) + conv2 silu((1 + scale) norm(conv1 silu(norm(h))) + shift),   conv2 = 0 at first
+
+Scale and shift are linear in the condition.
+
+Shapes: x (B, C, H, W), condition (B, D).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from diffx_backbones.attention import SelfAttention
+from diffx_backbones.initialisation import zeroed
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """GroupNorm with at least four channels to a group, and at most 32 groups."""
+    return nn.GroupNorm(math.gcd(channels // 4, 32), channels)
+
+
+class PixelAttention(nn.Module):
+    """Self-attention among the pixels, as a residual.
+
+    Args:
+        channels: C, of input and output.
+        heads: of the attention; they share the channels.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.attention = SelfAttention(channels, heads)
+        zeroed(self.attention.out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C, H, W)."""
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        h: Tensor = self.attention(tokens)
+        return x + h.transpose(1, 2).reshape(x.shape)
+
+
+class ResBlock(nn.Module):
+    """A residual block, between an optional halving of the image and an optional doubling.
+
+    Args:
+        channels_in: of the input.
+        channels: of the output.
+        width: D, of the condition.
+        heads: of the attention; 0 for none.
+        halves: whether the image is halved first, by averaging.
+        doubles: whether the image is doubled at last, by repetition.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels: int,
+        width: int,
+        *,
+        heads: int = 0,
+        halves: bool = False,
+        doubles: bool = False,
+    ) -> None:
+        super().__init__()
+        self.before = nn.AvgPool2d(2) if halves else nn.Identity()
+        self.norm1 = group_norm(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
+        self.modulation = zeroed(nn.Linear(width, 2 * channels))
+        self.norm2 = group_norm(channels)
+        self.conv2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
+        is_same = channels_in == channels
+        self.skip = nn.Identity() if is_same else nn.Conv2d(channels_in, channels, 1)
+        self.attention = PixelAttention(channels, heads) if heads else nn.Identity()
+        self.after = nn.UpsamplingNearest2d(scale_factor=2) if doubles else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Maps (B, channels_in, H, W) to (B, channels, H', W')."""
+        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, dim=1)
+        x = self.before(x)
+        h = self.conv1(silu(self.norm1(x)))
+        h = self.conv2(silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+        y: Tensor = self.after(self.attention(self.skip(x) + h))
+        return y

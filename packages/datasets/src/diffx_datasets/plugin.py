@@ -1,0 +1,12 @@
+"""The datasets of this package, as records: nothing here imports torch."""
+
+from diffx_core import Component, hookimpl
+
+
+@hookimpl
+def diffx_datasets() -> list[Component]:
+    """Every dataset that this distribution offers."""
+    return [
+        Component("digits", "diffx_datasets.digits:Digits", "1797 handwritten digits, bundled"),
+        Component("toy2d", "diffx_datasets.toy2d:Toy2D", "Points in the plane, generated"),
+    ]
