@@ -66,7 +66,7 @@ class Trainer:
             loss = self.objective(self.denoiser, batch, step)
             loss.backward()
             norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip)
-            value, length = float(loss), float(norm)
+            value, length = loss.item(), norm.item()
             if not math.isfinite(value + length):
                 raise NonFiniteError(f"step {step + 1}: loss {value}, gradient norm {length}")
             optimizer.step()

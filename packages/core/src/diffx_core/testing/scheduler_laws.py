@@ -112,14 +112,23 @@ def moments(scheduler: Scheduler) -> Measurement:
     )
 
 
-def semigroup(scheduler: Scheduler) -> Measurement:
-    """The kernel from s to t against the kernel from s to u followed by the one from u to t."""
-    t = interior(scheduler, 33)
-    s, u, t = t[:-2], t[1:-1], t[2:]
+def kernels(scheduler: Scheduler) -> Measurement:
+    """The kernel from s to t against the marginals at s and t, and against the way through u."""
+    times = interior(scheduler, 33)
+    s, u, t = times[:-2], times[1:-1], times[2:]
     scale, std = scheduler.kernel(s, t)
+    variance = (scale * scheduler.sigma(s)) ** 2 + std**2
     (first, first_std), (second, second_std) = scheduler.kernel(s, u), scheduler.kernel(u, t)
     through = (second * first_std) ** 2 + second_std**2
-    return Measurement(max(relative(first * second, scale), relative(through, std**2)), 1e-10)
+    return Measurement(
+        max(
+            relative(scale * scheduler.alpha(s), scheduler.alpha(t)),
+            relative(variance, scheduler.sigma(t) ** 2),
+            relative(first * second, scale),
+            relative(through, std**2),
+        ),
+        1e-10,
+    )
 
 
 def single_precision(scheduler: Scheduler) -> Measurement:
@@ -152,7 +161,7 @@ SCHEDULER_LAWS: tuple[Law[Scheduler], ...] = (
     Law("rates are the derivatives", closed_rates),
     Law("drift and diffusion follow from alpha and sigma", closed_sde),
     Law("the SDE reproduces the marginals", moments),
-    Law("kernels form a semigroup", semigroup),
+    Law("kernels carry the marginals and form a semigroup", kernels),
     Law("float32 agrees with float64", single_precision),
     Law("the noise label tells the noise level", telling_label),
 )

@@ -1,0 +1,43 @@
+# make demo, make test and make lint set up everything they need; nothing has to be installed before.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := packages/core packages/schedulers packages/backbones packages/samplers \
+            packages/datasets apps/cli
+SOURCES := $(PACKAGES:%=%/src)
+EDITABLE := $(PACKAGES:%=-e %)
+STAMP := $(VENV)/installed
+# Forked test processes share two cores with torch's own threads.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint bench install format clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) --group dev
+	touch $@
+
+demo: $(STAMP)
+	OMP_NUM_THREADS= $(BIN)/diffx demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES) examples/plugins/diffx-cosh/src
+
+bench: $(STAMP)
+	OMP_NUM_THREADS= $(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

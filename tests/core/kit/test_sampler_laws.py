@@ -1,0 +1,110 @@
+"""The sampler laws find what they are there to find."""
+
+import pytest
+import torch
+from attrs import frozen
+
+from diffx_core import Plan, Sampler
+from diffx_core.testing import SAMPLER_LAWS
+from diffx_core.testing.oracle import GaussianDenoiser, ReferenceVP
+from diffx_core.testing.probe import is_affine, response
+from diffx_core.testing.sampler_laws import window
+from diffx_samplers.ddim import DDIM, ddim_table
+from diffx_samplers.one_step import Transition, advance
+from diffx_samplers.predictor_corrector import PredictorCorrector
+
+LAWS = {law.name: law for law in SAMPLER_LAWS}
+
+
+@frozen(kw_only=True)
+class Broken(Sampler):
+    """DDIM with ancestral noise, and a way to go wrong."""
+
+    bug: str = ""
+
+    @property
+    def stochastic(self):
+        return True
+
+    @property
+    def nfe(self):
+        return self.steps + (self.bug == "count")
+
+    @property
+    def order(self):
+        return 2 if self.bug == "order" else 1
+
+    def start(self, plan):
+        table = ddim_table(plan, 1.0)
+        if self.bug == "noise":
+            return tuple(Transition(a, b, 1.1 * c) for a, b, c in table)
+        return table
+
+    def step(self, denoise, x, i, plan, state, noise):
+        if self.bug == "batch":
+            x = x - 0.01 * x.mean(0, keepdim=True)
+        if self.bug == "global":
+            x = x + 0.01 * torch.randn_like(x)
+        x = advance(denoise, x, plan.times[i], state[i], noise)
+        return (x / plan.alpha[0] if self.bug == "alpha" else x), state
+
+
+BROKEN = [
+    ("order", "the error falls with the declared order"),
+    ("noise", "the error falls with the declared order"),
+    ("noise", "samples have the standard deviation of the data"),
+    ("count", "the declared number of network calls is made"),
+    ("batch", "a sample does not depend on its batch"),
+    ("global", "the same seed gives the same sample"),
+    ("alpha", "one to three steps from pure noise stay finite"),
+]
+
+
+@pytest.mark.parametrize(("bug", "law"), BROKEN)
+def test_a_broken_sampler_breaks_the_law(bug, law):
+    error = (AssertionError, ZeroDivisionError) if bug == "alpha" else AssertionError
+    with pytest.raises(error):
+        LAWS[law].check(Broken(bug=bug))
+
+
+def test_every_law_is_broken_by_something():
+    assert {law for _, law in BROKEN} == set(LAWS)
+
+
+@pytest.mark.parametrize("law", SAMPLER_LAWS, ids=str)
+def test_the_same_sampler_without_a_bug_obeys_every_law(law):
+    assert law.check(Broken()).holds
+
+
+def test_probing_finds_every_coefficient_of_a_stochastic_sampler():
+    scheduler = ReferenceVP()
+    denoiser, plan = GaussianDenoiser(scheduler, mean=0.7, std=0.5), window(scheduler, 3)
+    offset, gain, noise = response(DDIM(eta=1.0), denoiser, plan)
+    expected_offset, expected_gain, expected_noise = 0.0, 1.0, []
+    for i, row in enumerate(ddim_table(plan, 1.0)):
+        alpha, sigma = plan.alpha[i], plan.sigma[i]
+        k = alpha * 0.25 / (alpha**2 * 0.25 + sigma**2)
+        slope = row.x0 * k + row.eps * (1 - alpha * k) / sigma
+        shift = (row.x0 - row.eps * alpha / sigma) * (1 - k * alpha) * 0.7
+        expected_offset = slope * expected_offset + shift
+        expected_gain *= slope
+        expected_noise = [slope * b for b in expected_noise] + [row.noise]
+    assert offset == pytest.approx(expected_offset, abs=1e-12)
+    assert gain == pytest.approx(expected_gain, abs=1e-12)
+    assert noise.tolist() == pytest.approx(expected_noise, abs=1e-12)
+
+
+def test_steps_that_depend_on_x_are_recognised():
+    denoiser, plan = GaussianDenoiser(ReferenceVP()), window(ReferenceVP(), 4)
+    assert is_affine(DDIM(eta=1.0), denoiser, plan)
+    assert not is_affine(PredictorCorrector(), denoiser, plan)
+
+
+def test_a_plan_that_is_not_clean_ends_at_the_last_noise_level():
+    times = torch.tensor([0.9, 0.5, 0.2], dtype=torch.float64)
+    plan = Plan.of(ReferenceVP(), times, clean=False)
+    assert plan.sigma[-1] == float(ReferenceVP().sigma(times[-1]))
+    assert (Plan.of(ReferenceVP(), times).alpha[-1], Plan.of(ReferenceVP(), times).sigma[-1]) == (
+        1,
+        0,
+    )

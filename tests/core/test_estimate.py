@@ -1,0 +1,60 @@
+"""An estimate mixes both ends of the path in one linear combination."""
+
+import pytest
+import torch
+
+from diffx_core import Decoding, Estimate
+from diffx_core.estimate import from_x0, score, velocity
+
+X = torch.tensor([[1.0, -2.0], [0.5, 3.0]], dtype=torch.float64)
+F = torch.tensor([[0.3, 0.7], [-1.1, 0.2]], dtype=torch.float64)
+NUMBERS = (0.8, -0.6, 0.6, 0.8)
+AS_FLOATS = Decoding(*NUMBERS)
+AS_TENSORS = Decoding(*(torch.full((2,), n, dtype=torch.float64) for n in NUMBERS))
+FORMS = pytest.mark.parametrize("decoding", [AS_FLOATS, AS_TENSORS], ids=["floats", "tensors"])
+
+
+@FORMS
+def test_the_ends_are_linear_in_x_and_the_output(decoding):
+    estimate = Estimate(X, F, decoding)
+    assert torch.allclose(estimate.x0, 0.8 * X - 0.6 * F, rtol=1e-15)
+    assert torch.allclose(estimate.eps, 0.6 * X + 0.8 * F, rtol=1e-15)
+
+
+@FORMS
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.9), (0.0, 2.0), (1.5, 0.0), (-1.0, 1.0)])
+def test_mix_is_the_mixture_of_the_ends(decoding, a, b):
+    estimate = Estimate(X, F, decoding)
+    assert torch.allclose(estimate.mix(a, b), a * estimate.x0 + b * estimate.eps, atol=1e-14)
+
+
+def test_an_end_of_weight_zero_is_not_read_even_if_it_is_infinite():
+    blind = Estimate(X, F, Decoding(float("inf"), float("-inf"), 0.0, 1.0))
+    assert torch.equal(blind.mix(0.0, 2.0), 2 * F)
+
+
+def test_mixing_leaves_x_and_the_output_alone():
+    x, f = X.clone(), F.clone()
+    Estimate(x, f, AS_FLOATS).mix(0.5, 0.5)
+    assert torch.equal(x, X)
+    assert torch.equal(f, F)
+
+
+@FORMS
+def test_halves_cut_the_batch_in_two(decoding):
+    first, second = Estimate(X, F, decoding).halves()
+    whole = Estimate(X, F, decoding)
+    assert torch.equal(torch.cat([first.x0, second.x0]), whole.x0)
+    assert torch.equal(torch.cat([first.eps, second.eps]), whole.eps)
+
+
+def test_an_estimate_from_x0_reproduces_x():
+    estimate = from_x0(X, F, 0.8, 0.6)
+    assert torch.equal(estimate.x0, F)
+    assert torch.allclose(0.8 * estimate.x0 + 0.6 * estimate.eps, X, atol=1e-15)
+
+
+def test_score_and_velocity_are_mixtures():
+    estimate = Estimate(X, F, AS_FLOATS)
+    assert torch.allclose(score(estimate, 0.5), -estimate.eps / 0.5)
+    assert torch.allclose(velocity(estimate, -1.0, 1.0), estimate.eps - estimate.x0, atol=1e-15)

@@ -1,0 +1,56 @@
+"""Noise is a pure function of its key."""
+
+import pytest
+import torch
+
+from diffx_core import NoiseSource
+from diffx_core.noise import key
+
+
+def test_the_noise_of_a_sample_does_not_depend_on_its_batch():
+    alone = NoiseSource(7, [5]).normal((3, 4), step=2)
+    batch = NoiseSource(7, [9, 5, 0]).normal((3, 4), step=2)
+    assert torch.equal(alone[0], batch[1])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        NoiseSource(8, [5]).normal((64,), 2),
+        NoiseSource(7, [6]).normal((64,), 2),
+        NoiseSource(7, [5]).normal((64,), 3),
+        NoiseSource(7, [5]).normal((64,), 2, substep=1),
+        NoiseSource(7, [5], "other").normal((64,), 2),
+    ],
+    ids=["seed", "index", "step", "substep", "purpose"],
+)
+def test_every_part_of_the_key_matters(other):
+    assert not torch.isclose(NoiseSource(7, [5]).normal((64,), 2), other).any()
+
+
+def test_the_global_generator_is_left_alone():
+    before = torch.random.get_rng_state()
+    NoiseSource(0, range(3)).normal((2,), 0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_neighbouring_keys_are_uncorrelated_and_normal():
+    draws = NoiseSource(0, range(20000), dtype=torch.float64).normal((16,), 0)
+    standard_error = 20000**-0.5
+    assert draws.mean(0).abs().max() < 5 * standard_error
+    assert (draws.var(0) - 1).abs().max() < 5 * 2**0.5 * standard_error
+    assert (draws[1:] * draws[:-1]).mean(0).abs().max() < 5 * standard_error
+
+
+def test_uniform_numbers_fill_the_unit_interval():
+    draws = NoiseSource(0, range(10000)).uniform(0)
+    assert draws.min() >= 0
+    assert draws.max() < 1
+    assert abs(float(draws.mean()) - 0.5) < 5 / (12 * 10000) ** 0.5
+
+
+def test_keys_read_long_names_to_the_end():
+    assert key("a long purpose: one") != key("a long purpose: two")
+    assert key("ab") != key("ba")
+    assert key(1, 2) != key(2, 1)
+    assert 0 <= key(-1) < 2**64

@@ -1,0 +1,96 @@
+"""What a network's output means: every head tells the same two ends."""
+
+import pytest
+import torch
+
+from diffx_core import PREDICTIONS, ConfigError, Estimate
+from diffx_core.prediction import MAX_NOISE_RATIO, Level, Prediction, prediction_named
+from diffx_core.testing import REFERENCE_PROCESSES
+from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
+
+HEADS = pytest.mark.parametrize("head", PREDICTIONS.values(), ids=PREDICTIONS.keys())
+PROCESSES = pytest.mark.parametrize(
+    "scheduler", REFERENCE_PROCESSES, ids=[type(s).__name__ for s in REFERENCE_PROCESSES]
+)
+
+
+def two_ends(count):
+    generator = torch.Generator().manual_seed(3)
+    return (torch.randn(count, 5, dtype=torch.float64, generator=generator) for _ in range(2))
+
+
+@HEADS
+@PROCESSES
+def test_decoding_undoes_the_target(scheduler, head: Prediction):
+    t = torch.linspace(0.02, 0.98, 25, dtype=torch.float64)
+    level = Level(scheduler, t, 0.6)
+    x0, eps = two_ends(len(t))
+    p, q = (c[:, None] for c in head.target(level))
+    x = level.alpha[:, None] * x0 + level.sigma[:, None] * eps
+    estimate = Estimate(x, p * x0 + q * eps, head.decode(level))
+    noise_ratio = (level.sigma / level.alpha).max()
+    assert (estimate.x0 - x0).abs().max() < 1e-14 * 10 * max(1, noise_ratio)
+    assert (estimate.eps - eps).abs().max() < 1e-14 * 10 / (level.sigma / level.alpha).min()
+
+
+@pytest.mark.parametrize("name", ["v", "flow", "edm"])
+@pytest.mark.parametrize("t", [0.0, 1.0])
+def test_the_rotating_heads_are_finite_where_data_or_noise_vanish(name, t):
+    level = Level(ReferenceFlow(), torch.tensor([t], dtype=torch.float64), 0.5)
+    assert torch.cat(PREDICTIONS[name].decode(level)).isfinite().all()
+
+
+@pytest.mark.parametrize(("name", "end"), [("eps", "eps"), ("score", "eps"), ("x0", "x0")])
+@pytest.mark.parametrize("t", [0.0, 1.0])
+def test_an_end_that_is_read_directly_is_exact_everywhere(name, end, t):
+    level = Level(ReferenceFlow(), torch.tensor([t], dtype=torch.float64), 0.5)
+    decoding = PREDICTIONS[name].decode(level)
+    of_x, of_f = (getattr(decoding, f"{end}_{part}") for part in "xf")
+    assert of_x == 0
+    assert abs(of_f) == 1
+
+
+@PROCESSES
+def test_edm_inputs_and_targets_have_unit_variance(scheduler):
+    t = torch.linspace(0.01, 0.99, 50, dtype=torch.float64)
+    level = Level(scheduler, t, 0.3)
+    p, q = PREDICTIONS["edm"].target(level)
+    assert torch.allclose((p * 0.3) ** 2 + q**2, torch.ones_like(t), atol=1e-12)
+
+
+def test_edm_with_unit_data_is_minus_v_for_a_variance_preserving_process():
+    level = Level(ReferenceVP(), torch.linspace(0.1, 1, 10, dtype=torch.float64), 1.0)
+    for edm, v in zip(
+        PREDICTIONS["edm"].target(level), PREDICTIONS["v"].target(level), strict=True
+    ):
+        assert torch.allclose(edm, -v, atol=1e-12)
+
+
+def test_flow_of_straight_lines_is_noise_minus_data():
+    level = Level(ReferenceFlow(), torch.linspace(0, 1, 5, dtype=torch.float64), 1.0)
+    p, q = PREDICTIONS["flow"].target(level)
+    assert torch.equal(p, -torch.ones(5, dtype=torch.float64))
+    assert torch.equal(q, torch.ones(5, dtype=torch.float64))
+
+
+def test_flow_is_the_direction_of_the_velocity_for_every_process():
+    t = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    for scheduler in REFERENCE_PROCESSES:
+        p, q = PREDICTIONS["flow"].target(Level(scheduler, t, 1.0))
+        alpha_rate, sigma_rate = scheduler.alpha_rate(t), scheduler.sigma_rate(t)
+        assert torch.allclose(p * sigma_rate, q * alpha_rate, atol=1e-12)
+        assert torch.allclose(torch.maximum(p.abs(), q.abs()), torch.ones_like(t))
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_the_horizon_is_the_end_unless_noise_drowns_the_data(name):
+    head = PREDICTIONS[name]
+    assert head.horizon(ReferenceVP()) == 1.0
+    assert head.horizon(ReferenceVE()) == 1.0
+    expected = MAX_NOISE_RATIO / (1 + MAX_NOISE_RATIO) if name in {"eps", "score"} else 1.0
+    assert head.horizon(ReferenceFlow()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_an_unknown_prediction_is_refused_with_the_choices():
+    with pytest.raises(ConfigError, match=r"'epsilon'.*eps, x0, score, v, flow, edm"):
+        prediction_named("epsilon")
