@@ -1,5 +1,7 @@
 """What tests of more than one package need."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +9,8 @@ from pathlib import Path
 import pytest
 
 FakeDistribution = Callable[..., Path]
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+COSH = Path(__file__).parents[1] / "examples" / "plugins" / "diffx-cosh"
 
 
 @pytest.fixture
@@ -53,6 +57,50 @@ def fake_distribution(
     for module in set(sys.modules) - before:
         if str(tmp_path) in (getattr(sys.modules[module], "__file__", None) or ""):
             del sys.modules[module]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Run a command of Python's in a process of its own, in an empty folder.
+
+    `shell("diffx_cli", "train", ..., path=[FOLDER])` is `python -m diffx_cli train ...` with the
+    folder on the path, before what is there already.
+    """
+    home = tmp_path / "shell"
+    home.mkdir()
+
+    def run(
+        module: str, *arguments: str, path: Sequence[Path] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        inherited = [
+            folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder
+        ]
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited])}
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=home,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def installed_cosh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which pip has installed the example plugin, for real and without network."""
+    folder = tmp_path_factory.mktemp("installed")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, "--target", folder, COSH],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 def _write(path: Path, text: str) -> None:
