@@ -16,7 +16,7 @@ STD = 0.5
 
 @define(eq=False)
 class OracleBackbone:
-    """A network that says exactly what it should about Gaussian data, in the words of a prediction."""
+    """A network that says exactly what it should about Gaussian data, in a prediction's words."""
 
     scheduler: Scheduler
     prediction: Prediction

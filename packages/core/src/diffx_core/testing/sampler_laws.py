@@ -127,7 +127,7 @@ def repeatability(sampler: AnySampler) -> Measurement:
 
 
 def few_steps(sampler: AnySampler) -> Measurement:
-    """How many numbers are not finite after one to three steps; straight lines start without data."""
+    """How many numbers are not finite after one to three steps, with no data at the start."""
     found = [
         draw(evolve(sampler, steps=n), scheduler, [0, 1], 64)
         for n in (1, 2, 3)
