@@ -137,7 +137,7 @@ def _wrong_levels(spec: DataSpec, mults: tuple[int, ...], attention: tuple[int, 
 def _wrong_heads(stages: list[Stage]) -> list[str]:
     attended = chain.from_iterable([(s.outer, s.heads), (s.inner, s.heads)] for s in stages)
     problems = [
-        not_divisible("attention over channels", width, heads, "the number of heads")
+        not_divisible("attended channels", width, heads, "the number of heads")
         for width, heads in dict.fromkeys(attended)
     ]
     return list(chain.from_iterable(problems))

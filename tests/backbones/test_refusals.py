@@ -1,0 +1,64 @@
+"""What no network is built for, and that all of it is said at once."""
+
+import pytest
+
+from diffx_backbones.dit import DiT
+from diffx_backbones.mlp import MLP
+from diffx_backbones.unet import UNet
+from diffx_core import ConfigError, DataSpec
+
+VECTOR = DataSpec((2,))
+IMAGE = DataSpec((1, 12, 10))
+HUGE = 10**12
+"""A size that fails with a MemoryError where it is allocated."""
+
+CASES = {
+    "mlp-image": (MLP, IMAGE, {}, ["(1, 12, 10)"]),
+    "mlp-sizes": (MLP, VECTOR, {"width": 0, "depth": -1}, ["width", "got 0", "depth", "got -1"]),
+    "unet-vector": (UNet, VECTOR, {}, ["(2,)"]),
+    "unet-side": (UNet, IMAGE, {"mults": (1, 1, 1)}, ["width 10", "divisible by 4", "3 levels"]),
+    "unet-no-levels": (UNet, IMAGE, {"mults": ()}, ["mults"]),
+    "unet-mult": (UNet, IMAGE, {"mults": (1, 0), "attention": ()}, ["mults[1]", "got 0"]),
+    "unet-level": (UNet, IMAGE, {"mults": (1, 2), "attention": (2,)}, ["level 2", "0 to 1"]),
+    "unet-negative-level": (UNet, IMAGE, {"mults": (1,), "attention": (-1,)}, ["level -1"]),
+    "unet-heads": (
+        UNet,
+        IMAGE,
+        {"channels": 8, "mults": (1, 2), "attention": (1,), "heads": 3},
+        ["channels 8", "channels 16", "divisible by 3", "heads"],
+    ),
+    "unet-channels": (UNet, IMAGE, {"channels": 10, "mults": (1,), "attention": ()}, ["10", "4"]),
+    "unet-blocks": (UNet, IMAGE, {"mults": (1, 2), "blocks": 0, "attention": ()}, ["blocks"]),
+    "dit-vector": (DiT, VECTOR, {}, ["(2,)"]),
+    "dit-patch": (DiT, IMAGE, {"patch": 5}, ["height 12", "divisible by 5", "patch"]),
+    "dit-heads": (DiT, IMAGE, {"patch": 2, "width": 64, "heads": 5}, ["64", "5", "heads"]),
+    "dit-width": (DiT, IMAGE, {"patch": 2, "width": 66, "heads": 1}, ["66", "4", "position"]),
+    "dit-sizes": (DiT, IMAGE, {"patch": 0, "depth": 0, "heads": 0}, ["patch", "depth", "heads"]),
+    "all-at-once": (
+        DiT,
+        IMAGE,
+        {"patch": 5, "width": HUGE, "heads": 7, "depth": 0},
+        ["depth", "height 12", f"width {HUGE}", "7"],
+    ),
+    "mlp-before-allocation": (MLP, IMAGE, {"width": HUGE}, ["(1, 12, 10)"]),
+    "unet-before-allocation": (UNet, IMAGE, {"channels": HUGE, "blocks": 0}, ["blocks"]),
+}
+
+
+@pytest.mark.parametrize(("network", "spec", "options", "said"), CASES.values(), ids=CASES)
+def test_what_does_not_fit_is_refused_with_its_numbers(network, spec, options, said):
+    with pytest.raises(ConfigError) as refused:
+        network(spec, **options)
+    assert [words for words in said if words not in str(refused.value)] == []
+
+
+def test_each_problem_has_its_own_line():
+    with pytest.raises(ConfigError) as refused:
+        DiT(IMAGE, patch=5, width=66, heads=4)
+    assert len(refused.value.problems) == 3
+
+
+@pytest.mark.parametrize("network", [UNet, DiT], ids=["unet", "dit"])
+@pytest.mark.parametrize("side", [8, 16, 32])
+def test_the_defaults_fit_images_of_usual_sizes(network, side):
+    assert network(DataSpec((3, side, side), num_classes=10))

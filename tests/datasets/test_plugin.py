@@ -1,0 +1,30 @@
+"""The datasets as a plugin."""
+
+import subprocess
+import sys
+
+import pytest
+
+from diffx_core.config import options_of
+from diffx_core.plugins import Registry
+from diffx_datasets.plugin import diffx_datasets
+
+RECORDS = {record.name: record for record in diffx_datasets()}
+
+
+def test_the_datasets_are_installed():
+    found = {r.name: r.target for r in Registry.load(environ={}).all("dataset")}
+    assert found.items() >= {name: record.target for name, record in RECORDS.items()}.items()
+
+
+def test_listing_them_imports_no_torch():
+    code = (
+        "import sys, diffx_datasets.plugin as p; p.diffx_datasets(); print('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_every_option_has_help(name):
+    target = Registry.load(environ={}).find("dataset", name).load()
+    assert [option.name for option in options_of(target) if not option.help] == []
