@@ -93,7 +93,10 @@ def _failures(registry: Registry) -> list[str]:
 
 
 def _metavar(option: Option) -> str:
-    return "" if option.type is bool else type_name(option.type).upper()
+    if option.type is bool:
+        return ""
+    name = type_name(option.type).removesuffix(" or none")
+    return name if "|" in name else name.upper()
 
 
 def _default(option: Option) -> str:

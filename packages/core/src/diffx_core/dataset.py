@@ -4,7 +4,7 @@ Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W); vectors are
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import torch
@@ -15,6 +15,11 @@ from diffx_core.errors import ConfigError
 
 NO_LABEL = -1
 """The label of an example that is told nothing: dropped for guidance, or never labelled."""
+
+
+def sizes(values: Iterable[int]) -> tuple[int, ...]:
+    """A shape, of a list as JSON has it."""
+    return tuple(values)
 
 
 def pair_or_none(values: Sequence[float] | None) -> tuple[float, float] | None:
@@ -34,7 +39,7 @@ class DataSpec:
         value_range: lowest and highest legal value, for images; None for data without bounds.
     """
 
-    shape: tuple[int, ...] = field(converter=tuple)
+    shape: tuple[int, ...] = field(converter=sizes)
     num_classes: int | None = None
     sigma_data: float = 1.0
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
