@@ -75,7 +75,10 @@ def shell(tmp_path: Path) -> Shell:
         inherited = [
             folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder
         ]
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), *inherited])}
+        # Small networks: threads that wait for one another would take most of the time.
+        threads = {"OMP_NUM_THREADS": "1"}
+        route = os.pathsep.join([*map(str, path), *inherited])
+        environ = {**threads, **os.environ, "PYTHONPATH": route}
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=home,
