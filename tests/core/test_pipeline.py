@@ -1,0 +1,141 @@
+"""A saved run, loaded again: the same model, the same samples, or one line that says why not."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from attrs import evolve
+
+from diffx_core import CheckpointError, ConfigError
+from diffx_core.config.run import Run, SavedComponent
+from diffx_core.dataset import spec_to_json
+from diffx_core.engine.checkpoint import save_checkpoint
+from diffx_core.options import GuidanceOptions
+from diffx_core.pipeline import Pipeline
+from diffx_core.plugins import Registry
+from diffx_samplers.ddim import DDIM
+from diffx_samplers.predictor_corrector import PredictorCorrector
+
+REGISTRY = Registry.load({})
+
+
+def saved(folder, dataset_options):
+    """A run of an untrained but not silent network."""
+    found = {
+        "scheduler": (REGISTRY.find("scheduler", "vpsde"), {}),
+        "backbone": (REGISTRY.find("backbone", "mlp"), {"width": 16, "depth": 1}),
+        "dataset": (REGISTRY.find("dataset", "toy2d"), dataset_options),
+    }
+    spec = found["dataset"][0].load()(**dataset_options).spec
+    torch.manual_seed(0)
+    network = found["backbone"][0].load()(spec, width=16, depth=1)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    run = Run(
+        components={kind: SavedComponent.of(*pair) for kind, pair in found.items()},
+        sections={"objective": {"prediction": "edm", "label_dropout": 0.1}},
+        spec=spec_to_json(spec),
+    )
+    state = network.state_dict()
+    zeros = {name: torch.zeros_like(value) for name, value in state.items()}
+    save_checkpoint(folder, 5, weights=zeros, ema=state, record=run.to_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("conditional"), {"kind": "moons", "points": 64})
+
+
+@pytest.fixture(scope="module")
+def unconditional(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("free"), {"kind": "swiss_roll", "points": 64})
+
+
+SAMPLERS = pytest.mark.parametrize(
+    "sampler", [DDIM(steps=5), PredictorCorrector(steps=5)], ids=["ddim", "pc"]
+)
+
+
+@SAMPLERS
+def test_a_sample_does_not_depend_on_how_many_are_drawn_at_once(conditional, sampler):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    at_once = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0])
+    in_parts = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0], batch_size=3)
+    assert torch.allclose(at_once, in_parts, atol=1e-5)
+
+
+@SAMPLERS
+def test_the_same_seed_gives_the_same_samples_and_another_does_not(conditional, sampler):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    first, again, other = (pipeline.sample(4, sampler=sampler, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.isclose(first, other).any()
+
+
+def test_samples_are_drawn_from_the_averaged_weights(conditional):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    weights = pipeline.denoiser.backbone.state_dict()
+    assert all(value.abs().sum() > 0 for value in weights.values() if value.is_floating_point())
+    assert pipeline.step == 5
+
+
+def test_labels_and_guidance_matter(conditional):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    drawn = [
+        pipeline.sample(4, sampler=DDIM(steps=5), labels=labels, guidance=GuidanceOptions(scale=s))
+        for labels, s in (([0] * 4, 1.0), ([1] * 4, 1.0), ([0] * 4, 3.0), (None, 1.0))
+    ]
+    for i, one in enumerate(drawn):
+        for other in drawn[i + 1 :]:
+            assert not torch.allclose(one, other, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 0}, "n must be at least 1, got 0"),
+        ({"n": 2, "labels": [0]}, "1 labels for 2 samples"),
+        ({"n": 2, "labels": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
+        ({"n": 1, "labels": [-1]}, r"no such label: \[-1\]"),
+    ],
+)
+def test_what_a_conditional_model_cannot_do_is_refused(conditional, arguments, message):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    with pytest.raises(ConfigError, match=message):
+        pipeline.sample(arguments.pop("n"), sampler=DDIM(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"labels": [0]}, "trained without labels: it takes none"),
+        ({"guidance": GuidanceOptions(scale=2.0)}, "there is nothing to guide"),
+    ],
+)
+def test_what_an_unconditional_model_cannot_do_is_refused(unconditional, arguments, message):
+    pipeline = Pipeline.load(unconditional, REGISTRY)
+    assert pipeline.sample(2, sampler=DDIM(steps=2)).isfinite().all()
+    with pytest.raises(ConfigError, match=message):
+        pipeline.sample(1, sampler=DDIM(), **arguments)
+
+
+def test_weights_that_do_not_fit_are_named(conditional, tmp_path):
+    run = shutil.copytree(conditional, tmp_path / "run")
+    checkpoint = next((run / "checkpoints").iterdir())
+    record = json.loads((checkpoint / "record.json").read_text())["run"]
+    record["components"]["backbone"]["options"]["width"] = 32
+    shutil.rmtree(checkpoint)
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    state = pipeline.denoiser.backbone.state_dict()
+    save_checkpoint(run, 5, weights=state, ema=state, record=record)
+    with pytest.raises(CheckpointError, match="the weights do not fit the backbone: size mismatch"):
+        Pipeline.load(run, REGISTRY)
+
+
+def test_a_run_without_facts_is_refused(tmp_path):
+    run = evolve(Run(components={}), spec=None)
+    save_checkpoint(tmp_path, 1, weights={}, ema={}, record=run.to_json())
+    with pytest.raises(CheckpointError, match="no facts about the data"):
+        Pipeline.load(tmp_path, REGISTRY)
