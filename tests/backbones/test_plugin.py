@@ -18,7 +18,10 @@ def test_the_networks_are_installed():
 
 
 def test_listing_them_imports_no_torch():
-    code = "import sys, diffx_backbones.plugin as p; p.diffx_backbones(); assert 'torch' not in sys.modules"
+    code = (
+        "import sys, diffx_backbones.plugin as p; p.diffx_backbones();"
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

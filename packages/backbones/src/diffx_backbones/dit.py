@@ -66,7 +66,7 @@ class DiT(nn.Module):
         patch: side of a patch in pixels; H and W are multiples of it.
         width: of a token; a multiple of 4 and of `heads`.
         depth: number of blocks.
-        heads: of the attention; 64 numbers to a head is fastest.
+        heads: of the attention; 64 of the width to a head is fastest.
         mlp_ratio: width inside the MLP of a block, as a multiple of `width`.
         qk_norm: whether queries and keys are normalised, which keeps large networks stable.
 
@@ -82,7 +82,7 @@ class DiT(nn.Module):
         *,
         patch: int = 4,
         width: int = 128,
-        depth: int = 4,
+        depth: int = 3,
         heads: int = 2,
         mlp_ratio: int = 4,
         qk_norm: bool = False,
