@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is imported: threads that wait for each other on a busy machine take most of the
+# time, and the tensors of tests are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 FakeDistribution = Callable[..., Path]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 COSH = Path(__file__).parents[1] / "examples" / "plugins" / "diffx-cosh"

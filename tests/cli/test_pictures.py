@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diffx_cli.pictures import grid, to_bytes
+from diffx_cli.pictures import COMFORTABLE, GAP, grid, to_bytes
 from diffx_core.dataset import DataSpec
 
 
@@ -17,13 +17,13 @@ def test_values_become_bytes_by_the_legal_range():
 def test_every_image_is_in_its_cell(count, columns):
     images = torch.arange(count, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
     sheet = grid(images, columns)
-    cell = 48 + 2
+    cell = COMFORTABLE + GAP
     shown = [
-        int(sheet[0, 2 + i // columns * cell + 24, 2 + i % columns * cell + 24])
+        int(sheet[0, GAP + i // columns * cell + 24, GAP + i % columns * cell + 24])
         for i in range(count)
     ]
     assert shown == list(range(count))
-    assert sheet.shape[2] == 2 + min(columns, count) * cell
+    assert sheet.shape[2] == GAP + min(columns, count) * cell
 
 
 def test_large_images_are_not_enlarged():

@@ -17,7 +17,7 @@ from diffx_core.dataset import DataSpec
 GAP = 2
 """Pixels between the images of a grid."""
 
-COMFORTABLE = 48
+COMFORTABLE = 64
 """Pixels that an image should at least have in a grid, for a person to see it."""
 
 

@@ -40,7 +40,7 @@ class TrainOptions:
 
     steps: int = field(default=2000, validator=ge(1))
     batch_size: int = field(default=128, validator=ge(1))
-    lr: float = field(default=1e-3, validator=gt(0))
+    lr: float = field(default=2e-3, validator=gt(0))
     warmup: int = field(default=100, validator=ge(0))
     weight_decay: float = field(default=0.0, validator=ge(0))
     grad_clip: float = field(default=1.0, validator=gt(0))

@@ -15,11 +15,12 @@ TRAINED = {
     "scheduler": "diffx-schedulers:vpsde",
     "backbone": "diffx-backbones:unet",
     "dataset": "diffx-datasets:digits",
-    "train.steps": "700",
+    "train.steps": "800",
+    "ema.decay": "0.99",
 }
 """What the demo trains: flags of ``diffx train``."""
 
-SAMPLED = {"sampler": "diffx-samplers:ddim", "steps": "50", "n": "100", "guidance.scale": "1.5"}
+SAMPLED = {"sampler": "diffx-samplers:ddim", "steps": "50", "n": "100", "guidance.scale": "2"}
 """How the demo samples: flags of ``diffx sample``."""
 
 
