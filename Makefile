@@ -8,8 +8,6 @@ PACKAGES := packages/core packages/schedulers packages/backbones packages/sample
 SOURCES := $(PACKAGES:%=%/src)
 EDITABLE := $(PACKAGES:%=-e %)
 STAMP := $(VENV)/installed
-# Forked test processes share two cores with torch's own threads.
-export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test lint bench install format clean
 
@@ -22,7 +20,7 @@ $(STAMP): pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	touch $@
 
 demo: $(STAMP)
-	OMP_NUM_THREADS= $(BIN)/diffx demo
+	$(BIN)/diffx demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2
@@ -33,7 +31,7 @@ lint: $(STAMP)
 	$(BIN)/mypy $(SOURCES) examples/plugins/diffx-cosh/src
 
 bench: $(STAMP)
-	OMP_NUM_THREADS= $(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
