@@ -120,6 +120,68 @@ class Short(torch.nn.Module):
     assert "backbone short (diffx-short 7.0): returned (" in result.err
 
 
+NAN_SIGMA = """
+import torch
+from attrs import frozen
+from diffx_core import Scheduler
+
+@frozen(kw_only=True)
+class Odd(Scheduler):
+    def alpha(self, t):
+        return 1 - t
+
+    def sigma(self, t):
+        return torch.where(t > 0.5, float("nan"), t)
+"""
+DOUBLE_ALPHA = NAN_SIGMA.replace(
+    "1 - t", "(1 - t).double() if t.dtype.itemsize < 8 else (1 - t).float()"
+)
+WRONG_SHAPE = NAN_SIGMA.replace("1 - t", "(1 - t).mean()")
+LYING_DATA = """
+import torch
+from attrs import frozen
+from diffx_core import Batch, Condition, Dataset, DataSpec
+
+@frozen(kw_only=True)
+class Odd(Dataset):
+    spec = DataSpec((2,))
+
+    def __len__(self):
+        return 8
+
+    def batch(self, index):
+        return Batch(torch.zeros(len(index), 3), Condition(), index)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "reason"),
+    [
+        ("scheduler", NAN_SIGMA, "sigma(t) is not finite at t = 0.5"),
+        ("scheduler", DOUBLE_ALPHA, "alpha(t) is torch.float32 for torch.float64 times"),
+        ("scheduler", WRONG_SHAPE, "alpha(t) does not have the shape of t"),
+        ("dataset", LYING_DATA, "gives examples (3,), says (2,)"),
+    ],
+    ids=["nan", "dtype", "shape", "data"],
+)
+def test_a_component_that_breaks_its_contract_is_named_and_leaves_nothing(
+    diffx, fake_distribution, kind, source, reason
+):
+    plugin = f"""
+from diffx_core import Component, hookimpl
+
+@hookimpl
+def diffx_{kind}s():
+    return [Component("odd", "diffx_odd.odd:Odd", "Breaks its contract")]
+"""
+    fake_distribution("diffx-odd", {"plugin": plugin, "odd": source}, version="7.0")
+    flags = {"dataset": "toy2d", "backbone": "mlp", kind: "odd"}
+    result = diffx("train", *(f"--{key}={value}" for key, value in flags.items()), *SHORT)
+    assert result.rc == 3
+    assert f"{kind} odd (diffx-odd 7.0): {reason}" in result.err
+    assert list(Path.cwd().iterdir()) == []
+
+
 def test_sampling_takes_the_newest_run(diffx):
     _train(diffx)
     _train(diffx, "--scheduler", "vesde")

@@ -41,6 +41,15 @@ class Assembly:
         """How many numbers are trained."""
         return parameter_count(self.model)
 
+    @property
+    def state_bytes(self) -> int:
+        """Memory for weights and gradients, AdamW's two moments and the float32 average.
+
+        Activations come on top; they grow with the batch.
+        """
+        weights = sum(p.numel() * p.element_size() for p in self.model.parameters())
+        return 4 * weights + 4 * self.parameters
+
 
 def assemble(request: Request) -> Assembly:
     """Build the components of a training run.

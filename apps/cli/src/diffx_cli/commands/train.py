@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -56,8 +56,6 @@ def train(request: Request) -> Path:
 
     device = device_named(request.options.device)
     run = assemble(request)
-    folder = _folder(request, run, str(device))
-    metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
     trainer = Trainer(
         run.denoiser,
         run.dataset,
@@ -65,9 +63,11 @@ def train(request: Request) -> Path:
         request.sections["train"],
         request.sections["ema"],
         device,
-        [metrics, Progress()],
     )
-    average = trainer.fit()
+    trainer.check()
+    folder = _folder(request, run, str(device))
+    metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
+    average = evolve(trainer, observers=[metrics, Progress()]).fit()
     save_checkpoint(
         folder,
         request.sections["train"].steps,
@@ -100,7 +100,12 @@ def _show(request: Request) -> None:
     device = str(device_named(request.options.device))
     run = assemble(request)
     config = run.record.to_config()
-    facts = {"device": device, "parameters": run.parameters, "examples": len(run.dataset)}
+    facts = {
+        "device": device,
+        "parameters": run.parameters,
+        "state_bytes": run.state_bytes,
+        "examples": len(run.dataset),
+    }
     if request.options.json:
         say(json.dumps({"config": config, **facts}, indent=2))
         return

@@ -47,11 +47,20 @@ class Trainer:
         assert isinstance(self.denoiser.backbone, nn.Module)
         return self.denoiser.backbone
 
+    @property
+    def order(self) -> DataOrder:
+        """Which examples each step sees."""
+        return DataOrder(len(self.dataset), self.options.batch_size, self.objective.seed)
+
+    def check(self) -> None:
+        """Look at every component once: a `ComponentError` names one that breaks its contract."""
+        self.model.to(self.device)
+        preflight(self.denoiser, self.dataset, self.order, self.device)
+
     def fit(self) -> WeightAverage:
         """Take all steps; the model is left with its own weights, the average is returned."""
-        options, model = self.options, self.model.to(self.device).train()
-        order = DataOrder(len(self.dataset), options.batch_size, self.objective.seed)
-        preflight(self.denoiser, self.dataset, order, self.device)
+        self.check()
+        options, model, order = self.options, self.model.train(), self.order
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
         )
