@@ -49,6 +49,14 @@ def test_uniform_numbers_fill_the_unit_interval():
     assert abs(float(draws.mean()) - 0.5) < 5 / (12 * 10000) ** 0.5
 
 
+def test_streams_whose_keys_share_their_lower_half_differ():
+    """torch's generator reads 32 bits of a seed; these two would be the same image."""
+    first, second = key(0, "sample", 22133, -1, 0), key(0, "sample", 24481, -1, 0)
+    assert first % 2**32 == second % 2**32
+    noise = NoiseSource(0, [22133, 24481]).normal((64,), -1)
+    assert not torch.isclose(noise[0], noise[1]).any()
+
+
 def test_keys_read_long_names_to_the_end():
     assert key("a long purpose: one") != key("a long purpose: two")
     assert key("ab") != key("ba")

@@ -20,7 +20,7 @@ from diffx_samplers.predictor_corrector import PredictorCorrector
 REGISTRY = Registry.load({})
 
 
-def saved(folder, dataset_options):
+def saved(folder, dataset_options, label_dropout=0.1):
     """A run of an untrained but not silent network."""
     found = {
         "scheduler": (REGISTRY.find("scheduler", "vpsde"), {}),
@@ -34,7 +34,7 @@ def saved(folder, dataset_options):
         torch.nn.init.normal_(parameter, std=0.3)
     run = Run(
         components={kind: SavedComponent.of(*pair) for kind, pair in found.items()},
-        sections={"objective": {"prediction": "edm", "label_dropout": 0.1}},
+        sections={"objective": {"prediction": "edm", "label_dropout": label_dropout}},
         spec=spec_to_json(spec),
     )
     state = network.state_dict()
@@ -99,6 +99,7 @@ def test_labels_and_guidance_matter(conditional):
         ({"n": 2, "labels": [0]}, "1 labels for 2 samples"),
         ({"n": 2, "labels": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
         ({"n": 1, "labels": [-1]}, r"no such label: \[-1\]"),
+        ({"n": 1, "guidance": GuidanceOptions(scale=2.0)}, "none was given"),
     ],
 )
 def test_what_a_conditional_model_cannot_do_is_refused(conditional, arguments, message):
@@ -119,6 +120,25 @@ def test_what_an_unconditional_model_cannot_do_is_refused(unconditional, argumen
     assert pipeline.sample(2, sampler=DDIM(steps=2)).isfinite().all()
     with pytest.raises(ConfigError, match=message):
         pipeline.sample(1, sampler=DDIM(), **arguments)
+
+
+def test_guidance_needs_a_model_that_has_seen_hidden_labels(tmp_path):
+    run = saved(tmp_path, {"kind": "moons", "points": 64}, label_dropout=0.0)
+    pipeline = Pipeline.load(run, REGISTRY)
+    with pytest.raises(ConfigError, match="label_dropout 0, so it has nothing to guide away from"):
+        pipeline.sample(1, sampler=DDIM(), labels=[0], guidance=GuidanceOptions(scale=2.0))
+
+
+def test_a_sampled_model_can_still_be_differentiated(conditional):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    pipeline.sample(1, sampler=DDIM(steps=2))
+    x = torch.zeros(1, 2, requires_grad=True)
+    pipeline.denoiser(x, 1.0).x0.sum().backward()
+    assert x.grad.isfinite().all()
+
+
+def test_a_loaded_network_is_in_evaluation_mode(conditional):
+    assert not Pipeline.load(conditional, REGISTRY).denoiser.backbone.training
 
 
 def test_weights_that_do_not_fit_are_named(conditional, tmp_path):

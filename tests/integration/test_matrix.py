@@ -17,7 +17,7 @@ OURS = [one for one in REGISTRY.all() if one.distribution.startswith("diffx-")]
 SCHEDULERS = [one.name for one in OURS if one.kind == "scheduler"]
 SAMPLERS = [one.name for one in OURS if one.kind == "sampler"]
 SMALL = {
-    "mlp": {"width": 16, "depth": 1},
+    "mlp": {"width": 64, "depth": 2},
     "unet": {"channels": 16, "mults": (1, 2)},
     "dit": {"width": 32, "depth": 1, "heads": 1},
 }
@@ -32,7 +32,7 @@ def build(kind, name, /, *facts, **options):
     return REGISTRY.find(kind, name).load()(*facts, **options)
 
 
-def trained(scheduler, backbone, prediction="edm", steps=2):
+def trained(scheduler, backbone, prediction="edm", steps=2, batch_size=8):
     name, options = DATA[backbone]
     dataset = build("dataset", name, **options)
     torch.manual_seed(0)
@@ -41,20 +41,20 @@ def trained(scheduler, backbone, prediction="edm", steps=2):
     denoiser = NetworkDenoiser(
         network, build("scheduler", scheduler), PREDICTIONS[prediction], dataset.spec.sigma_data
     )
-    options = TrainOptions(steps=steps, batch_size=8, warmup=0)
+    options = TrainOptions(steps=steps, batch_size=batch_size, warmup=0)
     Trainer(denoiser, dataset, Objective(), options).fit()
     network.eval()
     return denoiser, dataset.spec
 
 
-def samples(denoiser, spec, sampler, scale=1.0):
-    labels = None if spec.num_classes is None else torch.arange(3) % spec.num_classes
+def samples(denoiser, spec, sampler, scale=1.0, steps=4, count=3):
+    labels = None if spec.num_classes is None else torch.arange(count) % spec.num_classes
     with torch.inference_mode():
         return draw(
-            build("sampler", sampler, steps=4),
+            build("sampler", sampler, steps=steps),
             ClassifierFreeGuidance(denoiser, scale),
             spec.shape,
-            noise=NoiseSource(0, range(3)),
+            noise=NoiseSource(0, range(count)),
             cond=Condition(labels),
         )
 
@@ -74,7 +74,20 @@ def test_every_process_trains_every_network_and_every_sampler_samples_it(schedul
 def test_every_prediction_works_with_every_process_and_sampler(scheduler, prediction):
     denoiser, spec = trained(scheduler, "mlp", prediction)
     for sampler in SAMPLERS:
-        assert samples(denoiser, spec, sampler).isfinite().all()
+        drawn = samples(denoiser, spec, sampler)
+        assert drawn.isfinite().all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scheduler", "prediction"), list(itertools.product(SCHEDULERS, PREDICTIONS))
+)
+def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, prediction):
+    """The root mean square of rings is 1; an ill-conditioned combination would be far from it."""
+    denoiser, spec = trained(scheduler, "mlp", prediction, steps=400, batch_size=128)
+    for sampler in SAMPLERS:
+        drawn = samples(denoiser, spec, sampler, steps=50, count=256)
+        assert 0.7 < float(drawn.square().mean().sqrt()) < 1.4, sampler
 
 
 def test_the_slice_is_all_there():

@@ -41,11 +41,6 @@ class TestEulerMaruyamaSigma(SamplerSuite):
         return EulerMaruyama(stochasticity="sigma")
 
 
-class TestAnderson(SamplerSuite):
-    def component(self):
-        return EulerMaruyama(stochasticity="reverse_sde")
-
-
 class TestPredictorCorrector(SamplerSuite):
     def component(self):
         return PredictorCorrector()
@@ -173,26 +168,56 @@ def test_an_impossible_number_of_calls_is_refused_with_the_nearest():
         PredictorCorrector().with_nfe(10)
 
 
-@pytest.mark.parametrize("predictor", ["ancestral", "ddim", "euler_maruyama"])
-def test_a_langevin_step_inflates_a_gaussian_by_the_known_amount(predictor):
-    """At a fixed level the chain's stationary variance is v / (1 - h / (2 v)), h = 2 (snr)^2 v."""
-    sampler = PredictorCorrector(predictor=predictor, snr=0.16)
-    scheduler = ReferenceVE()
-    denoiser = GaussianDenoiser(scheduler, mean=0.0, std=1.0)
+def corrected(scheduler, snr, x, seed):
+    """One correction at the middle of a plan of three times."""
     plan = Plan.of(scheduler, torch.tensor([0.6, 0.4, 0.2], dtype=torch.float64), clean=False)
+    denoiser = GaussianDenoiser(scheduler, mean=0.0, std=1.0)
+    z = NoiseSource(seed, range(len(x)), dtype=torch.float64).normal(x.shape[1:], 0)
+    return plan, denoiser, z, PredictorCorrector(snr=snr)._correct(denoiser, x, 1, plan, z)
+
+
+def test_a_correction_is_the_langevin_step_of_the_literature():
+    """Song et al., algorithm 5: step 2 a (snr |z| / |score|)^2 with a = 1 - beta of the step."""
+    scheduler = ReferenceVP()
+    x = NoiseSource(3, range(3), dtype=torch.float64).normal((500,), 0)
+    plan, denoiser, z, found = corrected(scheduler, 0.1, x, seed=1)
+    score = -denoiser(x, plan.times[1]).eps / plan.sigma[1]
+    keep = (plan.alpha[1] / plan.alpha[2]) ** 2
+    h = 2 * keep * (0.1 * 500**0.5 / score.norm(dim=1, keepdim=True)) ** 2
+    assert keep < 0.5
+    assert torch.allclose(found, x + h * score + (2 * h).sqrt() * z, rtol=1e-10)
+
+
+def test_a_step_is_bounded_where_eps_vanishes():
+    x = torch.zeros(2, 3, dtype=torch.float64)
+    plan, _, z, found = corrected(ReferenceVE(), 0.16, x, seed=1)
+    assert torch.allclose(found, 2 * (0.16 * plan.sigma[1] / 0.5) * z, rtol=1e-10)
+
+
+def test_corrections_leave_the_known_inflation_of_a_gaussian():
+    """The chain at one level has variance v / (1 - h / (2 v)), h = 2 (snr sigma / rms(eps))^2."""
+    scheduler, x = ReferenceVP(), NoiseSource(0, range(16), dtype=torch.float64).normal((4096,), 0)
+    for k in range(60):
+        plan, denoiser, _, x = corrected(scheduler, 0.3, x, seed=k)
     v = float(denoiser.variance(torch.tensor(plan.times[1], dtype=torch.float64)))
-    x = NoiseSource(0, range(64), dtype=torch.float64).normal((4096,), 0) * math.sqrt(v)
-    for k in range(40):
-        z = NoiseSource(1, range(64), dtype=torch.float64).normal((4096,), k)
-        x = sampler._correct(denoiser, x, 1, plan, z)
-    expected = v / (1 - 0.16**2)
-    assert float(x.var()) / expected == pytest.approx(1, abs=5 * math.sqrt(2 / x.numel()) + 1e-3)
+    keep = (plan.alpha[1] / plan.alpha[2]) ** 2
+    inflated = v
+    for _ in range(60):  # rms(eps) follows the inflated variance: eps = sigma x / v
+        h = 2 * keep * (0.3 * v) ** 2 / inflated
+        inflated = v / (1 - h / (2 * v))
+    assert inflated / v > 1.01
+    assert float(x.var()) == pytest.approx(inflated, rel=5 * (2 / x.numel()) ** 0.5 + 1e-3)
 
 
-def test_anderson_on_straight_lines_is_refused_with_the_remedy():
-    sampler = EulerMaruyama(stochasticity="reverse_sde")
-    with pytest.raises(ConfigError, match=r"ReferenceFlow is infinite at t = 1.*auto or sigma"):
-        sample(sampler, GaussianDenoiser(ReferenceFlow()), (2,), noise=noise_of(1))
+@pytest.mark.parametrize("stochasticity", ["reverse_sde", "sigma"])
+@pytest.mark.parametrize("latest", [1.0, 0.999], ids=["at the end", "just before"])
+def test_euler_maruyama_does_not_explode_next_to_a_singularity(stochasticity, latest):
+    scheduler = ReferenceFlow()
+    sampler = EulerMaruyama(stochasticity=stochasticity)
+    plan = Plan.of(scheduler, torch.linspace(latest, 0, 201, dtype=torch.float64))
+    noise = NoiseSource(0, range(4), dtype=torch.float64)
+    drawn = sample(sampler, GaussianDenoiser(scheduler), (2048,), noise=noise, plan=plan)
+    assert float(drawn.std()) == pytest.approx(0.5, rel=0.05)
 
 
 @frozen

@@ -65,6 +65,12 @@ def test_a_pointer_to_somewhere_else_is_refused(run, text):
         load_checkpoint(run)
 
 
+def test_tied_weights_are_saved(tmp_path):
+    tied = {"a": WEIGHTS["n"], "b": WEIGHTS["n"]}
+    save_checkpoint(tmp_path, 1, weights=tied, ema=tied, record={})
+    assert torch.equal(load_checkpoint(tmp_path).weights["b"], WEIGHTS["n"])
+
+
 def test_an_empty_folder_has_no_checkpoint(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         load_checkpoint(tmp_path)

@@ -63,6 +63,20 @@ def test_the_model_has_its_own_weights_again_even_after_an_exception():
     assert torch.equal(net[0].weight, own)
 
 
+def test_tied_weights_have_one_average_under_all_their_names():
+    net = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
+    net.b.weight = net.a.weight
+    average = WeightAverage(net, 0.5)
+    before = net.a.weight.detach().clone()
+    with torch.no_grad():
+        net.a.weight += 1.0
+    average.update()
+    state = average.state()
+    assert torch.equal(state["a.weight"], state["b.weight"])
+    assert not torch.equal(state["a.weight"], before)
+    assert not torch.equal(state["a.weight"], net.a.weight)
+
+
 def test_a_state_that_was_handed_out_does_not_change():
     net = model()
     average = WeightAverage(net, 0.5)

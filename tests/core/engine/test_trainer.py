@@ -89,6 +89,54 @@ def test_training_leaves_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+class Dropping(Net):
+    def __init__(self):
+        super().__init__()
+        self.net.insert(1, nn.Dropout(0.5))
+
+
+def test_the_seed_covers_what_the_network_draws():
+    states = []
+    for unrelated in (1, 2):
+        run = trainer(net=seeded(Dropping), steps=5)
+        torch.manual_seed(unrelated)
+        states.append(run.fit().state())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def seeded(build):
+    torch.manual_seed(0)
+    return build()
+
+
+def test_a_look_at_the_components_changes_none_of_them():
+    class Counting(Net):
+        def __init__(self):
+            super().__init__()
+            self.net.insert(0, nn.BatchNorm1d(8))
+
+    run = trainer(net=Counting())
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.check()
+    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+    assert run.model.training
+
+
+def test_one_step_is_adamw_with_warm_up_clipping_and_decay():
+    options = {"steps": 1, "lr": 0.1, "warmup": 1, "weight_decay": 0.3, "grad_clip": 1e-3}
+    run, twin = trainer(**options), trainer(**options)
+    heard = []
+    evolve(run, observers=[heard.append]).fit()
+    batch = twin.dataset.batch(twin.order.indices(0))
+    twin.objective(twin.denoiser, batch, 0).backward()
+    norm = torch.nn.utils.clip_grad_norm_(twin.model.parameters(), 1e-3)
+    torch.optim.AdamW(twin.model.parameters(), lr=0.05, weight_decay=0.3).step()
+    assert heard[1].lr == 0.05
+    assert heard[1].grad_norm == pytest.approx(float(norm), rel=1e-5)
+    for mine, other in zip(run.model.parameters(), twin.model.parameters(), strict=True):
+        assert torch.allclose(mine, other, atol=1e-6)
+
+
 def test_observers_hear_every_step():
     heard = []
     evolve(trainer(steps=4), observers=[heard.append]).fit()

@@ -41,6 +41,10 @@ class Broken(Sampler):
         return table
 
     def step(self, denoise, x, i, plan, state, noise):
+        if self.bug == "plane":
+            x = x * (1 + 0.5 / x.shape[1] / self.steps)
+        if self.bug == "loud" and self.steps < 5:
+            x = x + 100
         if self.bug == "batch":
             x = x - 0.01 * x.mean(0, keepdim=True)
         if self.bug == "global":
@@ -56,7 +60,9 @@ BROKEN = [
     ("count", "the declared number of network calls is made"),
     ("batch", "a sample does not depend on its batch"),
     ("global", "the same seed gives the same sample"),
-    ("alpha", "one to three steps from pure noise stay finite"),
+    ("plane", "so have samples in the plane"),
+    ("alpha", "one to three steps from pure noise do not explode"),
+    ("loud", "one to three steps from pure noise do not explode"),
 ]
 
 

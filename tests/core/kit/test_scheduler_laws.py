@@ -41,6 +41,13 @@ class WrongInverse(ReferenceVP):
 
 
 @frozen
+class UnboundedInverse(ReferenceVP):
+    def time_of(self, log_snr):
+        b = (-log_snr).exp().log1p()
+        return 2 * b / (0.1 + (0.01 + 39.8 * b).sqrt())
+
+
+@frozen
 class WrongRate(ReferenceVP):
     def sigma_rate(self, t):
         return super().sigma_rate(t) * (1 + 1e-6)
@@ -95,6 +102,7 @@ BROKEN = [
     (RisingSNR(), "the signal-to-noise ratio falls strictly"),
     (WrongLogSNR(), "log_snr is log(alpha^2 / sigma^2)"),
     (WrongInverse(), "time_of inverts log_snr"),
+    (UnboundedInverse(), "time_of stays within the process"),
     (WrongRate(), "rates are the derivatives"),
     (WrongDrift(), "drift and diffusion follow from alpha and sigma"),
     (WrongDrift(), "the SDE reproduces the marginals"),

@@ -85,11 +85,11 @@ class Condition:
         """The same condition on another device."""
         return self if self.label is None else evolve(self, label=self.label.to(device))
 
-    def __add__(self, other: Self) -> Self:
-        """The examples of both, one after the other."""
-        if self.label is None or other.label is None:
+    def with_forgotten(self) -> Self:
+        """A batch of twice the size: everything as it is, then everything forgotten."""
+        if self.label is None:
             return self
-        return evolve(self, label=torch.cat([self.label, other.label]))
+        return evolve(self, label=torch.cat([self.label, torch.full_like(self.label, NO_LABEL)]))
 
 
 @frozen(eq=False)

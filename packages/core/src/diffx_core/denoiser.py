@@ -85,14 +85,19 @@ class NetworkDenoiser:
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Read the process at all times at once, in float64."""
-        times = list(times)
+        self._readings.clear()
+        self._readings.update(self._read(list(times), device))
+
+    def _read(self, times: list[float], device: torch.device) -> dict[float, Reading]:
         level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)
         labels = self.scheduler.noise_label(level.t).to(torch.float32).to(device)
         scales = level.spread.reciprocal().tolist()
         columns = (torch.as_tensor(c).tolist() for c in self.prediction.decode(level))
         rows = zip(*columns, strict=True)
-        for t, scale, label, row in zip(times, scales, labels.split(1), rows, strict=True):
-            self._readings[t] = Reading(scale, label, Decoding(*row))
+        return {
+            t: Reading(scale, label, Decoding(*row))
+            for t, scale, label, row in zip(times, scales, labels.split(1), rows, strict=True)
+        }
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """Both ends of the path through x at time t."""
@@ -100,8 +105,7 @@ class NetworkDenoiser:
             return self._at_each(x, t, cond or Condition())
         reading = self._readings.get(t)
         if reading is None or reading.noise_label.device != x.device:
-            self.prepare([t], x.device)
-            reading = self._readings[t]
+            reading = self._read([t], x.device)[t]
         scale, label, decoding = reading
         output = self.backbone(
             x if scale == 1 else x * scale, label.expand(x.shape[0]), cond or Condition()

@@ -52,6 +52,6 @@ class ClassifierFreeGuidance:
         if self.scale == 0:
             return self.inner(x, t, cond.forgotten())
         twice = torch.cat([t, t]) if isinstance(t, Tensor) else t
-        both = self.inner(torch.cat([x, x]), twice, cond + cond.forgotten())
+        both = self.inner(torch.cat([x, x]), twice, cond.with_forgotten())
         told, untold = both.halves()
         return Estimate(x, torch.lerp(untold.output, told.output, self.scale), told.decoding)

@@ -7,6 +7,7 @@ Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tenso
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
@@ -33,8 +34,13 @@ def key(*parts: int | str) -> int:
 
 
 def generator(*parts: int | str) -> torch.Generator:
-    """A generator on the CPU that starts from the key of all parts."""
+    """A generator on the CPU for a few draws; torch keeps no more than 32 bits of its key."""
     return torch.Generator().manual_seed(key(*parts))
+
+
+def stream(*parts: int | str) -> np.random.Generator:
+    """A stream of its own for each key: Philox reads all 64 bits, so no two images are the same."""
+    return np.random.Generator(np.random.Philox(key=key(*parts)))
 
 
 @frozen
@@ -58,16 +64,18 @@ class NoiseSource:
     def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
         """Standard normal noise (B, *shape) for one use within one step."""
         out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
-        for row, index in zip(out, self.indices, strict=True):
-            row.normal_(generator=generator(self.seed, self.purpose, index, step, substep))
+        rows = out.numpy()
+        for row, index in zip(rows, self.indices, strict=True):
+            one = stream(self.seed, self.purpose, index, step, substep)
+            one.standard_normal(dtype=rows.dtype, out=row)
         return out.to(self.device)
 
     def uniform(self, step: int, substep: int = 0) -> Tensor:
         """One number (B,) in [0, 1) for each sample."""
-        out = torch.empty(len(self.indices), dtype=self.dtype)
-        for row, index in zip(out.split(1), self.indices, strict=True):
-            row.uniform_(generator=generator(self.seed, self.purpose, index, step, substep))
-        return out.to(self.device)
+        draws = [
+            stream(self.seed, self.purpose, index, step, substep).random() for index in self.indices
+        ]
+        return torch.tensor(draws, dtype=self.dtype, device=self.device)
 
     def named(self, purpose: str) -> "NoiseSource":
         """The streams of the same samples for another use."""

@@ -75,7 +75,7 @@ class Pipeline:
         denoiser = NetworkDenoiser(backbone, scheduler, prediction, spec.sigma_data)
         return cls(denoiser, spec, run, checkpoint.step, device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def sample(
         self,
         n: int,
@@ -125,6 +125,15 @@ class Pipeline:
             if guidance.scale != 1:
                 raise ConfigError("the model was trained without labels: there is nothing to guide")
             return Condition()
+        if guidance.scale != 1 and labels is None:
+            raise ConfigError("guidance pushes towards a label, and none was given")
+        if (
+            guidance.scale != 1
+            and not self.run.section("objective", ObjectiveOptions).label_dropout
+        ):
+            raise ConfigError(
+                "the model was trained with label_dropout 0, so it has nothing to guide away from"
+            )
         if labels is None:
             return Condition(torch.full((n,), NO_LABEL))
         if len(labels) != n:

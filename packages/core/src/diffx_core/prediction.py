@@ -40,8 +40,11 @@ from diffx_core.estimate import Decoding
 from diffx_core.options import PredictionName
 from diffx_core.scheduler import Scheduler
 
-MAX_NOISE_RATIO = 1000.0
-"""The largest sigma / alpha at which x0 is read from eps: float32 leaves four digits of it."""
+MAX_NOISE_RATIO = 20.0
+"""The largest sigma / alpha at which x0 is read from eps, whose errors it multiplies.
+
+Latent diffusion models that predict eps end at 14.6.
+"""
 
 Target = tuple[Tensor, Tensor]
 """p and q of F = p x0 + q eps."""

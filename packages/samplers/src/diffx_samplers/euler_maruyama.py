@@ -7,8 +7,9 @@ back over dt is
 
     x' = (alpha - alpha' dt) x0 + (sigma - (sigma' + w / (2 sigma)) dt) eps + sqrt(w dt) z.
 
-Where g is infinite on the grid (rectified flow at t = 1), w = 2 sigma sigma' is the choice that
-stays finite.
+Where a step is too long for that, or g infinite (rectified flow at t = 1), it is limited: no more
+fresh noise than the next level has, and no weight of eps below zero. Shorter steps never meet the
+limits, and no number of steps explodes.
 """
 
 import math
@@ -19,27 +20,21 @@ from attrs import field, frozen
 from attrs.validators import in_
 from torch import Tensor
 
-from diffx_core import ConfigError, Denoise, Plan, Sampler, StepNoise
+from diffx_core import Denoise, Plan, Sampler, StepNoise
 from diffx_samplers.one_step import Table, Transition, advance, landing
 
-Stochasticity = Literal["auto", "reverse_sde", "sigma"]
+Stochasticity = Literal["reverse_sde", "sigma"]
 
 
-def squared_noise(plan: Plan, stochasticity: Stochasticity) -> Tensor:
-    """W at every time of the plan but the last."""
+def squared_noise(plan: Plan, stochasticity: Stochasticity) -> list[float]:
+    """The function w at every time of the plan but the last."""
     t = torch.tensor(plan.times[:-1], dtype=torch.float64)
-    if stochasticity == "sigma":
-        return 2 * plan.scheduler.sigma(t) * plan.scheduler.sigma_rate(t)
-    w = plan.scheduler.diffusion(t) ** 2
-    if w.isfinite().all():
-        return w
-    if stochasticity == "auto":
-        return squared_noise(plan, "sigma")
-    raise ConfigError(
-        f"stochasticity reverse_sde needs a finite diffusion, and that of "
-        f"{type(plan.scheduler).__name__} is infinite at t = {plan.times[0]:g}: "
-        "choose auto or sigma"
-    )
+    process = plan.scheduler
+    w = {
+        "reverse_sde": lambda: process.diffusion(t) ** 2,
+        "sigma": lambda: 2 * process.sigma(t) * process.sigma_rate(t),
+    }[stochasticity]()
+    return [float(one) for one in w]
 
 
 def euler_maruyama_table(plan: Plan, stochasticity: Stochasticity) -> Table:
@@ -47,13 +42,14 @@ def euler_maruyama_table(plan: Plan, stochasticity: Stochasticity) -> Table:
     t = torch.tensor(plan.times[:-1], dtype=torch.float64)
     alpha_rate = plan.scheduler.alpha_rate(t).tolist()
     sigma_rate = plan.scheduler.sigma_rate(t).tolist()
-    w = squared_noise(plan, stochasticity).tolist()
+    w = squared_noise(plan, stochasticity)
     rows = []
     for i in range(plan.steps):
         dt = plan.times[i] - plan.times[i + 1]
         alpha, sigma = plan.alpha[i], plan.sigma[i]
-        eps = sigma - (sigma_rate[i] + w[i] / (2 * sigma)) * dt
-        rows.append(Transition(alpha - alpha_rate[i] * dt, eps, math.sqrt(w[i] * dt)))
+        eps = max(0.0, sigma - (sigma_rate[i] + w[i] / (2 * sigma)) * dt)
+        noise = min(math.sqrt(w[i] * dt), plan.sigma[i + 1])
+        rows.append(Transition(alpha - alpha_rate[i] * dt, eps, noise))
     if plan.sigma[-1] == 0:
         rows[-1] = landing(plan)
     return tuple(rows)
@@ -64,8 +60,7 @@ class EulerMaruyama(Sampler[Table]):
     """Euler-Maruyama: weak order one, one network call a step, stochastic.
 
     Args:
-        stochasticity: w(t): reverse_sde is g^2; sigma is 2 sigma sigma'; auto is g^2 where it is
-            finite, else sigma.
+        stochasticity: w(t): reverse_sde is g^2, sigma is 2 sigma sigma'.
 
     References:
         Anderson, Reverse-time Diffusion Equation Models, 1982.
@@ -73,7 +68,9 @@ class EulerMaruyama(Sampler[Table]):
         Ma et al., SiT, 2024, arXiv:2401.08740 (the family of w).
     """
 
-    stochasticity: Stochasticity = field(default="auto", validator=in_(get_args(Stochasticity)))
+    stochasticity: Stochasticity = field(
+        default="reverse_sde", validator=in_(get_args(Stochasticity))
+    )
 
     @property
     def stochastic(self) -> bool:

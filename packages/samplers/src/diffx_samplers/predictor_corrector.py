@@ -1,15 +1,17 @@
 """Predictor-corrector sampling: after every step, Langevin dynamics at the new noise level.
 
-    x <- x + h score + sqrt(2 h) z,    h = 2 a (snr |z| / |score|)^2,    a = (alpha_t / alpha_s)^2
+    x <- x + h score + sqrt(2 h) z,    h = 2 a (snr sigma / rms(eps))^2
+    a = (alpha_t / alpha_s)^2
 
-The norms are each sample's own, so a sample does not depend on the batch it is drawn in; a = 1 -
+This is h = 2 a (snr |z| / |score|)^2 of the reference, with |z| at its expectation, so that a step
+does not depend on the noise it scales. rms(eps) is each sample's own, so a sample does not depend
+on its batch, and is bounded below: in few dimensions eps comes close to zero by chance. a = 1 -
 beta for the discrete variance-preserving process, 1 for the variance-exploding one. There is no
 correction of clean data.
 """
 
 from typing import Literal, get_args
 
-import torch
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_
 from torch import Tensor
@@ -20,6 +22,9 @@ from diffx_samplers.euler_maruyama import euler_maruyama_table
 from diffx_samplers.one_step import Table, advance
 
 Predictor = Literal["euler_maruyama", "ancestral", "ddim"]
+
+LEAST_RMS = 0.5
+"""The smallest root mean square of eps that a step is divided by; noise itself has 1."""
 
 
 @frozen(kw_only=True)
@@ -55,7 +60,7 @@ class PredictorCorrector(Sampler[Table]):
     def start(self, plan: Plan) -> Table:
         """The transitions of the predictor."""
         if self.predictor == "euler_maruyama":
-            return euler_maruyama_table(plan, "auto")
+            return euler_maruyama_table(plan, "reverse_sde")
         return ddim_table(plan, eta=1.0 if self.predictor == "ancestral" else 0.0)
 
     def step(
@@ -71,12 +76,11 @@ class PredictorCorrector(Sampler[Table]):
     def _correct(self, denoise: Denoise, x: Tensor, i: int, plan: Plan, z: Tensor) -> Tensor:
         sigma = plan.sigma[i]
         eps = denoise(x, plan.times[i]).eps
-        ratio = self.snr * sigma * norms(z) / norms(eps)
-        h = 2 * (plan.alpha[i] / plan.alpha[i + 1]) ** 2 * ratio**2
+        size = self.snr * sigma * plan.alpha[i] / plan.alpha[i + 1]
+        h = 2 * (size / root_mean_square(eps).clamp(min=LEAST_RMS)) ** 2
         return x - h / sigma * eps + (2 * h).sqrt() * z
 
 
-def norms(x: Tensor) -> Tensor:
-    """The Euclidean norm of each sample (B, *), shaped to divide it."""
-    norm: Tensor = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True)
-    return norm.clamp(min=torch.finfo(x.dtype).tiny)
+def root_mean_square(x: Tensor) -> Tensor:
+    """The root mean square of each sample (B, *), shaped to divide it."""
+    return x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()

@@ -5,6 +5,7 @@ B(t)    = beta_min t + (beta_max - beta_min) t^2 / 2
 alpha   = exp(-B/2),    sigma = sqrt(1 - exp(-B)),    dx = -beta/2 x dt + sqrt(beta) dW
 """
 
+import torch
 from attrs import field, frozen
 from attrs.validators import gt
 from torch import Tensor
@@ -53,12 +54,14 @@ class VP(Scheduler):
         return (-(-self.integral(t)).expm1()).sqrt()
 
     def log_snr(self, t: Tensor) -> Tensor:
-        """-log(exp(B) - 1)."""
-        return -self.integral(t).expm1().log()
+        """-log(exp(B) - 1), in the form that does not overflow."""
+        integral = self.integral(t)
+        return -(integral + (-(-integral).expm1()).log())
 
     def time_of(self, log_snr: Tensor) -> Tensor:
         """The root of B(t) = log(1 + exp(-log_snr)), in the form that does not cancel."""
-        integral = (-log_snr).exp().log1p()
+        end = (self.beta_min + self.beta_max) / 2
+        integral = torch.logaddexp(-log_snr, torch.zeros_like(log_snr)).clamp(max=end)
         root = (self.beta_min**2 + 2 * (self.beta_max - self.beta_min) * integral).sqrt()
         return (2 * integral / (self.beta_min + root)).clamp(self.t_min, self.t_max)
 

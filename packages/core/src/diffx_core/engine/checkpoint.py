@@ -14,6 +14,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from attrs import frozen
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -117,8 +118,11 @@ def verify(folder: Path) -> None:
 
 
 def contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as safetensors wants them."""
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Tensors as safetensors wants them: on the CPU, and none a view of another."""
+    layout = torch.contiguous_format
+    return {
+        name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in tensors.items()
+    }
 
 
 def checksum(path: Path) -> str:

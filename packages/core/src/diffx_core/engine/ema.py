@@ -22,7 +22,11 @@ class WeightAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._model = model
-        self._names = [name for name, _ in model.named_parameters()]
+        places = {id(p): i for i, p in enumerate(model.parameters())}
+        # Tied weights have several names and one average.
+        self._names = {
+            name: places[id(p)] for name, p in model.named_parameters(remove_duplicate=False)
+        }
         self._average = ExponentialMovingAverage(self._weights(), decay)
 
     def update(self) -> None:
@@ -31,8 +35,9 @@ class WeightAverage:
 
     def state(self) -> dict[str, Tensor]:
         """The averaged weights and the current buffers, as a state dict of the model."""
-        averaged = zip(self._names, self._average.shadow_params, strict=True)
-        return {**self._model.state_dict(), **{name: value.clone() for name, value in averaged}}
+        shadow = self._average.shadow_params
+        averaged = {name: shadow[place].clone() for name, place in self._names.items()}
+        return {**self._model.state_dict(), **averaged}
 
     @contextmanager
     def applied(self) -> Iterator[None]:

@@ -4,12 +4,20 @@ Each epoch is a permutation of the data, keyed by (seed, epoch). Step s takes sl
 of all epochs laid end to end: no example is dropped, none is seen twice in an epoch.
 """
 
+from functools import lru_cache
+
 import torch
 from attrs import field, frozen
 from attrs.validators import ge
 from torch import Tensor
 
 from diffx_core.noise import generator
+
+
+@lru_cache(maxsize=4)
+def permutation(length: int, seed: int, epoch: int) -> Tensor:
+    """The permutation of one epoch, kept while its steps ask for it."""
+    return torch.randperm(length, generator=generator(seed, "order", epoch))
 
 
 @frozen
@@ -28,7 +36,7 @@ class DataOrder:
 
     def epoch(self, number: int) -> Tensor:
         """The permutation of one epoch."""
-        return torch.randperm(self.length, generator=generator(self.seed, "order", number))
+        return permutation(self.length, self.seed, number)
 
     def indices(self, step: int) -> Tensor:
         """The positions (batch_size,) in the dataset that a step sees."""

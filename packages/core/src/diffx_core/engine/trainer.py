@@ -15,6 +15,7 @@ from diffx_core.engine.events import Event, Finished, Observer, Started, Stepped
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.preflight import preflight
 from diffx_core.errors import NonFiniteError
+from diffx_core.noise import key
 from diffx_core.objective import Objective
 from diffx_core.options import EmaOptions, TrainOptions
 
@@ -54,12 +55,19 @@ class Trainer:
 
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
-        self.model.to(self.device)
+        model = self.model.to(self.device)
+        learning = model.training
+        model.eval()  # a look changes neither statistics nor the state of a generator
         preflight(self.denoiser, self.dataset, self.order, self.device)
+        model.train(learning)
 
     def fit(self) -> WeightAverage:
         """Take all steps; the model is left with its own weights, the average is returned."""
         self.check()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            return self._fit()
+
+    def _fit(self) -> WeightAverage:
         options, model, order = self.options, self.model.train(), self.order
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
@@ -68,6 +76,7 @@ class Trainer:
         self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
         start = time.perf_counter()
         for step in range(options.steps):
+            torch.manual_seed(key(self.objective.seed, "network", step))  # dropout, if there is any
             batch = self.dataset.batch(order.indices(step)).to(self.device)
             lr = learning_rate(options, step)
             for group in optimizer.param_groups:

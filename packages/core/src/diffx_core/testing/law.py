@@ -16,16 +16,18 @@ class Measurement:
         figure: the measured deviation; smaller is better.
         tolerance: the largest deviation with which the law still holds.
         detail: where, or with what, it was found.
+        measured: whether it could be measured at all; the detail says why not.
     """
 
     figure: float
     tolerance: float
     detail: str = ""
+    measured: bool = True
 
     @property
     def holds(self) -> bool:
-        """Whether the figure is within the tolerance; NaN is not."""
-        return self.figure <= self.tolerance
+        """Whether the figure is within the tolerance, as far as it was measured; NaN is not."""
+        return not self.measured or self.figure <= self.tolerance
 
 
 @frozen

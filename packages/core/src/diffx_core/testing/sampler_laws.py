@@ -73,7 +73,8 @@ def order(sampler: AnySampler) -> Measurement:
     for scheduler in accepted(sampler):
         oracles = [GaussianDenoiser(scheduler, std=std) for std in WIDTHS]
         if not is_affine(sampler, oracles[0], window(scheduler, 4)):
-            return Measurement(0.0, 0.15, "not measurable: the steps depend on x")
+            why = "the steps are not affine in x, so their law is not known exactly"
+            return Measurement(math.nan, 0.15, why, measured=False)
         coarse, fine = (
             sum(error(sampler, oracle, window(scheduler, n)) for oracle in oracles) for n in GRIDS
         )
@@ -89,20 +90,25 @@ def draw(sampler: AnySampler, scheduler: Scheduler, indices: list[int], *shape: 
     return sample(sampler, GaussianDenoiser(scheduler), shape, noise=noise)
 
 
-def spread(sampler: AnySampler) -> Measurement:
+def spread(sampler: AnySampler, shape: tuple[int, ...] = (2048,), count: int = 4) -> Measurement:
     """The relative error of the standard deviation of samples, on every reference process.
 
-    65536 numbers leave a standard error of 0.28 %. A Langevin corrector may inflate the variance by
-    2 snr^2.
+    8192 numbers leave a standard error of 0.8 %, a Langevin corrector inflates the variance by
+    snr^2, ancestral noise of so many steps falls short by 3 %.
     """
     patient = evolve(sampler, steps=MANY_STEPS)
     found = {
-        type(scheduler).__name__: float(draw(patient, scheduler, list(range(4)), 2048).std())
+        type(scheduler).__name__: float(draw(patient, scheduler, list(range(count)), *shape).std())
         for scheduler in accepted(sampler)
     }
     errors = torch.tensor([std / 0.5 - 1 for std in found.values()]).abs()
     detail = ", ".join(f"{name} {std:.4f}" for name, std in found.items())
-    return Measurement(float(errors.max()), 0.05, f"{detail}, not 0.5")
+    return Measurement(float(errors.max()), 0.06, f"{detail}, not 0.5")
+
+
+def spread_in_the_plane(sampler: AnySampler) -> Measurement:
+    """The same for points in the plane, where norms are far from their expectations."""
+    return spread(sampler, (2,), 4096)
 
 
 def calls(sampler: AnySampler) -> Measurement:
@@ -127,20 +133,21 @@ def repeatability(sampler: AnySampler) -> Measurement:
 
 
 def few_steps(sampler: AnySampler) -> Measurement:
-    """How many numbers are not finite after one to three steps, with no data at the start."""
+    """The largest number after one to three steps; not finite if any of them is not."""
     found = [
         draw(evolve(sampler, steps=n), scheduler, [0, 1], 64)
         for n in (1, 2, 3)
         for scheduler in accepted(sampler)
     ]
-    return Measurement(int((~torch.cat(found).isfinite()).sum()), 0, "numbers")
+    return Measurement(float(torch.cat(found).abs().max()), 10.0, "data: mean 0.7, deviation 0.5")
 
 
 SAMPLER_LAWS: tuple[Law[AnySampler], ...] = (
     Law("the error falls with the declared order", order),
     Law("samples have the standard deviation of the data", spread),
+    Law("so have samples in the plane", spread_in_the_plane),
     Law("the declared number of network calls is made", calls),
     Law("a sample does not depend on its batch", batch_invariance),
     Law("the same seed gives the same sample", repeatability),
-    Law("one to three steps from pure noise stay finite", few_steps),
+    Law("one to three steps from pure noise do not explode", few_steps),
 )

@@ -65,6 +65,17 @@ def inverse_log_snr(scheduler: Scheduler) -> Measurement:
     return Measurement(float(error) / (scheduler.t_max - scheduler.t_min), 1e-9)
 
 
+def bounded_inverse(scheduler: Scheduler) -> Measurement:
+    """The distance of `time_of` from the ends, for levels beyond anything that the process has."""
+    worst = 0.0
+    for dtype in (torch.float64, torch.float32):
+        levels = torch.tensor([torch.inf, 1e3, -1e3, -torch.inf], dtype=dtype)
+        ends = torch.tensor([scheduler.t_min] * 2 + [scheduler.t_max] * 2, dtype=dtype)
+        apart = (scheduler.time_of(levels) - ends).abs() / (scheduler.t_max - scheduler.t_min)
+        worst = max(worst, float(apart.nan_to_num(torch.inf).max()))
+    return Measurement(worst, 1e-6)
+
+
 def closed_rates(scheduler: Scheduler) -> Measurement:
     """`alpha_rate` and `sigma_rate` against the derivatives of alpha and sigma."""
     t = interior(scheduler)
@@ -158,6 +169,7 @@ SCHEDULER_LAWS: tuple[Law[Scheduler], ...] = (
     Law("the signal-to-noise ratio falls strictly", falling_snr),
     Law("log_snr is log(alpha^2 / sigma^2)", closed_log_snr),
     Law("time_of inverts log_snr", inverse_log_snr),
+    Law("time_of stays within the process", bounded_inverse),
     Law("rates are the derivatives", closed_rates),
     Law("drift and diffusion follow from alpha and sigma", closed_sde),
     Law("the SDE reproduces the marginals", moments),

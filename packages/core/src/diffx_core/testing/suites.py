@@ -25,7 +25,9 @@ class SchedulerSuite(ABC):
     @pytest.mark.parametrize("law", SCHEDULER_LAWS, ids=str)
     def test_law(self, law: Law[Scheduler]) -> None:
         """The law holds."""
-        law.check(self.component())
+        found = law.check(self.component())
+        if not found.measured:
+            pytest.skip(found.detail)
 
 
 class SamplerSuite(ABC):
@@ -38,4 +40,6 @@ class SamplerSuite(ABC):
     @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=str)
     def test_law(self, law: Law[AnySampler]) -> None:
         """The law holds."""
-        law.check(self.component())
+        found = law.check(self.component())
+        if not found.measured:
+            pytest.skip(found.detail)
