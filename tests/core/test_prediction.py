@@ -6,7 +6,7 @@ import torch
 from diffx_core import PREDICTIONS, ConfigError, Estimate
 from diffx_core.prediction import MAX_NOISE_RATIO, Level, Prediction, prediction_named
 from diffx_core.testing import REFERENCE_PROCESSES
-from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
+from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
 
 HEADS = pytest.mark.parametrize("head", PREDICTIONS.values(), ids=PREDICTIONS.keys())
 PROCESSES = pytest.mark.parametrize(
@@ -82,13 +82,20 @@ def test_flow_is_the_direction_of_the_velocity_for_every_process():
         assert torch.allclose(torch.maximum(p.abs(), q.abs()), torch.ones_like(t))
 
 
-@pytest.mark.parametrize("name", PREDICTIONS)
-def test_the_horizon_is_the_end_unless_noise_drowns_the_data(name):
-    head = PREDICTIONS[name]
-    assert head.horizon(ReferenceVP()) == 1.0
-    assert head.horizon(ReferenceVE()) == 1.0
-    expected = MAX_NOISE_RATIO / (1 + MAX_NOISE_RATIO) if name in {"eps", "score"} else 1.0
-    assert head.horizon(ReferenceFlow()) == pytest.approx(expected, abs=1e-12)
+MAGNIFYING = {("VP", "eps"), ("VP", "score"), ("Flow", "eps"), ("Flow", "score")} | {
+    ("VE", name) for name in ("eps", "score", "flow")
+}
+
+
+@HEADS
+@PROCESSES
+def test_the_horizon_is_the_end_unless_errors_would_be_magnified(scheduler, head):
+    time = head.horizon(scheduler)
+    if (type(scheduler).__name__.removeprefix("Reference"), head.name) not in MAGNIFYING:
+        assert time == scheduler.t_max
+        return
+    level = Level(scheduler, torch.tensor(time, dtype=torch.float64), 1.0)
+    assert float(level.sigma / level.alpha) == pytest.approx(MAX_NOISE_RATIO, rel=1e-9)
 
 
 def test_an_unknown_prediction_is_refused_with_the_choices():

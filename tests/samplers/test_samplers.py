@@ -168,45 +168,34 @@ def test_an_impossible_number_of_calls_is_refused_with_the_nearest():
         PredictorCorrector().with_nfe(10)
 
 
-def corrected(scheduler, snr, x, seed):
-    """One correction at the middle of a plan of three times."""
-    plan = Plan.of(scheduler, torch.tensor([0.6, 0.4, 0.2], dtype=torch.float64), clean=False)
-    denoiser = GaussianDenoiser(scheduler, mean=0.0, std=1.0)
-    z = NoiseSource(seed, range(len(x)), dtype=torch.float64).normal(x.shape[1:], 0)
-    return plan, denoiser, z, PredictorCorrector(snr=snr)._correct(denoiser, x, 1, plan, z)
+@pytest.mark.parametrize("scheduler", REFERENCE_PROCESSES, ids=lambda s: type(s).__name__)
+def test_a_correction_is_a_langevin_step(scheduler):
+    plan, denoiser = window(scheduler, 3), GaussianDenoiser(scheduler)
+    x, z = (NoiseSource(3, [k], dtype=torch.float64).normal((50,), 0) for k in (0, 1))
+    alpha, sigma = plan.alpha[1], plan.sigma[1]
+    row = PredictorCorrector(snr=0.2).correction(alpha, sigma)
+    estimate = denoiser(x, plan.times[1])
+    h = 2 * (0.2 * sigma) ** 2
+    expected = x - h / sigma * estimate.eps + math.sqrt(2 * h) * z
+    found = estimate.mix(row.x0, row.eps) + row.noise * z
+    assert torch.allclose(found, expected, rtol=1e-10)
 
 
-def test_a_correction_is_the_langevin_step_of_the_literature():
-    """Song et al., algorithm 5: step 2 a (snr |z| / |score|)^2 with a = 1 - beta of the step."""
-    scheduler = ReferenceVP()
-    x = NoiseSource(3, range(3), dtype=torch.float64).normal((500,), 0)
-    plan, denoiser, z, found = corrected(scheduler, 0.1, x, seed=1)
-    score = -denoiser(x, plan.times[1]).eps / plan.sigma[1]
-    keep = (plan.alpha[1] / plan.alpha[2]) ** 2
-    h = 2 * keep * (0.1 * 500**0.5 / score.norm(dim=1, keepdim=True)) ** 2
-    assert keep < 0.5
-    assert torch.allclose(found, x + h * score + (2 * h).sqrt() * z, rtol=1e-10)
-
-
-def test_a_step_is_bounded_where_eps_vanishes():
-    x = torch.zeros(2, 3, dtype=torch.float64)
-    plan, _, z, found = corrected(ReferenceVE(), 0.16, x, seed=1)
-    assert torch.allclose(found, 2 * (0.16 * plan.sigma[1] / 0.5) * z, rtol=1e-10)
-
-
-def test_corrections_leave_the_known_inflation_of_a_gaussian():
-    """The chain at one level has variance v / (1 - h / (2 v)), h = 2 (snr sigma / rms(eps))^2."""
-    scheduler, x = ReferenceVP(), NoiseSource(0, range(16), dtype=torch.float64).normal((4096,), 0)
-    for k in range(60):
-        plan, denoiser, _, x = corrected(scheduler, 0.3, x, seed=k)
+@pytest.mark.parametrize("scheduler", REFERENCE_PROCESSES, ids=lambda s: type(s).__name__)
+def test_the_stationary_variance_of_the_corrector_is_the_known_one(scheduler):
+    """At one level the chain has variance v / (1 - h / (2 v)): a fixed point of the recursion."""
+    plan = window(scheduler, 3)
+    alpha, sigma = plan.alpha[1], plan.sigma[1]
+    denoiser = GaussianDenoiser(scheduler, mean=0.0, std=0.5)
     v = float(denoiser.variance(torch.tensor(plan.times[1], dtype=torch.float64)))
-    keep = (plan.alpha[1] / plan.alpha[2]) ** 2
-    inflated = v
-    for _ in range(60):  # rms(eps) follows the inflated variance: eps = sigma x / v
-        h = 2 * keep * (0.3 * v) ** 2 / inflated
-        inflated = v / (1 - h / (2 * v))
-    assert inflated / v > 1.01
-    assert float(x.var()) == pytest.approx(inflated, rel=5 * (2 / x.numel()) ** 0.5 + 1e-3)
+    row = PredictorCorrector(snr=0.16).correction(alpha, sigma)
+    unit = denoiser(torch.ones(1, 1, dtype=torch.float64), plan.times[1])
+    slope = float(unit.mix(row.x0, row.eps))
+    variance = v
+    for _ in range(5000):
+        variance = slope**2 * variance + row.noise**2
+    h = 2 * (0.16 * sigma) ** 2
+    assert variance == pytest.approx(v / (1 - h / (2 * v)), rel=1e-10)
 
 
 @pytest.mark.parametrize("stochasticity", ["reverse_sde", "sigma"])

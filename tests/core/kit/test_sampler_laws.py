@@ -100,10 +100,20 @@ def test_probing_finds_every_coefficient_of_a_stochastic_sampler():
     assert noise.tolist() == pytest.approx(expected_noise, abs=1e-12)
 
 
-def test_steps_that_depend_on_x_are_recognised():
+@frozen(kw_only=True)
+class Normalising(Broken):
+    """A sampler whose steps depend on x."""
+
+    def step(self, denoise, x, i, plan, state, noise):
+        x, state = super().step(denoise, x, i, plan, state, noise)
+        return x * (1 + 0.01 * x.tanh()), state
+
+
+def test_steps_that_depend_on_x_are_recognised_and_not_called_measured():
     denoiser, plan = GaussianDenoiser(ReferenceVP()), window(ReferenceVP(), 4)
-    assert is_affine(DDIM(eta=1.0), denoiser, plan)
-    assert not is_affine(PredictorCorrector(), denoiser, plan)
+    assert is_affine(PredictorCorrector(), denoiser, plan)
+    assert not is_affine(Normalising(), denoiser, plan)
+    assert not LAWS["the error falls with the declared order"].check(Normalising()).measured
 
 
 def test_a_plan_that_is_not_clean_ends_at_the_last_noise_level():

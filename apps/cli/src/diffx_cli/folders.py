@@ -60,17 +60,17 @@ def clear(folder: Path, names: Collection[str]) -> None:
 
 
 def newest_run(parent: Path = RUNS) -> Path:
-    """The run with the highest number that has been saved.
+    """The run under `parent` that was saved last.
 
     Raises:
         CheckpointError: there is none.
     """
-    saved = [run for run in _numbered(parent) if (run / "latest").exists()]
+    saved = [pointer.parent for pointer in parent.glob("*/latest")]
     if not saved:
         raise CheckpointError(
             f"there is no finished run in {parent.resolve()}; make one: diffx train"
         )
-    return max(saved, key=_number)
+    return max(saved, key=lambda run: ((run / "latest").stat().st_mtime_ns, run.name))
 
 
 def _next(parent: Path, label: str, width: int) -> Path:

@@ -132,7 +132,8 @@ def _labels(
         raise ConfigError("--label: the model was trained without labels, it takes none")
     outside = [one for one in wanted if not 0 <= one < classes]
     if outside:
-        raise ConfigError(f"--label: the model knows 0 to {classes - 1}, not {outside[0]}")
+        flag = "--label" if labels is None else "--labels"
+        raise ConfigError(f"{flag}: the model knows 0 to {classes - 1}, not {outside[0]}")
     return [wanted[i % len(wanted)] for i in range(n)]
 
 

@@ -106,11 +106,15 @@ class Prediction(NamedTuple):
     reads: str | None = None
 
     def horizon(self, scheduler: Scheduler) -> float:
-        """The latest time at which both ends can be read: eps tells no data where none are left."""
+        """The latest time at which x0 can be read without magnifying the network's errors.
+
+        eps, score, and flow where only the noise moves, magnify them by sigma / alpha.
+        """
         end = torch.tensor(scheduler.t_max, dtype=torch.float64)
-        least = torch.tensor(-2 * math.log(MAX_NOISE_RATIO), dtype=torch.float64)
-        if self.reads != "eps" or scheduler.log_snr(end) >= least:
+        magnified = abs(float(self.decode(Level(scheduler, end, 1.0)).x0_f))
+        if magnified <= MAX_NOISE_RATIO:
             return scheduler.t_max
+        least = torch.tensor(-2 * math.log(MAX_NOISE_RATIO), dtype=torch.float64)
         return float(scheduler.time_of(least))
 
     def decode(self, level: Level) -> Decoding:

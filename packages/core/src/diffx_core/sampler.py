@@ -99,6 +99,11 @@ class Sampler(ABC, Generic[State]):
         return False
 
     @property
+    def converges(self) -> bool:
+        """Whether the error of the result vanishes as the steps become small."""
+        return True
+
+    @property
     def nfe(self) -> int:
         """How many times the network is called; exactly."""
         return self.steps

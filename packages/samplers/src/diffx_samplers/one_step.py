@@ -32,8 +32,13 @@ def landing(plan: Plan) -> Transition:
 
 
 def advance(
-    denoise: Denoise, x: Tensor, t: float, transition: Transition, noise: StepNoise
+    denoise: Denoise,
+    x: Tensor,
+    t: float,
+    transition: Transition,
+    noise: StepNoise,
+    substep: int = 0,
 ) -> Tensor:
     """One step."""
     moved = denoise(x, t).mix(transition.x0, transition.eps)
-    return moved.add_(noise(0), alpha=transition.noise) if transition.noise else moved
+    return moved.add_(noise(substep), alpha=transition.noise) if transition.noise else moved

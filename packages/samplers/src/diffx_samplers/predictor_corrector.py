@@ -1,13 +1,13 @@
 """Predictor-corrector sampling: after every step, Langevin dynamics at the new noise level.
 
-    x <- x + h score + sqrt(2 h) z,    h = 2 a (snr sigma / rms(eps))^2
-    a = (alpha_t / alpha_s)^2
+    x <- x + h score + sqrt(2 h) z,    h = 2 (snr sigma)^2
 
-This is h = 2 a (snr |z| / |score|)^2 of the reference, with |z| at its expectation, so that a step
-does not depend on the noise it scales. rms(eps) is each sample's own, so a sample does not depend
-on its batch, and is bounded below: in few dimensions eps comes close to zero by chance. a = 1 -
-beta for the discrete variance-preserving process, 1 for the variance-exploding one. There is no
-correction of clean data.
+is the reference's h = 2 a (snr |z| / |score|)^2 with both norms at their expectations for pure
+noise, and a = 1 as for infinitely many steps. Norms of single samples would change the law that the
+corrector is there to keep: in the plane |score| comes close to zero by chance, and samples escape.
+In the form of one-step methods the correction is
+
+    x <- alpha x0 + sigma (1 - 2 snr^2) eps + 2 snr sigma z.
 """
 
 from typing import Literal, get_args
@@ -19,19 +19,16 @@ from torch import Tensor
 from diffx_core import Denoise, Plan, Sampler, StepNoise
 from diffx_samplers.ddim import ddim_table
 from diffx_samplers.euler_maruyama import euler_maruyama_table
-from diffx_samplers.one_step import Table, advance
+from diffx_samplers.one_step import Table, Transition, advance
 
 Predictor = Literal["euler_maruyama", "ancestral", "ddim"]
-
-LEAST_RMS = 0.5
-"""The smallest root mean square of eps that a step is divided by; noise itself has 1."""
 
 
 @frozen(kw_only=True)
 class PredictorCorrector(Sampler[Table]):
-    """Predictor-corrector: stochastic, first order, 1 + corrector_steps network calls a step.
+    """Predictor-corrector: stochastic, 1 + corrector_steps network calls a step.
 
-    The last step needs one call.
+    The last step needs one call. The predictor is of first order.
 
     Args:
         predictor: the method of the step itself.
@@ -53,6 +50,11 @@ class PredictorCorrector(Sampler[Table]):
         return True
 
     @property
+    def converges(self) -> bool:
+        """Only without a corrector, which inflates the variance by up to snr^2 at any step size."""
+        return self.corrector_steps == 0
+
+    @property
     def nfe(self) -> int:
         """One call for each prediction, one for each correction; the last step needs none."""
         return self.steps + self.corrector_steps * (self.steps - 1)
@@ -69,18 +71,11 @@ class PredictorCorrector(Sampler[Table]):
         """One transition, then the corrections at the level it led to."""
         x = advance(denoise, x, plan.times[i], state[i], noise)
         if i + 1 < plan.steps:
+            correction = self.correction(plan.alpha[i + 1], plan.sigma[i + 1])
             for k in range(self.corrector_steps):
-                x = self._correct(denoise, x, i + 1, plan, noise(1 + k))
+                x = advance(denoise, x, plan.times[i + 1], correction, noise, 1 + k)
         return x, state
 
-    def _correct(self, denoise: Denoise, x: Tensor, i: int, plan: Plan, z: Tensor) -> Tensor:
-        sigma = plan.sigma[i]
-        eps = denoise(x, plan.times[i]).eps
-        size = self.snr * sigma * plan.alpha[i] / plan.alpha[i + 1]
-        h = 2 * (size / root_mean_square(eps).clamp(min=LEAST_RMS)) ** 2
-        return x - h / sigma * eps + (2 * h).sqrt() * z
-
-
-def root_mean_square(x: Tensor) -> Tensor:
-    """The root mean square of each sample (B, *), shaped to divide it."""
-    return x.square().mean(dim=tuple(range(1, x.ndim)), keepdim=True).sqrt()
+    def correction(self, alpha: float, sigma: float) -> Transition:
+        """One Langevin step at a level."""
+        return Transition(alpha, sigma * (1 - 2 * self.snr**2), 2 * self.snr * sigma)

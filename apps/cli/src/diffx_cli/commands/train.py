@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from diffx_cli.command import Command
-from diffx_cli.console import say
+from diffx_cli.console import note, say
 from diffx_cli.folders import RUNS, check_free, claim, clear
 from diffx_cli.options import Working
 from diffx_cli.request import Request
 from diffx_core.config import to_yaml, write_yaml
+from diffx_core.errors import DiffxError
 from diffx_core.options import EmaOptions, ObjectiveOptions, TrainOptions
 
 if TYPE_CHECKING:
@@ -67,7 +68,11 @@ def train(request: Request) -> Path:
     trainer.check()
     folder = _folder(request, run, str(device))
     metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
-    average = evolve(trainer, observers=[metrics, Progress()]).fit()
+    try:
+        average = evolve(trainer, observers=[metrics, Progress()]).fit()
+    except (KeyboardInterrupt, DiffxError):
+        note(f"the run in {folder} has ended early: no weights were saved")
+        raise
     save_checkpoint(
         folder,
         request.sections["train"].steps,

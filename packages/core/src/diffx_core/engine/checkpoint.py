@@ -94,6 +94,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def latest(run: Path) -> Path:
     """The directory of a run's newest checkpoint."""
+    if not run.is_dir():
+        raise CheckpointError(f"{run}: there is no such folder")
     try:
         name = (run / "latest").read_text("utf-8").strip()
     except OSError as error:

@@ -86,7 +86,10 @@ class Trainer:
             norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip)
             value, length = loss.item(), norm.item()
             if not math.isfinite(value + length):
-                raise NonFiniteError(f"step {step + 1}: loss {value}, gradient norm {length}")
+                raise NonFiniteError(
+                    f"step {step + 1}: loss {value}, gradient norm {length}; "
+                    "a lower learning rate may help"
+                )
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
             average.update()

@@ -69,6 +69,9 @@ def order(sampler: AnySampler) -> Measurement:
     one of them does not raise the order of a method.
     """
     error = law_error if sampler.stochastic else flow_error
+    if not sampler.converges:
+        why = "it has an error that does not vanish with the step size"
+        return Measurement(math.nan, 0.15, why, measured=False)
     slopes = {}
     for scheduler in accepted(sampler):
         oracles = [GaussianDenoiser(scheduler, std=std) for std in WIDTHS]
