@@ -42,7 +42,7 @@ class Broken(Sampler):
 
     def step(self, denoise, x, i, plan, state, noise):
         if self.bug == "plane":
-            x = x * (1 + 0.5 / x.shape[1] / self.steps)
+            x = x * (1 + 4 / x.shape[1] / self.steps)
         if self.bug == "loud" and self.steps < 5:
             x = x + 100
         if self.bug == "batch":

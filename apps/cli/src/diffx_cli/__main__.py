@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 
 from diffx_cli.console import complain, say
-from diffx_core.errors import DiffxError
+from diffx_core.errors import DiffxError, PluginError
 
 INTERNAL = 1
 INTERRUPTED = 130
@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _report(arguments, "interrupted")
         return INTERRUPTED
+    except SystemExit as error:
+        _report(arguments, f"a component called sys.exit({error.code!r}) (--debug shows where)")
+        return PluginError.exit_code
     except BrokenPipeError:
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort of the program

@@ -10,6 +10,9 @@ from diffx_core.errors import CheckpointError, ConfigError
 RUNS = Path("runs")
 """Where runs are, from the folder in which diffx is started."""
 
+MARKERS = ("env.json", "sample.json")
+"""What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
+
 _NUMBERED = re.compile(r"([0-9]+)-")
 
 
@@ -17,14 +20,18 @@ def check_free(out: Path | None, *, overwrite: bool) -> None:
     """Refuse an output folder that holds something already.
 
     Raises:
-        ConfigError: it does, and nobody said that it may be overwritten.
+        ConfigError: it does, and nobody said that it may be overwritten, or diffx did not make it.
     """
     if out is None:
         return
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: is a file")
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not overwrite:
         raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
+    if not any((out / marker).is_file() for marker in MARKERS):
+        raise ConfigError(f"--out {out}: was not made by diffx, so --overwrite does not touch it")
 
 
 def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:

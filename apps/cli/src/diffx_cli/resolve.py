@@ -146,7 +146,8 @@ class _Resolver:
             return self.registry.find(kind, name)
         except DiffxError as error:
             where = given[kind].source if kind in given else ""
-            first = error.problems[0] if where.startswith("--") else f"{where}: {error.problems[0]}"
+            named = not where or where.startswith("--")
+            first = error.problems[0] if named else f"{where}: {error.problems[0]}"
             self.errors.append(type(error)(first, *error.problems[1:]))
             return None
 

@@ -19,7 +19,7 @@ NO_LABEL = -1
 
 def sizes(values: Iterable[int]) -> tuple[int, ...]:
     """A shape, of a list as JSON has it."""
-    return tuple(values)
+    return tuple(int(value) for value in values)
 
 
 def pair_or_none(values: Sequence[float] | None) -> tuple[float, float] | None:
@@ -41,7 +41,7 @@ class DataSpec:
 
     shape: tuple[int, ...] = field(converter=sizes)
     num_classes: int | None = None
-    sigma_data: float = 1.0
+    sigma_data: float = field(default=1.0, converter=float)
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
 
     def __attrs_post_init__(self) -> None:

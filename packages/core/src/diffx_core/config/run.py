@@ -101,10 +101,14 @@ class Run:
 
     def to_config(self) -> dict[str, Any]:
         """What a configuration file says that makes the same run again."""
-        components = {
-            kind: {"name": one.name, **one.options} for kind, one in self.components.items()
-        }
-        return {**components, **self.sections, "seed": self.seed}
+        chosen: dict[str, Any] = {}
+        for kind, one in self.components.items():
+            if "name" in one.options:  # an option of the component's own, so the keys are dotted
+                dotted = {f"{kind}.{option}": value for option, value in one.options.items()}
+                chosen |= {kind: one.name, **dotted}
+            else:
+                chosen[kind] = {"name": one.name, **one.options}
+        return {**chosen, **self.sections, "seed": self.seed}
 
     def build(self, kind: Kind, registry: Registry, *facts: object) -> Value:
         """The component of a kind, built again as it was.

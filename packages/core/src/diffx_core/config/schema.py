@@ -97,7 +97,12 @@ def _default(attribute: "attrs.Attribute[Any]") -> Value:
         return REQUIRED
     if not isinstance(default, attrs.Factory):  # type: ignore[arg-type] # a class, typed as a function
         return default
-    return None if default.takes_self else default.factory()
+    if default.takes_self:
+        raise PluginError(
+            f"the option {attribute.name} has a default that depends on other options; "
+            "make it None and derive the value where it is used"
+        )
+    return default.factory()
 
 
 def _check(attribute: "attrs.Attribute[Any]") -> Check:

@@ -135,13 +135,16 @@ def _flat(
 
 
 def _scalar(path: Path, constructor: _Ruamel, node: _Ruamel) -> object:
+    from ruamel.yaml.error import YAMLError
+
     line = node.start_mark.line + 1
     if node.id != "scalar":
         raise ConfigError(f"{path}:{line}: needs a single value here")
     try:
         value: object = constructor.construct_object(node)
-    except ValueError as error:
-        raise ConfigError(f"{path}:{line}: {error}") from None
+    except (ValueError, OverflowError, YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{path}:{line}: {reason}") from None
     if value is not None and not isinstance(value, bool | int | float | str):
         raise ConfigError(f"{path}:{line}: {show(node.value)} is read as a date; put it in quotes")
     return value

@@ -68,8 +68,9 @@ def save_checkpoint(
         partial.rename(final)
         flush(final.parent)
         replace_text(run / "latest", final.name)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {final}: {error.strerror or error}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"cannot write {final}: {reason}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final

@@ -1,8 +1,10 @@
 """Observers of a run: a progress bar for people, a file of JSON lines for everything else."""
 
+import io
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -47,14 +49,18 @@ class Progress:
         lines: how many plain lines a run gets.
     """
 
-    stream: TextIO = field(factory=lambda: sys.stderr)
+    stream: TextIO = field(factory=lambda: sys.stderr or io.StringIO())
     lines: int = 10
     _bar: "tqdm[None] | None" = field(default=None, init=False)
     _started: Started | None = field(default=None, init=False)
     _loss: float = field(default=float("nan"), init=False)
 
     def __call__(self, event: Event) -> None:
-        """Draw the event."""
+        """Draw the event; a stream that is gone or full does not stop a run."""
+        with suppress(OSError, ValueError):
+            self._draw(event)
+
+    def _draw(self, event: Event) -> None:
         handlers: dict[type, Callable[..., None]] = {
             Started: self._start,
             Stepped: self._step,

@@ -14,7 +14,7 @@ from diffx_core.engine.ema import WeightAverage
 from diffx_core.engine.events import Event, Finished, Observer, Started, Stepped
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.preflight import preflight
-from diffx_core.errors import NonFiniteError
+from diffx_core.errors import DataError, NonFiniteError
 from diffx_core.noise import key
 from diffx_core.objective import Objective
 from diffx_core.options import EmaOptions, TrainOptions
@@ -55,6 +55,8 @@ class Trainer:
 
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
+        if not len(self.dataset):
+            raise DataError("the dataset is empty")
         model = self.model.to(self.device)
         learning = model.training
         model.eval()  # a look changes neither statistics nor the state of a generator

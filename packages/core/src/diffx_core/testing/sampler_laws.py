@@ -93,25 +93,34 @@ def draw(sampler: AnySampler, scheduler: Scheduler, indices: list[int], *shape: 
     return sample(sampler, GaussianDenoiser(scheduler), shape, noise=noise)
 
 
-def spread(sampler: AnySampler, shape: tuple[int, ...] = (2048,), count: int = 4) -> Measurement:
+def spread(sampler: AnySampler) -> Measurement:
     """The relative error of the standard deviation of samples, on every reference process.
 
     8192 numbers leave a standard error of 0.8 %, a Langevin corrector inflates the variance by
     snr^2, ancestral noise of so many steps falls short by 3 %.
     """
-    patient = evolve(sampler, steps=MANY_STEPS)
+    return deviation(evolve(sampler, steps=MANY_STEPS), 4, 2048, tolerance=0.06)
+
+
+def deviation(sampler: AnySampler, count: int, dimensions: int, *, tolerance: float) -> Measurement:
+    """The relative error of the standard deviation of samples of one shape."""
     found = {
-        type(scheduler).__name__: float(draw(patient, scheduler, list(range(count)), *shape).std())
+        type(scheduler).__name__: float(
+            draw(sampler, scheduler, list(range(count)), dimensions).std()
+        )
         for scheduler in accepted(sampler)
     }
     errors = torch.tensor([std / 0.5 - 1 for std in found.values()]).abs()
     detail = ", ".join(f"{name} {std:.4f}" for name, std in found.items())
-    return Measurement(float(errors.max()), 0.06, f"{detail}, not 0.5")
+    return Measurement(float(errors.max()), tolerance, f"{detail}, not 0.5")
 
 
 def spread_in_the_plane(sampler: AnySampler) -> Measurement:
-    """The same for points in the plane, where norms are far from their expectations."""
-    return spread(sampler, (2,), 4096)
+    """The same for points in the plane, where norms are far from their expectations.
+
+    1024 numbers leave a standard error of 2.2 %, 100 steps of a method of first order about 6 %.
+    """
+    return deviation(evolve(sampler, steps=100), 512, 2, tolerance=0.15)
 
 
 def calls(sampler: AnySampler) -> Measurement:
