@@ -52,7 +52,7 @@ def test_a_value_knows_its_line(tmp_path):
 BAD = {
     "duplicate key": ("a: 1\nb: 2\na: 3\n", 3, "given twice"),
     "duplicate by another spelling": ("train.lr: 1\ntrain:\n  lr: 2\n", 3, "given twice"),
-    "duplicate name": ("scheduler: a\nscheduler.name: b\n", 2, "given twice"),
+    "duplicate name": ("scheduler: {name: a}\nscheduler.name: b\n", 2, "given twice"),
     "tab": ("a:\n\tb: 1\n", 2, "cannot start any token"),
     "python tag": ("a: !!python/object/apply:os.system ['true']\n", 1, "tags"),
     "own tag": ("a: 1\nb: !x 2\n", 2, "tags"),

@@ -26,7 +26,7 @@ def read_yaml(path: Path, *, named: Collection[str] = ()) -> dict[str, Given]:
     Args:
         path: the file.
         named: sections whose ``name`` is the section's own value: ``scheduler.name`` is
-            ``scheduler``.
+            ``scheduler``, unless that is given by itself.
 
     Raises:
         ConfigError: one line, with file and line number, for each thing that is wrong.
@@ -34,7 +34,10 @@ def read_yaml(path: Path, *, named: Collection[str] = ()) -> dict[str, Given]:
     text = _read(path)
     values: dict[str, Given] = {}
     problems: list[str] = []
-    for key, value, line in _entries(path, text):
+    entries = list(_entries(path, text))
+    # Where the section has a value of its own already, its ``name`` is an option like any other.
+    named = set(named) - {key for key, _, _ in entries}
+    for key, value, line in entries:
         section, dot, rest = key.rpartition(".")
         name = section if dot and rest == "name" and section in named else key
         if name in values:
@@ -89,7 +92,9 @@ def _entries(path: Path, text: str) -> Iterator[tuple[str, object, int]]:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
         raise ConfigError(f"{path}:{line}: {error.problem or error.context}") from None
-    except YAMLError as error:
+    except ConfigError:
+        raise
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:
         raise ConfigError(f"{path}:1: {' '.join(str(error).split())}") from None
     if node is None:
         raise ConfigError(f"{path}:1: is empty")
