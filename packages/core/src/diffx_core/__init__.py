@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
+    from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
+    from diffx_core.objective import Objective as Objective
+    from diffx_core.options import ObjectiveOptions as ObjectiveOptions
     from diffx_core.plugins import Component as Component
     from diffx_core.plugins import hookimpl as hookimpl
     from diffx_core.prediction import PREDICTIONS as PREDICTIONS
+    from diffx_core.prediction import Level as Level
     from diffx_core.prediction import Prediction as Prediction
     from diffx_core.sampler import Denoise as Denoise
     from diffx_core.sampler import Plan as Plan
@@ -53,9 +57,11 @@ _HOME = {
     ),
     "estimate": ("Decoding", "Estimate"),
     "guidance": ("ClassifierFreeGuidance",),
-    "noise": ("NoiseSource",),
+    "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
-    "prediction": ("PREDICTIONS", "Prediction"),
+    "objective": ("Objective",),
+    "options": ("ObjectiveOptions",),
+    "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "sampler": ("Denoise", "Plan", "Sampler", "StepNoise", "sample"),
     "scheduler": ("Capability", "Scheduler"),
 }

@@ -65,9 +65,12 @@ class Condition:
     Args:
         label: (B,) int64 class labels, `NO_LABEL` where there is none; None if nothing in the batch
             is labelled.
+        image: (B, *shape) what each example belongs to, in the form of the data: its noisy or small
+            version, its surroundings; None if there is nothing such. Never forgotten.
     """
 
     label: Tensor | None = None
+    image: Tensor | None = None
 
     def dropped(self, where: Tensor) -> Self:
         """The same condition, forgotten wherever the (B,) mask `where` is true."""
@@ -83,13 +86,17 @@ class Condition:
 
     def to(self, device: torch.device | str) -> Self:
         """The same condition on another device."""
-        return self if self.label is None else evolve(self, label=self.label.to(device))
+        return evolve(self, **{name: one.to(device) for name, one in self.given().items()})
 
     def with_forgotten(self) -> Self:
         """A batch of twice the size: everything as it is, then everything forgotten."""
-        if self.label is None:
-            return self
-        return evolve(self, label=torch.cat([self.label, torch.full_like(self.label, NO_LABEL)]))
+        forgotten = self.forgotten().given()
+        both = {name: torch.cat([one, forgotten[name]]) for name, one in self.given().items()}
+        return evolve(self, **both)
+
+    def _given(self) -> dict[str, Tensor]:
+        given = {"label": self.label, "image": self.image}
+        return {name: one for name, one in given.items() if one is not None}
 
 
 @frozen(eq=False)
@@ -99,19 +106,17 @@ class Batch:
     Args:
         x: (B, *shape) clean data.
         cond: what the network is told about them.
-        index: (B,) int64 position of each example in the dataset; keys its noise and its
-            augmentation.
+        index: (B,) int64 position of each example in the dataset, which keys its augmentation;
+            None for data without an order.
     """
 
     x: Tensor
-    cond: Condition
-    index: Tensor
+    cond: Condition = field(factory=Condition)
+    index: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
-        return evolve(
-            self, x=self.x.to(device), cond=self.cond.to(device), index=self.index.to(device)
-        )
+        return evolve(self, x=self.x.to(device), cond=self.cond.to(device))
 
 
 class Dataset(ABC):

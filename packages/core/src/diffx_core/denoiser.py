@@ -18,7 +18,7 @@ from torch import Tensor
 
 from diffx_core.dataset import Condition
 from diffx_core.errors import ComponentError
-from diffx_core.estimate import Decoding, Estimate, spread
+from diffx_core.estimate import Decoding, Estimate, columns
 from diffx_core.prediction import Level, Prediction
 from diffx_core.scheduler import Scheduler
 
@@ -114,10 +114,13 @@ class NetworkDenoiser:
 
     def _at_each(self, x: Tensor, t: Tensor, cond: Condition) -> Estimate:
         level = Level(self.scheduler, t, self.sigma_data)
-        output = self.backbone(
-            x / spread(level.spread, x).to(x.dtype), self.scheduler.noise_label(t).float(), cond
-        )
-        return Estimate(x, checked(output, x), self.prediction.decode(level))
+        return Estimate(x, self.output(x, level, cond), self.prediction.decode(level))
+
+    def output(self, x: Tensor, level: Level, cond: Condition) -> Tensor:
+        """What the network itself says of x (B, *), at a noise level for each example."""
+        label = self.scheduler.noise_label(level.t).to(torch.float32).to(x.device)
+        (scale,) = columns(x, level.spread.reciprocal())
+        return checked(self.backbone(x * scale, label, cond), x)
 
 
 def checked(output: object, x: Tensor) -> Tensor:

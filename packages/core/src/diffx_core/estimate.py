@@ -24,6 +24,12 @@ def spread(coefficient: Tensor, x: Tensor) -> Tensor:
     return coefficient.reshape(-1, *[1] * (x.ndim - 1)) if coefficient.ndim else coefficient
 
 
+def columns(x: Tensor, *coefficients: Tensor) -> tuple[Tensor, ...]:
+    """Coefficients (B,) beside x (B, *): its device and dtype, shaped to multiply it, one copy."""
+    rows = torch.stack(coefficients).to(x.device, x.dtype, non_blocking=True)
+    return tuple(spread(row, x) for row in rows)
+
+
 class Decoding(NamedTuple):
     """The four numbers that turn a network's output into both ends of the path."""
 

@@ -6,6 +6,7 @@ Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tenso
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -41,6 +42,19 @@ def generator(*parts: int | str) -> torch.Generator:
 def stream(*parts: int | str) -> np.random.Generator:
     """A stream of its own for each key: Philox reads all 64 bits, so no two images are the same."""
     return np.random.Generator(np.random.Philox(key=key(*parts)))
+
+
+class Noise(Protocol):
+    """Where randomness comes from: a `NoiseSource`, or a probe in its place."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the noise, and so of the samples."""
+        ...
+
+    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step."""
+        ...
 
 
 @frozen

@@ -8,9 +8,8 @@ the first step.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import ClassVar, Generic, Protocol, Self, TypeVar, get_args
+from typing import ClassVar, Generic, Self, TypeVar, get_args
 
-import torch
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_
 from torch import Tensor
@@ -19,8 +18,8 @@ from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.grids import GRIDS, GridName
-from diffx_core.noise import START
+from diffx_core.grids import GRIDS, GridName, legal
+from diffx_core.noise import START, Noise
 from diffx_core.scheduler import Capability, Scheduler
 
 State = TypeVar("State")
@@ -28,19 +27,6 @@ Denoise = Callable[[Tensor, float], Estimate]
 """A denoiser with its condition: (x, t) to Estimate."""
 StepNoise = Callable[[int], Tensor]
 """The noise of one step, in the shape of x: substep to tensor."""
-
-
-class Noise(Protocol):
-    """Where a sampler's randomness comes from: a `NoiseSource`, or a probe in its place."""
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the noise, and so of the samples."""
-        ...
-
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
-        """Standard normal noise for one use within one step."""
-        ...
 
 
 @frozen(eq=False)
@@ -162,6 +148,8 @@ def sample(
 ) -> Tensor:
     """Draw samples (B, *shape), where B is the number of streams of the noise source.
 
+    Where the process has an anchor y, all steps are taken in x - y, and y is added at the end.
+
     Args:
         sampler: the method.
         denoiser: the model.
@@ -172,14 +160,16 @@ def sample(
         plan: the times to go through instead of the sampler's own.
     """
     require(sampler, denoiser.scheduler)
+    scheduler = denoiser.scheduler
     if plan is None:
-        plan = Plan.of(denoiser.scheduler, sampler.times(denoiser.scheduler, denoiser.t_max))
+        plan = Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
+    anchor = scheduler.anchor(cond or Condition())
     denoiser.prepare(plan.times[:-1], noise.device)
     denoise = partial(denoiser, cond=cond)
     state = sampler.start(plan)
-    x = noise.normal(shape, START).mul_(plan.prior_std())
+    x = scheduler.noise(noise, shape, START) * plan.prior_std()
     for i in range(plan.steps):
         x, state = sampler.step(denoise, x, i, plan, state, partial(noise.normal, shape, i))
         if observe is not None:
-            observe(i, x)
-    return x
+            observe(i, x if anchor is None else x + anchor)
+    return x if anchor is None else x + anchor

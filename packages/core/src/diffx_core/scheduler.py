@@ -17,11 +17,14 @@ References:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.noise import Noise
 
 Capability = Literal["reverse_sde"]
 """What a sampler may need of a process: a score, and so a reverse-time SDE with Gaussian noise."""
@@ -45,12 +48,23 @@ class Scheduler(ABC):
     """A noise process. Subclasses are frozen attrs classes with their options.
 
     An author writes `alpha` and `sigma`; any other method may be replaced by its closed form, which
-    the conformance kit holds against the derived one. Every method maps a tensor of times to a
-    tensor of the same shape, elementwise.
+    the conformance kit holds against the derived one. Every function of time maps a tensor of times
+    to a tensor of the same shape, elementwise.
+
+    Three things go beyond a Gaussian path that starts at zero, and are there to be overridden:
+    `grid`, the times of a process in discrete time; `anchor`, a prior mean that depends on what an
+    example is told; `noise`, another law of eps.
     """
 
-    t_min: float = 0.0
-    t_max: float = 1.0
+    @property
+    def t_min(self) -> float:
+        """The time of the data."""
+        return 0.0
+
+    @property
+    def t_max(self) -> float:
+        """The time of pure noise."""
+        return 1.0
 
     @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
@@ -71,6 +85,10 @@ class Scheduler(ABC):
     def log_snr(self, t: Tensor) -> Tensor:
         """log(alpha^2 / sigma^2): strictly falling, infinite where sigma or alpha vanishes."""
         return 2 * (self.alpha(t).log() - self.sigma(t).log())
+
+    def log_snr_rate(self, t: Tensor) -> Tensor:
+        """The time derivative of the log-SNR, below zero: -g^2 / sigma^2."""
+        return derivative(self.log_snr, t)
 
     def time_of(self, log_snr: Tensor) -> Tensor:
         """The time at which the log-SNR has a given value, clamped to [t_min, t_max]."""
@@ -104,6 +122,29 @@ class Scheduler(ABC):
     def noise_label(self, t: Tensor) -> Tensor:
         """What a network is told about t: a number in about [0, 1000], one for each level."""
         return 1000 * t / self.t_max
+
+    def grid(self) -> Tensor | None:
+        """All times that a process in discrete time knows, rising, in float64; otherwise None.
+
+        Training sees no other times, and samplers stop at no others on their way to t_min.
+        """
+        return None
+
+    def noise(self, source: Noise, shape: Sequence[int], step: int) -> Tensor:
+        """The noise eps (B, *shape) of a training step, and of the start of sampling.
+
+        Standard normal. A process that overrides this does not offer `reverse_sde`, whose score
+        is that of Gaussian noise.
+        """
+        return source.normal(shape, step)
+
+    def anchor(self, cond: Condition) -> Tensor | None:
+        """The point y (B, *shape) that examples are drawn to, if the condition decides on it.
+
+        The path is then that of x - y: x_t - y = alpha (x0 - y) + sigma eps. None means zero.
+        """
+        del cond
+        return None
 
     def offers(self) -> frozenset[Capability]:
         """What samplers may rely on. Only a process without Gaussian noise offers less."""

@@ -3,7 +3,7 @@
     loss = mean |F(x_t, t, cond) - (p x0 + q eps)|^2,    x_t = alpha x0 + sigma eps
 
 With p and q of the prediction (see `diffx_core.prediction`); every target has about unit variance.
-Everything random is keyed by (seed, step, sample index), so a step can be repeated exactly.
+Everything random is keyed by (seed, step, place in the batch), so a step can be repeated exactly.
 """
 
 from attrs import frozen
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from diffx_core.dataset import Batch, Condition
 from diffx_core.denoiser import NetworkDenoiser
-from diffx_core.estimate import spread
+from diffx_core.estimate import columns
 from diffx_core.noise import NoiseSource
 from diffx_core.objective.times import uniform_times
 from diffx_core.options import ObjectiveOptions
@@ -32,17 +32,18 @@ class Objective:
 
     def __call__(self, denoiser: NetworkDenoiser, batch: Batch, step: int) -> Tensor:
         """The mean loss of the batch at one optimizer step."""
-        x0 = batch.x
-        noise = NoiseSource(self.seed, batch.index.tolist(), "train", x0.device, x0.dtype)
-        t = uniform_times(denoiser.scheduler, len(x0), self.seed, step)
-        eps = noise.normal(x0.shape[1:], step)
-        level = Level(denoiser.scheduler, t, denoiser.sigma_data)
-        p, q, alpha, sigma = (
-            spread(c.to(x0), x0)
-            for c in (*denoiser.prediction.target(level), level.alpha, level.sigma)
+        scheduler = denoiser.scheduler
+        anchor = scheduler.anchor(batch.cond)
+        x0 = batch.x if anchor is None else batch.x - anchor
+        noise = NoiseSource(self.seed, range(len(x0)), "train", x0.device, x0.dtype)
+        t = uniform_times(scheduler, len(x0), self.seed, step)
+        eps = scheduler.noise(noise, x0.shape[1:], step)
+        level = Level(scheduler, t, denoiser.sigma_data)
+        alpha, sigma, p, q = columns(
+            x0, level.alpha, level.sigma, *denoiser.prediction.target(level)
         )
         told = self._told(batch.cond, noise, step)
-        output = denoiser(alpha * x0 + sigma * eps, t.to(x0), told).output
+        output = denoiser.output(alpha * x0 + sigma * eps, level, told)
         return (output - (p * x0 + q * eps)).square().mean()
 
     def _told(self, cond: Condition, noise: NoiseSource, step: int) -> Condition:
