@@ -94,7 +94,8 @@ class Condition:
         both = {name: torch.cat([one, forgotten[name]]) for name, one in self.given().items()}
         return evolve(self, **both)
 
-    def _given(self) -> dict[str, Tensor]:
+    def given(self) -> dict[str, Tensor]:
+        """What there is, by name."""
         given = {"label": self.label, "image": self.image}
         return {name: one for name, one in given.items() if one is not None}
 
