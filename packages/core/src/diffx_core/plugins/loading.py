@@ -15,7 +15,7 @@ from attrs import frozen
 from diffx_core.errors import PluginError
 from diffx_core.plugins.compatibility import check_requirements
 from diffx_core.plugins.component import Component, Kind
-from diffx_core.plugins.discovery import Source
+from diffx_core.plugins.discovery import Source, canonical
 from diffx_core.plugins.hookspecs import HOOK_OF_KIND, PROJECT, Hooks
 from diffx_core.plugins.isolation import IsolatedError, isolated
 from diffx_core.plugins.suggestion import did_you_mean, remedy
@@ -41,6 +41,10 @@ class Plugin:
     version: str
     components: tuple[Offer, ...] = ()
     error: str | None = None
+
+    def goes_by(self, name: str) -> bool:
+        """Whether the user may mean this plugin by `name`."""
+        return canonical(name) in {canonical(self.entry), canonical(self.distribution)}
 
     @property
     def diagnosis(self) -> str:

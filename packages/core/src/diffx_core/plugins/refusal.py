@@ -59,6 +59,42 @@ def unknown(
     )
 
 
+def no_match(
+    name: str,
+    kind: Kind | None,
+    *,
+    offered: Sequence[Registered],
+    plugins: Sequence[Plugin],
+    left_out: Sequence[str],
+) -> DiffxError:
+    """Neither a component nor a plugin has the name.
+
+    Args:
+        name: the name that was asked for: of a component, a distribution or an entry point.
+        kind: what it had to be, if that was said.
+        offered: every component of every kind.
+        plugins: every plugin that was tried.
+        left_out: the distributions that the environment switched off.
+    """
+    if kind is not None:
+        if any(p.goes_by(name) for p in plugins):
+            return ConfigError(f"{name!r} offers no {kind}")
+        return unknown(kind, name, offered=offered, plugins=plugins, left_out=left_out)
+    distribution, colon, short = name.rpartition(":")
+    if suspects := [p for p in plugins if p.error and _may_offer(p, distribution, short)]:
+        return PluginError(f"unknown component {name!r}", *(p.diagnosis for p in suspects))
+    homes = {canonical(name), canonical(distribution)}
+    if off := [one for one in left_out if canonical(one) in homes]:
+        return PluginError(f"{off[0]} is switched off by {ALLOW} or {DISABLE}")
+    names = [r.qualified if colon else r.name for r in offered]
+    names += [one for p in plugins for one in (p.distribution, p.entry)]
+    guess = did_you_mean(name, dict.fromkeys(names))
+    return ConfigError(
+        f"{name!r} is no component and no plugin that is installed{guess or ';'}"
+        " `diffx list-plugins` shows all of them"
+    )
+
+
 def _is(plugin: Plugin, distribution: str) -> bool:
     return canonical(plugin.distribution) == canonical(distribution)
 

@@ -9,11 +9,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
-from diffx_core.errors import ConfigError
+from diffx_core.errors import ConfigError, PluginError
 from diffx_core.plugins.component import KINDS, Kind
 from diffx_core.plugins.discovery import discover, select
 from diffx_core.plugins.loading import Plugin, load_plugins
-from diffx_core.plugins.refusal import ambiguous, unknown
+from diffx_core.plugins.refusal import ambiguous, no_match, unknown
 from diffx_core.plugins.registered import Registered
 
 STRICT: Final = "DIFFX_STRICT_PLUGINS"
@@ -87,6 +87,37 @@ class Registry:
         if matches:
             raise ambiguous(kind, name, matches)
         raise unknown(kind, name, offered=self._all, plugins=self._plugins, left_out=self._left_out)
+
+    def search(self, name: str, kind: Kind | None = None) -> tuple[Registered, ...]:
+        """All components that a name may stand for.
+
+        A component's own name comes first, of every kind; otherwise it is that of a distribution or
+        of an entry point, and stands for everything that is offered there.
+
+        Args:
+            name: short, or qualified as ``distribution:name``, or of a distribution or plugin.
+            kind: only components of this kind.
+
+        Raises:
+            ConfigError: nothing has the name, or several distributions offer it.
+            PluginError: a plugin of that name failed.
+        """
+        found = tuple(r for r in self.all(kind) if r.answers_to(name))
+        for one in found:
+            if len(matches := self._matches(one.kind, name)) > 1:
+                raise ambiguous(one.kind, name, matches)
+        plugins = [p for p in self._plugins if p.goes_by(name)]
+        if not found and (broken := [p.diagnosis for p in plugins if p.error is not None]):
+            raise PluginError(*broken)
+        offers = {(p.distribution, of, one.name) for p in plugins for of, one in p.components}
+        found = found or tuple(
+            r for r in self.all(kind) if (r.distribution, r.kind, r.name) in offers
+        )
+        if not found:
+            raise no_match(
+                name, kind, offered=self._all, plugins=self._plugins, left_out=self._left_out
+            )
+        return found
 
     def _matches(self, kind: Kind, name: str) -> tuple[Registered, ...]:
         return tuple(r for r in self.all(kind) if r.answers_to(name))
