@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from diffx_core.errors import PluginError as PluginError
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
@@ -56,6 +57,7 @@ _HOME = {
         "PluginError",
     ),
     "estimate": ("Decoding", "Estimate"),
+    "from_sde": ("SchedulerFromSDE",),
     "guidance": ("ClassifierFreeGuidance",),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
