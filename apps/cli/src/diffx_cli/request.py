@@ -23,11 +23,13 @@ class Chosen:
         registered: who it is.
         target: its class.
         options: typed, with every default filled in.
+        built: the component, if it has been built already; nothing else is made of it.
     """
 
     registered: Registered
     target: type
     options: Mapping[str, Any]
+    built: Built | None = field(default=None, eq=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -44,6 +46,8 @@ class Chosen:
             ConfigError: it refuses what it was given.
             ComponentError: it fails in any other way.
         """
+        if self.built is not None and not facts:
+            return self.built
         try:
             return self.target(*facts, **self.options)
         except ConfigError as error:

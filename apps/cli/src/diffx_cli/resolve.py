@@ -2,23 +2,26 @@
 
 Names are checked first, from declarations and records alone. A component is imported only if it was
 given options, or when nothing else is wrong; so a mistyped name is answered without importing
-torch.
+torch. What needs nothing but its options is then built, so that what a constructor refuses is in
+the same answer as every other mistake.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from diffx_cli.command import Command
 from diffx_cli.console import note
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
-from diffx_core.errors import ConfigError, DiffxError, PluginError
+from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
+
+FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset")
+"""Kinds that are built from their options alone; a backbone has to know the data."""
 
 
 def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> Request:
@@ -32,6 +35,7 @@ def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> R
     Raises:
         ConfigError: one line for each thing that is wrong.
         PluginError: every line is about a broken plugin.
+        DataError: the dataset cannot be read, and nothing else is wrong.
     """
     return _Resolver(command, registry).resolve(texts)
 
@@ -55,9 +59,9 @@ class _Resolver:
         )
         self._unknown(given)
         self._excluded(given)
-        options = self._typed(self.command.options, given, "", f"diffx {self.command.name}")
+        options = self._filled(self.command.options, given, "", f"diffx {self.command.name}")
         sections = {
-            name: self._typed(target, _under(given, name), f"{name}.", f"section {name}")
+            name: self._filled(target, _under(given, name), f"{name}.", f"section {name}")
             for name, target in self.command.sections.items()
         }
         found = {kind: self._find(kind, given) for kind in self.command.components}
@@ -70,9 +74,9 @@ class _Resolver:
         self._refuse()
         return Request(
             command=self.command,
-            options=self.command.options(**options),
+            options=options,
             components={kind: one for kind in found if (one := chosen[kind]) is not None},
-            sections={name: self.command.sections[name](**one) for name, one in sections.items()},
+            sections=sections,
             registry=self.registry,
         )
 
@@ -126,16 +130,24 @@ class _Resolver:
             if not (key in declared or (dot and owner in owners)):
                 self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
 
-    def _typed(
+    def _filled(
         self, target: type, given: Mapping[str, Given], prefix: str, owner: str
-    ) -> dict[str, Any]:
+    ) -> object | None:
+        """The options of a command or a section; None, and it is noted, if they are wrong."""
         options = options_of(target)
         names = {option.name for option in options}
         # The command's own unknown keys have been answered already, with better suggestions.
         relevant = {key: one for key, one in given.items() if prefix or key in names}
         values, problems = structure(options, relevant, owner=owner, prefix=prefix)
         self.errors.extend(ConfigError(problem) for problem in problems)
-        return values
+        if problems:
+            return None
+        try:
+            filled: object = target(**values)
+        except ConfigError as error:
+            self.errors.append(ConfigError(*(f"{owner}: {one}" for one in error.problems)))
+            return None
+        return filled
 
     def _find(self, kind: Kind, given: Mapping[str, Given]) -> Registered | None:
         name = given[kind].value if kind in given else self.command.components[kind]
@@ -162,7 +174,17 @@ class _Resolver:
             options, given, owner=registered.label, prefix=f"{registered.kind}."
         )
         self.errors.extend(ConfigError(problem) for problem in problems)
-        return Chosen(registered=registered, target=target, options=values)
+        chosen = Chosen(registered=registered, target=target, options=values)
+        return chosen if problems else self._built(chosen)
+
+    def _built(self, chosen: Chosen) -> Chosen | None:
+        if chosen.registered.kind not in FREE:
+            return chosen
+        try:
+            return evolve(chosen, built=chosen.build())
+        except DiffxError as error:
+            self.errors.append(error)
+            return None
 
     def _problem(self, line: str) -> None:
         self.errors.append(ConfigError(line))
@@ -173,7 +195,10 @@ class _Resolver:
         lines = dict.fromkeys(line for error in self.errors for line in error.problems)
         if any(isinstance(error, ConfigError) for error in self.errors):
             raise ConfigError(*lines)
-        raise PluginError(*lines)
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        plugin = any(isinstance(error, PluginError) for error in self.errors)
+        raise PluginError(*lines) if plugin else DataError(*lines)
 
 
 def _under(given: Mapping[str, Given], owner: str) -> dict[str, Given]:

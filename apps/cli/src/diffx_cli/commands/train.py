@@ -66,6 +66,7 @@ def train(request: Request) -> Path:
         device,
     )
     trainer.check()
+    _remark(request, run)
     folder = _folder(request, run, str(device))
     metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
     try:
@@ -98,12 +99,21 @@ def _folder(request: Request, run: "Assembly", device: str) -> Path:
     return folder
 
 
+def _remark(request: Request, run: "Assembly") -> None:
+    from diffx_cli.remarks import remarks
+
+    label = request.components["scheduler"].label
+    for line in remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data):
+        note(line)
+
+
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
 
     device = str(device_named(request.options.device))
     run = assemble(request)
+    _remark(request, run)
     config = run.record.to_config()
     facts = {
         "device": device,

@@ -1,0 +1,38 @@
+"""What a user should know about a combination that works, but perhaps not as they expect."""
+
+import torch
+
+from diffx_core.scheduler import Scheduler
+
+MUCH = 0.1
+"""More data than this, against one of noise, is more than a trace: 1 % of the variance."""
+
+
+def remarks(scheduler: Scheduler, label: str, sigma_data: float) -> list[str]:
+    """One line for each thing worth knowing.
+
+    Args:
+        scheduler: the process.
+        label: who it is, for messages.
+        sigma_data: root mean square of the data.
+    """
+    left = data_left(scheduler, sigma_data)
+    if not left > MUCH or is_anchored(scheduler):
+        return []
+    line = (
+        f"{label} ends at t = {scheduler.t_max:g} with {left:.2g} times as much data as noise, but"
+        " sampling begins with noise alone: samples may be off in brightness and contrast; options"
+        " that let it end with more noise avoid that"
+    )
+    return [line]
+
+
+def data_left(scheduler: Scheduler, sigma_data: float) -> float:
+    """How much of the data stands out of the last noise: alpha sigma_data / sigma at t_max."""
+    end = torch.tensor(scheduler.t_max, dtype=torch.float64)
+    return float(scheduler.alpha(end) * sigma_data / scheduler.sigma(end))
+
+
+def is_anchored(scheduler: Scheduler) -> bool:
+    """Whether the process ends at a point that the condition decides on, and so may keep data."""
+    return type(scheduler).anchor is not Scheduler.anchor
