@@ -10,10 +10,10 @@ import math
 
 import torch
 from attrs import field, frozen
-from attrs.validators import gt
 from torch import Tensor
 
 from diffx_core import ConfigError, Scheduler
+from diffx_schedulers.checks import POSITIVE
 
 
 @frozen(kw_only=True)
@@ -30,8 +30,8 @@ class VE(Scheduler):
         Song et al., Score-Based Generative Modeling through SDEs, 2021, arXiv:2011.13456, eq. 9.
     """
 
-    sigma_min: float = field(default=0.01, validator=gt(0))
-    sigma_max: float = field(default=50.0, validator=gt(0))
+    sigma_min: float = field(default=0.01, validator=POSITIVE)
+    sigma_max: float = field(default=50.0, validator=POSITIVE)
 
     def __attrs_post_init__(self) -> None:
         if self.sigma_min >= self.sigma_max:
@@ -52,9 +52,21 @@ class VE(Scheduler):
         """sigma_min (sigma_max / sigma_min)^t."""
         return self.sigma_min * (self.rate * t).exp()
 
+    def alpha_rate(self, t: Tensor) -> Tensor:
+        """Zero."""
+        return torch.zeros_like(t)
+
+    def sigma_rate(self, t: Tensor) -> Tensor:
+        """Sigma, times the growth rate of its logarithm."""
+        return self.rate * self.sigma(t)
+
     def log_snr(self, t: Tensor) -> Tensor:
         """-2 log sigma, a straight line."""
         return -2 * (math.log(self.sigma_min) + self.rate * t)
+
+    def log_snr_rate(self, t: Tensor) -> Tensor:
+        """The slope of the straight line."""
+        return torch.full_like(t, -2 * self.rate)
 
     def time_of(self, log_snr: Tensor) -> Tensor:
         """The straight line, inverted."""
