@@ -82,6 +82,8 @@ TORCH_FREE = {
     "grammar": (["train", "stray"], 2),
     "missing file": (["train", "--config", "missing.yaml"], 2),
     "unknown sampler": (["sample", "--sampler", "dddim"], 2),
+    "described objectives": (["describe", "objective"], 0),
+    "described objective": (["describe", "objective", "edm", "--json"], 0),
     "described component": (["describe", "scheduler", "vesdee"], 2),
     "broken component": (["train", "--scheduler", "elsewhere:x"], 3),
 }

@@ -23,7 +23,9 @@ WRONG = {
     "kind": (["list-plugins", "--kind", "schedulers"], "needs one of scheduler, backbone"),
     "described component": (["describe", "scheduler", "vesdee"], "'vesde'"),
     "described kind": (["describe", "shceduler", "vesde"], "needs one of scheduler"),
-    "words that are missing": (["describe"], "--name: is required"),
+    "word that is missing": (["describe", "scheduler"], "--name: is required"),
+    "words that are missing": (["describe"], "--kind: is required"),
+    "described objective": (["describe", "objective", "edn"], "did you mean edm?"),
 }
 
 

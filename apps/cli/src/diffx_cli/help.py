@@ -15,6 +15,9 @@ from diffx_core.plugins.registry import Registry
 
 TAGLINE = "diffx: any noise process, any network, any sampler, any data, from plugins"
 
+LONGEST_METAVAR = 32
+"""Characters of a list of choices beside a flag; a longer one would squeeze the text beside it."""
+
 
 def version() -> str:
     """One line: the program and its version."""
@@ -69,7 +72,10 @@ def command_help(command: Command, given: Mapping[str, str], registry: Registry)
 def option_lines(options: Iterable[Option], prefix: str) -> list[str]:
     """One entry for each option: flag, type, help and default."""
     lines = columns(
-        (f"{spelled(prefix + one.name)} {_metavar(one)}".rstrip(), f"{one.help} {_default(one)}")
+        (
+            f"{spelled(prefix + one.name)} {_metavar(one)}".rstrip(),
+            f"{one.help} {_choices(one)}{_default(one)}",
+        )
         for one in options
     )
     return lines or ["  (no options)"]
@@ -95,8 +101,20 @@ def _failures(registry: Registry) -> list[str]:
 def _metavar(option: Option) -> str:
     if option.type is bool:
         return ""
-    name = type_name(option.type).removesuffix(" or none")
+    name = _type_name(option)
+    if len(name) > LONGEST_METAVAR:
+        return "NAME"
     return name if "|" in name else name.upper()
+
+
+def _choices(option: Option) -> str:
+    """The choices, where there are too many to stand beside the flag."""
+    names = _type_name(option).split("|")
+    return f"[{', '.join(names)}] " if len("|".join(names)) > LONGEST_METAVAR else ""
+
+
+def _type_name(option: Option) -> str:
+    return type_name(option.type).removesuffix(" or none")
 
 
 def _default(option: Option) -> str:
