@@ -85,6 +85,7 @@ TORCH_FREE = {
     "described objectives": (["describe", "objective"], 0),
     "described objective": (["describe", "objective", "edm", "--json"], 0),
     "described component": (["describe", "scheduler", "vesdee"], 2),
+    "checked component": (["check-plugin", "vpsdee"], 2),
     "broken component": (["train", "--scheduler", "elsewhere:x"], 3),
 }
 

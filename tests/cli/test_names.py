@@ -23,6 +23,12 @@ WRONG = {
     "kind": (["list-plugins", "--kind", "schedulers"], "needs one of scheduler, backbone"),
     "described component": (["describe", "scheduler", "vesdee"], "'vesde'"),
     "described kind": (["describe", "shceduler", "vesde"], "needs one of scheduler"),
+    "checked component": (["check-plugin", "vpsdee"], "did you mean 'vpsde'?"),
+    "checked distribution": (["check-plugin", "diffx-sampler"], "did you mean 'diffx-samplers'?"),
+    "checked component of another kind": (
+        ["check-plugin", "vpsde", "--kind", "sampler"],
+        "'vpsde' is a scheduler",
+    ),
     "word that is missing": (["describe", "scheduler"], "--name: is required"),
     "words that are missing": (["describe"], "--kind: is required"),
     "described objective": (["describe", "objective", "edn"], "did you mean edm?"),
