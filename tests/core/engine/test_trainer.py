@@ -72,7 +72,7 @@ def test_training_lowers_the_loss():
         observers=[lambda e: losses.append(e.loss) if isinstance(e, Stepped) else None],
     )
     run.fit()
-    assert sum(losses[-50:]) < 0.6 * sum(losses[:50])
+    assert sum(losses[-50:]) < 0.7 * sum(losses[:50])
 
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit():

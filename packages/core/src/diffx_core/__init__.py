@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
+    from diffx_core.objective import Part as Part
+    from diffx_core.objective import Terms as Terms
+    from diffx_core.objective import TimeDensity as TimeDensity
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
     from diffx_core.plugins import Component as Component
     from diffx_core.plugins import hookimpl as hookimpl
@@ -61,7 +64,7 @@ _HOME = {
     "guidance": ("ClassifierFreeGuidance",),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
-    "objective": ("Objective",),
+    "objective": ("Objective", "Part", "Terms", "TimeDensity"),
     "options": ("ObjectiveOptions",),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "sampler": ("Denoise", "Plan", "Sampler", "StepNoise", "sample"),

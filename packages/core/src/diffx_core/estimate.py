@@ -26,7 +26,8 @@ def spread(coefficient: Tensor, x: Tensor) -> Tensor:
 
 def columns(x: Tensor, *coefficients: Tensor) -> tuple[Tensor, ...]:
     """Coefficients (B,) beside x (B, *): its device and dtype, shaped to multiply it, one copy."""
-    rows = torch.stack(coefficients).to(x.device, x.dtype, non_blocking=True)
+    # Cast before the copy: not every device has the float64 that they come in.
+    rows = torch.stack(coefficients).to(x.dtype).to(x.device, non_blocking=True)
     return tuple(spread(row, x) for row in rows)
 
 

@@ -36,7 +36,7 @@ class Trainer:
 
     denoiser: NetworkDenoiser
     dataset: Dataset
-    objective: Objective = Objective()
+    objective: Objective = field(factory=Objective)
     options: TrainOptions = TrainOptions()
     ema: EmaOptions = EmaOptions()
     device: torch.device = field(factory=lambda: torch.device("cpu"))
@@ -61,6 +61,7 @@ class Trainer:
         learning = model.training
         model.eval()  # a look changes neither statistics nor the state of a generator
         preflight(self.denoiser, self.dataset, self.order, self.device)
+        self.objective.check(self.denoiser)
         model.train(learning)
 
     def fit(self) -> WeightAverage:
@@ -71,9 +72,13 @@ class Trainer:
 
     def _fit(self) -> WeightAverage:
         options, model, order = self.options, self.model.train(), self.order
-        optimizer = torch.optim.AdamW(
-            model.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
-        )
+        objective = self.objective.to(self.device).train()
+        learned = [*model.parameters(), *objective.parameters()]
+        groups = [
+            {"params": list(model.parameters()), "weight_decay": options.weight_decay},
+            {"params": list(objective.parameters()), "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=options.lr, fused=True)
         average = WeightAverage(model, self.ema.decay)
         self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
         start = time.perf_counter()
@@ -83,9 +88,9 @@ class Trainer:
             lr = learning_rate(options, step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            loss = self.objective(self.denoiser, batch, step)
+            loss = objective(self.denoiser, batch, step)
             loss.backward()
-            norm = nn.utils.clip_grad_norm_(model.parameters(), options.grad_clip)
+            norm = nn.utils.clip_grad_norm_(learned, options.grad_clip)
             value, length = loss.item(), norm.item()
             if not math.isfinite(value + length):
                 raise NonFiniteError(
