@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 FakeDistribution = Callable[..., Path]
 Shell = Callable[..., subprocess.CompletedProcess[str]]
-COSH = Path(__file__).parents[1] / "examples" / "plugins" / "diffx-cosh"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "plugins"
 
 
 @pytest.fixture
@@ -98,10 +98,20 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture(scope="session")
 def installed_cosh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which pip has installed the example plugin, for real and without network."""
-    folder = tmp_path_factory.mktemp("installed")
+    return _pip_install(tmp_path_factory.mktemp("installed"), EXAMPLES / "diffx-cosh")
+
+
+@pytest.fixture(scope="session")
+def installed_examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the other example plugins."""
+    others = sorted(set(EXAMPLES.glob("diffx-*")) - {EXAMPLES / "diffx-cosh"})
+    return _pip_install(tmp_path_factory.mktemp("examples"), *others)
+
+
+def _pip_install(folder: Path, *packages: Path) -> Path:
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", folder, COSH],
+        [sys.executable, "-m", "pip", "install", *options, "--target", folder, *packages],
         capture_output=True,
         text=True,
         check=False,

@@ -66,7 +66,7 @@ def _module(file: Path, source: Path) -> Module:
 
 @pytest.fixture(scope="session")
 def modules() -> tuple[Module, ...]:
-    """Every module of the six packages and of the example plugin."""
+    """Every module of the six packages and of the example plugins."""
     return tuple(
         _module(file, source) for source in SOURCES for file in sorted(source.rglob("*.py"))
     )

@@ -27,7 +27,10 @@ PLUGINS = (
     "diffx_backbones",
     "diffx_samplers",
     "diffx_datasets",
+    "diffx_bridge",
     "diffx_cosh",
+    "diffx_ouve",
+    "diffx_pfgmpp",
 )
 OURS = {"diffx_core", "diffx_cli", *PLUGINS}
 

@@ -12,10 +12,15 @@ from diffx_core.scheduler import Scheduler
 def preflight(
     denoiser: NetworkDenoiser, dataset: Dataset, order: DataOrder, device: torch.device
 ) -> None:
-    """Raise a `ComponentError` if a component breaks its contract on the first batch."""
+    """Raise a `ComponentError` if a component breaks its contract on the first batch.
+
+    Raises:
+        ConfigError: the process needs something of the data that they do not have.
+    """
     batch = dataset.batch(order.indices(0)[:2]).to(device)
     check_batch(batch, dataset.spec)
     check_scheduler(denoiser.scheduler)
+    check_anchor(denoiser.scheduler, batch)
     check_output(denoiser, batch)
 
 
@@ -46,6 +51,15 @@ def check_scheduler(scheduler: Scheduler) -> None:
         if not value.isfinite().all():
             where = float(t[~value.isfinite()][0])
             raise ComponentError("scheduler", f"{name}(t) is not finite at t = {where:g}")
+
+
+def check_anchor(scheduler: Scheduler, batch: Batch) -> None:
+    """The anchor, if there is one, is a point for each example."""
+    anchor = scheduler.anchor(batch.cond)
+    if anchor is not None and anchor.shape != batch.x.shape:
+        raise ComponentError(
+            "scheduler", f"anchor is {tuple(anchor.shape)} for examples {tuple(batch.x.shape)}"
+        )
 
 
 def check_output(denoiser: NetworkDenoiser, batch: Batch) -> None:

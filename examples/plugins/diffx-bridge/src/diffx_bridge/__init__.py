@@ -1,0 +1,1 @@
+"""A Brownian bridge with exponential diffusion."""

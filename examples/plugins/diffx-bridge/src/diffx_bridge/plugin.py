@@ -1,0 +1,13 @@
+"""What this package offers. Imports neither torch nor the process, so that listings stay fast."""
+
+from diffx_core import Component, hookimpl
+
+
+@hookimpl
+def diffx_schedulers() -> list[Component]:
+    """The noise process."""
+    return [
+        Component(
+            "bridge", "diffx_bridge.sde:BrownianBridge", "Brownian bridge to an image or zero"
+        )
+    ]

@@ -1,0 +1,1 @@
+"""The Ornstein-Uhlenbeck process of speech enhancement."""

@@ -1,0 +1,1 @@
+"""Noise with heavy tails: PFGM++."""

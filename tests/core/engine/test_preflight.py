@@ -1,0 +1,68 @@
+"""What a process says of the first batch is heard before the first step."""
+
+import pytest
+import torch
+from attrs import field, frozen
+
+from diffx_core import (
+    PREDICTIONS,
+    Batch,
+    ComponentError,
+    Condition,
+    ConfigError,
+    Dataset,
+    DataSpec,
+    NetworkDenoiser,
+)
+from diffx_core.engine.order import DataOrder
+from diffx_core.engine.preflight import preflight
+from diffx_core.testing.oracle import ReferenceVP
+
+
+@frozen
+class Pairs(Dataset):
+    """Points, and what each belongs to."""
+
+    partner: tuple[int, ...] | None = None
+    spec: DataSpec = field(factory=lambda: DataSpec((2,)))
+
+    def __len__(self):
+        return 8
+
+    def batch(self, index):
+        image = None if self.partner is None else torch.zeros(len(index), *self.partner)
+        return Batch(torch.ones(len(index), 2), Condition(image=image), index)
+
+
+@frozen
+class Drawn(ReferenceVP):
+    """A process around the partner of each point."""
+
+    def anchor(self, cond):
+        if cond.image is None:
+            raise ConfigError("needs an image")
+        return cond.image
+
+
+def network(x, noise_label, cond):
+    return x
+
+
+def look(dataset):
+    denoiser = NetworkDenoiser(network, Drawn(), PREDICTIONS["edm"])
+    preflight(denoiser, dataset, DataOrder(8, 4, seed=0), torch.device("cpu"))
+
+
+def test_an_anchor_of_the_shape_of_the_data_is_accepted():
+    look(Pairs(partner=(2,)))
+
+
+def test_an_anchor_of_another_shape_is_refused():
+    with pytest.raises(ComponentError, match=r"anchor is \(2, 1\) for examples \(2, 2\)") as caught:
+        look(Pairs(partner=(1,)))
+    assert caught.value.kind == "scheduler"
+
+
+def test_data_that_lack_what_the_process_needs_are_refused():
+    with pytest.raises(ConfigError, match="needs an image"):
+        look(Pairs())
