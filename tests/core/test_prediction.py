@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from attrs import frozen
 
 from diffx_core import PREDICTIONS, ConfigError, Estimate
 from diffx_core.prediction import MAX_NOISE_RATIO, Level, Prediction, prediction_named
@@ -80,6 +81,40 @@ def test_flow_is_the_direction_of_the_velocity_for_every_process():
         alpha_rate, sigma_rate = scheduler.alpha_rate(t), scheduler.sigma_rate(t)
         assert torch.allclose(p * sigma_rate, q * alpha_rate, atol=1e-12)
         assert torch.allclose(torch.maximum(p.abs(), q.abs()), torch.ones_like(t))
+
+
+@frozen
+class SlowEnds(ReferenceFlow):
+    """Straight lines, on which data and noise begin and end to move at no speed."""
+
+    def alpha(self, t):
+        return 1 - t.square() * (3 - 2 * t)
+
+    def sigma(self, t):
+        return t.square() * (3 - 2 * t)
+
+
+@frozen
+class SuddenNoise(ReferenceFlow):
+    """Noise that sets in at infinite speed."""
+
+    def alpha(self, t):
+        return (1 - t).sqrt()
+
+    def sigma(self, t):
+        return t.sqrt()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("scheduler", [SlowEnds(), SuddenNoise()])
+def test_flow_has_a_direction_where_the_path_has_no_speed_or_an_infinite_one(scheduler, dtype):
+    level = Level(scheduler, torch.tensor([0.0, 0.5, 1.0], dtype=dtype), 1.0)
+    p, q = PREDICTIONS["flow"].target(level)
+    expected = [[-1, -1, -1], [1, 1, 1]] if scheduler == SlowEnds() else [[0, -1, -1], [1, 1, 0]]
+    assert torch.allclose(torch.stack([p, q]), torch.tensor(expected, dtype=dtype), atol=2e-3)
+    decoding = torch.stack(PREDICTIONS["flow"].decode(level))
+    assert decoding.isfinite().all()
+    assert decoding.abs().max() < 1.5
 
 
 MAGNIFYING = {("VP", "eps"), ("VP", "score"), ("Flow", "eps"), ("Flow", "score")} | {

@@ -46,6 +46,12 @@ MAX_NOISE_RATIO = 20.0
 Latent diffusion models that predict eps end at 14.6.
 """
 
+JUST_INSIDE = 1e-6
+"""How far into the process, as a share of half of it, the direction of a path is read instead.
+
+At an end where it has no speed, or an infinite one, as that of sqrt(t).
+"""
+
 Target = tuple[Tensor, Tensor]
 """p and q of F = p x0 + q eps."""
 
@@ -148,8 +154,17 @@ def _v(level: Level) -> Target:
 
 
 def _flow(level: Level) -> Target:
-    speed = torch.maximum(level.alpha_rate.abs(), level.sigma_rate.abs())
-    return level.alpha_rate / speed, level.sigma_rate / speed
+    rates = torch.stack([level.alpha_rate, level.sigma_rate])
+    speed = rates.abs().amax(0)
+    lost = ~(speed.isfinite() & (speed > 0))
+    if lost.any():  # at an end where the path stands still, or noise sets in at infinite speed
+        middle = (level.scheduler.t_min + level.scheduler.t_max) / 2
+        inside = torch.lerp(level.t, torch.full_like(level.t, middle), JUST_INSIDE)
+        near = [level.scheduler.alpha_rate(inside), level.scheduler.sigma_rate(inside)]
+        rates = torch.where(lost, torch.stack(near), rates)
+        speed = rates.abs().amax(0)
+    p, q = rates / speed
+    return p, q
 
 
 def _edm(level: Level) -> Target:
