@@ -1,0 +1,133 @@
+"""A picture of processes: their functions of time, and what training makes of them."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from diffx_cli.schedules import Curves
+
+SIZE = (13.0, 7.6)
+"""Inches."""
+DISPARITY = 10.0
+"""Curves whose sizes differ more share an axis that is logarithmic beyond the smallest of them."""
+MARGIN = 0.06
+"""Room between curves and frame, as a share of the frame."""
+WIDEST = 3.0
+"""Points of the first line; later ones are thinner, so that both are seen where they coincide."""
+LITTLE = 1e-3
+"""A level at which weight and density are both below this share of their largest is not shown."""
+
+Shown = Literal["alpha", "sigma", "log_snr", "drift", "diffusion", "weight", "density"]
+
+
+def draw(curves: Sequence[Curves], title: str) -> Figure:
+    """The picture.
+
+    Args:
+        curves: of each process.
+        title: what all of them have in common.
+    """
+    figure = Figure(figsize=SIZE, layout="constrained")
+    (path, snr, weight), (drift, diffusion, density) = figure.subplots(2, 3)
+    _over_time(path, curves, "alpha")
+    _over_time(path, curves, "sigma", "--")
+    _finish(path, "alpha (solid), sigma (dashed)", "x = alpha x0 + sigma eps")
+    _frame(path, [*_values(curves, "alpha"), *_values(curves, "sigma")], cut=0.0)
+    _over_time(snr, curves, "log_snr")
+    _finish(snr, "log-SNR λ", "λ = log(alpha² / sigma²)")
+    _frame(snr, _values(curves, "log_snr"), cut=0.02, disparity=float("inf"))
+    _over_time(drift, curves, "drift")
+    _finish(drift, "drift f of dx = f x dt + g dW", "f, per unit of time")
+    _frame(drift, _values(curves, "drift"), cut=0.05)
+    _over_time(diffusion, curves, "diffusion")
+    _finish(diffusion, "diffusion g of dx = f x dt + g dW", "g, per square root of time")
+    _frame(diffusion, _values(curves, "diffusion"), cut=0.05)
+    _over_level(weight, curves, "weight")
+    _finish(weight, "effective weight W(λ) of errors of eps", "share of its largest value")
+    weight.set_ylim(-MARGIN, 1 + MARGIN)
+    _over_level(density, curves, "density")
+    _finish(density, "how often training sees λ", "density p(λ)")
+    density.set_ylim(bottom=0)
+    figure.suptitle(title)
+    lines = [path.plot([], [], label=one.label, **_pen(i))[0] for i, one in enumerate(curves)]
+    figure.legend(handles=lines, loc="outside lower center", ncols=min(len(curves), 4))
+    return figure
+
+
+def _over_time(axes: Axes, curves: Sequence[Curves], name: Shown, style: str = "-") -> None:
+    """One line for each process; over shares of the process where times mean different things."""
+    alike = all(one.span[1] == 1 and one.span[0] < MARGIN for one in curves)
+    for i, one in enumerate(curves):
+        times = one.t if alike else one.share
+        axes.plot(times.tolist(), _gaps(getattr(one, name)), style, **_pen(i))
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("time t" if alike else "time, as a share of each process")
+
+
+def _over_level(axes: Axes, curves: Sequence[Curves], name: Shown) -> None:
+    for i, one in enumerate(curves):
+        axes.plot(one.levels.tolist(), _gaps(getattr(one, name)), **_pen(i))
+    shown = torch.cat([one.levels[_matters(one)] for one in curves])
+    if len(shown):
+        axes.set_xlim(float(shown.min()) - 1, float(shown.max()) + 1)
+    axes.set_xlabel("log-SNR λ (noise on the left, data on the right)")
+
+
+def _matters(curves: Curves) -> Tensor:
+    """Where an objective has any weight, or training sees anything."""
+    relevant = torch.zeros_like(curves.levels, dtype=torch.bool)
+    for values in (curves.weight, curves.density):
+        known = values.nan_to_num(0.0, 0.0, 0.0)
+        relevant |= known > LITTLE * known.max()
+    return relevant
+
+
+def _pen(place: int) -> dict[str, Any]:
+    """How the line of a process looks."""
+    return {"color": f"C{place}", "linewidth": max(1.0, WIDEST - 0.6 * place)}
+
+
+def _finish(axes: Axes, title: str, label: str) -> None:
+    axes.set_title(title)
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+
+
+def _frame(
+    axes: Axes, values: Sequence[Tensor], *, cut: float, disparity: float = DISPARITY
+) -> None:
+    """Fit the frame to the curves, except for their steepest parts, which it cuts off.
+
+    Args:
+        axes: what is framed.
+        values: the curves, each at equal distances of time.
+        cut: share of a curve that may lie above the frame, and as much below.
+        disparity: of sizes, beyond which the axis is logarithmic.
+    """
+    shares = torch.tensor([cut, 1 - cut], dtype=torch.float64)
+    ends = [one[one.isfinite()].quantile(shares) for one in values if one.isfinite().any()]
+    if not ends:
+        return
+    low, high = float(torch.stack(ends).min()), float(torch.stack(ends).max())
+    sizes = sorted(size for one in ends if (size := float(one.abs().max())) > 0)
+    room = MARGIN * (high - low) or 1.0
+    if sizes and sizes[-1] > disparity * sizes[0]:
+        axes.set_yscale("asinh", linear_width=sizes[0])
+        low, high = min(1.3 * low, -MARGIN * sizes[0]), max(1.3 * high, MARGIN * sizes[0])
+        axes.set_ylim(low, high)
+    else:
+        axes.set_ylim(low - room, high + room)
+
+
+def _values(curves: Sequence[Curves], name: Shown) -> list[Tensor]:
+    """The curves at equal distances of time."""
+    return [getattr(one, name)[one.even] for one in curves]
+
+
+def _gaps(values: Tensor) -> list[float]:
+    """The values for a line that has gaps where they are not finite."""
+    return values.masked_fill(~values.isfinite(), float("nan")).tolist()
