@@ -7,7 +7,7 @@ import pytest
 import diffx_core
 import diffx_core.testing
 
-FIRST = {"errors", "options", "noise", "scheduler", "estimate", "dataset", "from_sde"}
+FIRST = {"errors", "options", "noise", "scheduler", "estimate", "dataset", "moments", "from_sde"}
 SECOND = {"prediction", "denoiser", "guidance", "grids", "sampler", "objective"}
 RINGS = {
     **dict.fromkeys(FIRST, FIRST),
