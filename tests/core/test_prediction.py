@@ -20,6 +20,39 @@ def two_ends(count):
     return (torch.randn(count, 5, dtype=torch.float64, generator=generator) for _ in range(2))
 
 
+SIGMA_DATA = 0.6
+
+
+def literature(scheduler, t, x, output):
+    """The ends of the path from each kind of output, by the formulas of its own paper."""
+    a, s = scheduler.alpha(t)[:, None], scheduler.sigma(t)[:, None]
+    da, ds = scheduler.alpha_rate(t)[:, None], scheduler.sigma_rate(t)[:, None]
+    radius, speed = torch.hypot(a, s), torch.maximum(da.abs(), ds.abs())
+    ratio = s / a
+    skip = SIGMA_DATA**2 / (ratio**2 + SIGMA_DATA**2)
+    out = ratio * SIGMA_DATA / (ratio**2 + SIGMA_DATA**2).sqrt()
+    data = {
+        "eps": (x - s * output) / a,
+        "x0": output,
+        "score": (x + s**2 * (output / s)) / a,
+        "v": (a * x - s * radius * output) / radius**2,
+        "flow": (ds * x - s * speed * output) / (a * ds - s * da),
+        "edm": skip * x / a + out * output,
+    }
+    return {name: (x0, (x - a * x0) / s) for name, x0 in data.items()}
+
+
+@HEADS
+@PROCESSES
+def test_outputs_mean_what_the_literature_says(scheduler, head: Prediction):
+    t = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    x, output = two_ends(len(t))
+    estimate = Estimate(x, output, head.decode(Level(scheduler, t, SIGMA_DATA)))
+    x0, eps = literature(scheduler, t, x, output)[head.name]
+    assert torch.allclose(estimate.x0, x0, rtol=1e-11, atol=1e-11)
+    assert torch.allclose(estimate.eps, eps, rtol=1e-10, atol=1e-10)
+
+
 @HEADS
 @PROCESSES
 def test_decoding_undoes_the_target(scheduler, head: Prediction):

@@ -6,6 +6,8 @@ import math
 import pytest
 import torch
 from attrs import frozen
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from diffx_core import PREDICTIONS, NetworkDenoiser, NoiseSource, Plan, Prediction, Scheduler
 from diffx_core import sample as draw
@@ -124,6 +126,37 @@ def test_nothing_is_undefined_at_either_end(name, head, dtype):
             found = getattr(denoiser(x, time), end)
             assert found.dtype == dtype
             assert found.isfinite().all(), (t, end)
+
+
+class SinglePrecisionDevice(TorchDispatchMode):
+    """The meta device, as one that has no float64."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        for one in tree_leaves(out):
+            if isinstance(one, torch.Tensor) and one.device.type == "meta":
+                assert one.dtype != torch.float64, func
+        return out
+
+
+@HEADS
+@PROCESSES
+def test_a_device_needs_no_double_precision(name, head):
+    scheduler = process(name)
+    denoiser = NetworkDenoiser(lambda x, label, cond: x + label[:, None], scheduler, head, STD)
+    noise = NoiseSource(0, range(2), device=torch.device("meta"))
+    with SinglePrecisionDevice():
+        for eta in (0.0, 1.0):
+            drawn = draw(DDIM(steps=3, eta=eta), denoiser, (4,), noise=noise)
+        times = torch.tensor([0.3, 0.7], dtype=torch.float64)
+        each = denoiser(drawn, times).x0
+    assert (drawn.device.type, drawn.dtype) == ("meta", torch.float32)
+    assert (each.device.type, each.dtype) == ("meta", torch.float32)
+
+
+def test_the_device_without_double_precision_would_notice_it():
+    with SinglePrecisionDevice(), pytest.raises(AssertionError):
+        torch.zeros(1, device="meta").double()
 
 
 PATHS = 100_000
