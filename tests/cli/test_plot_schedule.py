@@ -61,6 +61,21 @@ def test_the_objective_is_named_in_the_title(diffx):
     )
 
 
+def test_other_predictions_are_drawn_beside_that_of_the_objective(diffx):
+    assert diffx("plot-schedule", "--predictions", "eps,flow", "--out", "it.svg").rc == 0
+    text = Path("it.svg").read_text(encoding="utf-8")
+    assert all(f"<!-- vpsde{what} -->" in text for what in ("", " with eps", " with flow"))
+
+
+def test_other_predictions_have_lines_of_their_own():
+    process = VP()
+    others = [curves(process, prediction=one) for one in ("eps", "flow")]
+    path, _, weight, drift, _, density = draw([curves(process)], others, "").axes
+    assert [len(axes.get_lines()) for axes in (weight, density, drift)] == [3, 3, 1]
+    assert list(weight.get_lines()[1].get_ydata()) == others[0].weight.tolist()
+    assert len(path.get_lines()) == 5  # alpha, sigma, and three samples for the legend
+
+
 def test_the_curves_are_the_functions_of_the_process():
     process, found = VP(), curves(VP())
     assert torch.equal(found.alpha, process.alpha(found.t))
@@ -88,15 +103,22 @@ def test_the_weight_of_the_likelihood_is_the_same_everywhere():
     torch.testing.assert_close(weight, torch.ones_like(weight), atol=1e-9, rtol=0)
 
 
-def test_the_weight_is_a_share_of_its_largest():
-    for scheduler in (VP(), VE(), RectifiedFlow()):
-        assert float(curves(scheduler).weight.max()) == 1.0
+@pytest.mark.parametrize("prediction", ["edm", "v", "x0"])
+@pytest.mark.parametrize("scheduler", [VP(), VE(), RectifiedFlow()], ids=["vp", "ve", "flow"])
+def test_the_weight_is_a_share_of_its_largest_where_training_looks(scheduler, prediction):
+    found = curves(scheduler, prediction=prediction)
+    assert float(found.weight[found.seen].max()) == 1.0
+    declared = Objective(ObjectiveOptions(prediction=prediction)).effective_weight(
+        scheduler, 0.5, scheduler.time_of(found.levels)
+    )
+    ratio = declared / found.weight
+    torch.testing.assert_close(ratio, ratio[0].expand_as(ratio), rtol=1e-6, atol=0)
 
 
 def test_singular_values_are_cut_at_the_frame():
     found = curves(RectifiedFlow())
     assert math.isinf(float(found.drift[-1]))
-    figure = draw([found], "")
+    figure = draw([found], [], "")
     for axes in figure.axes:
         low, high = axes.get_ylim()
         assert math.isfinite(low)
@@ -112,6 +134,11 @@ REFUSED = {
     "unknown scheduler": (["--scheduler", "vpsdee"], "did you mean 'vpsde'"),
     "unknown comparison": (["--compare", "vesdee"], "--compare: unknown scheduler 'vesdee'"),
     "bad option": (["--scheduler.beta_min", "30"], "beta_min"),
+    "unknown prediction": (["--predictions", "eps,epps"], "--predictions"),
+    "option of another prediction": (
+        ["--objective.times_mean", "0", "--predictions", "eps"],
+        "times_mean",
+    ),
     "bad objective": (["--objective.gamma", "3"], "gamma"),
 }
 

@@ -18,17 +18,18 @@ MARGIN = 0.06
 """Room between curves and frame, as a share of the frame."""
 WIDEST = 3.0
 """Points of the first line; later ones are thinner, so that both are seen where they coincide."""
-LITTLE = 1e-3
-"""A level at which weight and density are both below this share of their largest is not shown."""
+LIGHTEST = 1e-3
+"""The smallest effective weight in the frame, as a share of the largest."""
 
 Shown = Literal["alpha", "sigma", "log_snr", "drift", "diffusion", "weight", "density"]
 
 
-def draw(curves: Sequence[Curves], title: str) -> Figure:
+def draw(curves: Sequence[Curves], others: Sequence[Curves], title: str) -> Figure:
     """The picture.
 
     Args:
         curves: of each process.
+        others: of a process that is there already, with other objectives.
         title: what all of them have in common.
     """
     figure = Figure(figsize=SIZE, layout="constrained")
@@ -46,15 +47,17 @@ def draw(curves: Sequence[Curves], title: str) -> Figure:
     _over_time(diffusion, curves, "diffusion")
     _finish(diffusion, "diffusion g of dx = f x dt + g dW", "g, per square root of time")
     _frame(diffusion, _values(curves, "diffusion"), cut=0.05)
-    _over_level(weight, curves, "weight")
-    _finish(weight, "effective weight W(λ) of errors of eps", "share of its largest value")
-    weight.set_ylim(-MARGIN, 1 + MARGIN)
-    _over_level(density, curves, "density")
+    _over_level(weight, [*curves, *others], "weight")
+    _finish(weight, "effective weight W(λ) of errors of eps", "share of its largest")
+    weight.set_yscale("log")
+    weight.set_ylim(LIGHTEST, 2)
+    _over_level(density, [*curves, *others], "density")
     _finish(density, "how often training sees λ", "density p(λ)")
     density.set_ylim(bottom=0)
     figure.suptitle(title)
-    lines = [path.plot([], [], label=one.label, **_pen(i))[0] for i, one in enumerate(curves)]
-    figure.legend(handles=lines, loc="outside lower center", ncols=min(len(curves), 4))
+    labels = [one.label for one in (*curves, *others)]
+    lines = [path.plot([], [], label=label, **_pen(i))[0] for i, label in enumerate(labels)]
+    figure.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 4))
     return figure
 
 
@@ -71,19 +74,10 @@ def _over_time(axes: Axes, curves: Sequence[Curves], name: Shown, style: str = "
 def _over_level(axes: Axes, curves: Sequence[Curves], name: Shown) -> None:
     for i, one in enumerate(curves):
         axes.plot(one.levels.tolist(), _gaps(getattr(one, name)), **_pen(i))
-    shown = torch.cat([one.levels[_matters(one)] for one in curves])
+    shown = torch.cat([one.levels[one.seen] for one in curves])
     if len(shown):
         axes.set_xlim(float(shown.min()) - 1, float(shown.max()) + 1)
     axes.set_xlabel("log-SNR λ (noise on the left, data on the right)")
-
-
-def _matters(curves: Curves) -> Tensor:
-    """Where an objective has any weight, or training sees anything."""
-    relevant = torch.zeros_like(curves.levels, dtype=torch.bool)
-    for values in (curves.weight, curves.density):
-        known = values.nan_to_num(0.0, 0.0, 0.0)
-        relevant |= known > LITTLE * known.max()
-    return relevant
 
 
 def _pen(place: int) -> dict[str, Any]:

@@ -14,6 +14,9 @@ POINTS = 601
 FARTHEST = 20.0
 """The largest log-SNR that is looked at; beyond, float32 sees pure data or pure noise."""
 
+RARE = 1e-3
+"""A level is looked at very rarely if its density is below this share of the largest."""
+
 
 @frozen(eq=False)
 class Curves:
@@ -30,7 +33,7 @@ class Curves:
         drift: f.
         diffusion: g.
         levels: falling log-SNRs at which the objective was looked at.
-        weight: the effective weight there, as a share of its largest value.
+        weight: the effective weight there, as a share of its largest value where training looks.
         density: of the levels that training sees, per unit of log-SNR.
     """
 
@@ -46,6 +49,11 @@ class Curves:
     levels: Tensor
     weight: Tensor
     density: Tensor
+
+    @property
+    def seen(self) -> Tensor:
+        """At which levels training looks more than very rarely."""
+        return common(self.density)
 
     @property
     def share(self) -> Tensor:
@@ -86,6 +94,7 @@ def _curves(label: str, scheduler: Scheduler, objective: Objective, sigma_data: 
     log_snr = scheduler.log_snr(seen)
     seen = seen[log_snr.isfinite() & (log_snr.abs() <= FARTHEST)]
     chance = objective.density(scheduler, sigma_data).log_prob(seen).exp()
+    density = chance / scheduler.log_snr_rate(seen).abs()
     weight = objective.effective_weight(scheduler, sigma_data, seen)
     return Curves(
         label=label,
@@ -98,6 +107,11 @@ def _curves(label: str, scheduler: Scheduler, objective: Objective, sigma_data: 
         drift=scheduler.drift(t),
         diffusion=scheduler.diffusion(t),
         levels=scheduler.log_snr(seen),
-        weight=weight / weight[weight.isfinite()].max(),
-        density=chance / scheduler.log_snr_rate(seen).abs(),
+        weight=weight / weight[common(density)].max(),
+        density=density,
     )
+
+
+def common(density: Tensor) -> Tensor:
+    """Where a density is above a small share of its largest value."""
+    return density > RARE * density[density.isfinite()].max()

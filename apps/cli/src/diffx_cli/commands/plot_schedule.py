@@ -2,10 +2,11 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -13,7 +14,7 @@ from diffx_cli.options import Shown
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import options_of
 from diffx_core.errors import ConfigError, DiffxError, PluginError
-from diffx_core.options import ObjectiveOptions
+from diffx_core.options import ObjectiveOptions, PredictionName
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +29,14 @@ class PlotScheduleOptions(Shown):
 
     Args:
         compare: other processes to draw as well, with their default options.
+        predictions: other predictions, whose weights and densities of levels are drawn as well, for
+            the first process.
         out: the picture; a .png, .pdf or .svg.
         overwrite: replace a picture that is there already.
     """
 
     compare: tuple[str, ...] = ()
+    predictions: tuple[PredictionName, ...] = ()
     out: Path = Path("schedule.png")
     overwrite: bool = False
 
@@ -51,16 +55,29 @@ def run(request: Request) -> None:
 
     objective: ObjectiveOptions = request.sections["objective"]
     sigma_data = objective.sigma_data or USUAL_SIGMA_DATA
-    curves: list[Curves] = []
-    for label, one in chosen.items():
+
+    def looked_at(label: str, one: Chosen, prediction: PredictionName) -> Iterator[Curves]:
         try:
-            curves.append(curves_of(label, one.build(), Objective(objective), sigma_data))
+            learned = Objective(evolve(objective, prediction=prediction))
+            yield curves_of(label, one.build(), learned, sigma_data)
         except DiffxError as error:
             errors.append(error)
+
+    main = request.components["scheduler"]
+    curves = [
+        found
+        for label, one in chosen.items()
+        for found in looked_at(label, one, objective.prediction)
+    ]
+    others = [
+        found
+        for prediction in dict.fromkeys(options.predictions)
+        for found in looked_at(f"{_label(main, request)} with {prediction}", main, prediction)
+    ]
     _refuse(errors)
     full = objective.resolved()
     title = f"prediction {full.prediction}, weighting {full.weighting}, times {full.times}"
-    _write(draw(curves, f"{title}, sigma_data {sigma_data:g}"), options.out)
+    _write(draw(curves, others, f"{title}, sigma_data {sigma_data:g}"), options.out)
     if options.json:
         names = [one.registered.qualified for one in chosen.values()]
         say(json.dumps({"picture": str(options.out), "schedulers": names}))
@@ -142,5 +159,6 @@ COMMAND = Command(
         "diffx plot-schedule --scheduler vesde --scheduler.sigma_max 20 --out vesde.png",
         "diffx plot-schedule --compare vesde,rectified_flow",
         "diffx plot-schedule --scheduler rectified_flow --objective.weighting min_snr",
+        "diffx plot-schedule --scheduler cosine --predictions eps,v,flow",
     ),
 )
