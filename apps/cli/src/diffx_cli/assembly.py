@@ -63,7 +63,8 @@ def assemble(request: Request) -> Assembly:
     backbone = _backbone(
         request.components["backbone"], request.components["dataset"], dataset, seed
     )
-    prediction = prediction_named(request.sections["objective"].prediction)
+    objective = request.sections["objective"]
+    prediction = prediction_named(objective.prediction)
     record = Run(
         components={
             kind: SavedComponent.of(chosen.registered, chosen.options)
@@ -73,7 +74,8 @@ def assemble(request: Request) -> Assembly:
         seed=seed,
         spec=spec_to_json(dataset.spec),
     )
-    denoiser = NetworkDenoiser(backbone, scheduler, prediction, dataset.spec.sigma_data)
+    sigma_data = objective.sigma_data or dataset.spec.sigma_data
+    denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data)
     return Assembly(dataset, denoiser, record)
 
 

@@ -71,8 +71,10 @@ class Pipeline:
             require(sampler, scheduler)
         device = device or torch.device("cpu")
         backbone = load_weights(run.build("backbone", registry, spec), checkpoint).to(device).eval()
-        prediction = prediction_named(run.section("objective", ObjectiveOptions).prediction)
-        denoiser = NetworkDenoiser(backbone, scheduler, prediction, spec.sigma_data)
+        objective = run.section("objective", ObjectiveOptions)
+        prediction = prediction_named(objective.prediction)
+        sigma_data = objective.sigma_data or spec.sigma_data
+        denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data)
         return cls(denoiser, spec, run, checkpoint.step, device)
 
     @torch.no_grad()
