@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffx_core import NoiseSource
-from diffx_core.noise import key
+from diffx_core.noise import key, keys
 
 
 def test_the_noise_of_a_sample_does_not_depend_on_its_batch():
@@ -62,3 +62,18 @@ def test_keys_read_long_names_to_the_end():
     assert key("ab") != key("ba")
     assert key(1, 2) != key(2, 1)
     assert 0 <= key(-1) < 2**64
+
+
+@pytest.mark.parametrize("seed", [0, -3, 2**63 + 5])
+def test_many_keys_at_once_are_the_keys_one_by_one(seed):
+    at_once = keys((seed, "a long purpose"), range(-1, 500), (-1, 2**40))
+    assert at_once.tolist() == [key(seed, "a long purpose", i, -1, 2**40) for i in range(-1, 500)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_uniform_numbers_differ_to_the_last_bit(dtype):
+    draws = NoiseSource(0, range(4096), dtype=dtype).uniform(0)
+    bits = 24 if dtype == torch.float32 else 53
+    odd = (draws * 2.0**bits).fmod(2).double()  # whole numbers; the last bit of each
+    assert set(odd.tolist()) == {0.0, 1.0}
+    assert abs(float(odd.mean()) - 0.5) < 5 / (2 * 64)
