@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import AsinhLocator
 from torch import Tensor
 
 from diffx_cli.schedules import Curves
@@ -111,6 +112,7 @@ def _frame(
     room = MARGIN * (high - low) or 1.0
     if sizes and sizes[-1] > disparity * sizes[0]:
         axes.set_yscale("asinh", linear_width=sizes[0])
+        axes.yaxis.set_major_locator(AsinhLocator(sizes[0], numticks=6))
         low, high = min(1.3 * low, -MARGIN * sizes[0]), max(1.3 * high, MARGIN * sizes[0])
         axes.set_ylim(low, high)
     else:
