@@ -84,27 +84,32 @@ class SchedulerFromSDE(Scheduler):
 
     def log_snr_rate(self, t: Tensor) -> Tensor:
         """-g^2 / sigma^2."""
-        s = self._after_the_start(t)
-        return (-(self.diffusion(s) ** 2) / self._moments.at(s)[1]).to(t)
+        return self._log_snr_rate(self._after_the_start(t)).to(t)
 
     @torch.no_grad()
     def time_of(self, log_snr: Tensor) -> Tensor:
-        """The root of log_snr(t), bracketed by two edges, by Newton's method or bisection."""
+        """The root of log_snr(t), bracketed by edges, by Newton's method or else bisection."""
         target = exact(log_snr)
+        first, last = target.new_tensor([self.t_min, self.t_max])
+        most, least = self.log_snr(torch.stack([first, last]))
+        beyond = (target >= most) | (target <= least)
         low, high = self._moments.bracket(target)
         t = (low + high) / 2
         for _ in range(ITERATIONS):
             excess = self.log_snr(t) - target
             low, high = torch.where(excess > 0, t, low), torch.where(excess > 0, high, t)
-            newton = t - excess / self.log_snr_rate(t)
-            inside = (newton >= low) & (newton <= high)
-            before, t = t, torch.where(inside, newton, (low + high) / 2)
-            if bool(((t - before).abs() <= CLOSE * t.abs()).all()):
+            newton = t - excess / self._log_snr_rate(t)
+            # Asked first: rounding may put the last step outside the bracket.
+            found = torch.minimum((newton - t).abs(), high - low) <= CLOSE * t.abs()
+            if bool((found | beyond).all()):
                 break
-        ends = t.new_tensor([self.t_min, self.t_max])
-        most, least = self.log_snr(ends)
-        t = torch.where(target >= most, ends[0], torch.where(target <= least, ends[1], t))
+            inside = (newton > low) & (newton < high)
+            t = torch.where(found, t, torch.where(inside, newton, (low + high) / 2))
+        t = torch.where(target >= most, first, torch.where(target <= least, last, t))
         return t.to(log_snr)
+
+    def _log_snr_rate(self, t: Tensor) -> Tensor:
+        return -(self.diffusion(t) ** 2) / self._moments.at(t)[1]
 
     def _after_the_start(self, t: Tensor) -> Tensor:
         return exact(t).clamp(min=self.t_min + MOMENT * (self.t_max - self.t_min))

@@ -127,9 +127,10 @@ class Moments:
         )
 
     def bracket(self, log_snr: Tensor) -> tuple[Tensor, Tensor]:
-        """The two edges between which the log-SNR has a given value, or the nearest two."""
+        """Two edges with the time of a log-SNR between them, and not on one of them if possible."""
         panel = self.panel(self.variance.log() - 2 * self.log_alpha, -log_snr)
-        return self.edges[panel], self.edges[panel + 1]
+        last = len(self.edges) - 1
+        return self.edges[(panel - 1).clamp(min=0)], self.edges[(panel + 2).clamp(max=last)]
 
     def panel(self, rising: Tensor, value: Tensor) -> Tensor:
         """Between which two of P + 1 rising numbers a value is."""
