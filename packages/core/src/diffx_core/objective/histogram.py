@@ -22,6 +22,12 @@ from diffx_core.objective.times import TimeDensity
 State = dict[str, Tensor]
 
 
+def between(x: Tensor, index: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
+    """The straight lines through the points (xs, ys), where x is in the gap after `index`."""
+    share = (x - xs[index]) / (xs[index + 1] - xs[index])
+    return (1 - share) * ys[index] + share * ys[index + 1]  # exact at both ends
+
+
 class Histogram(ABC):
     """A piecewise constant density over [0, 1], which grows where losses are large.
 
@@ -64,16 +70,13 @@ class Histogram(ABC):
 
     def quantile(self, u: Tensor) -> Tensor:
         """The v below which there is a share u of all draws."""
-        cumulative = self._cumulative()
-        index = torch.bucketize(u, cumulative[1:], right=True).clamp(max=len(self.width) - 1)
-        inside = (u - cumulative[index]) / self.masses[index]
-        return self.edges[index] + inside.clamp(0, 1) * self.width[index]
+        sums = self._cumulative()
+        index = torch.bucketize(u, sums[1:], right=True).clamp(max=len(self.width) - 1)
+        return between(u, index, sums, self.edges)
 
     def cdf(self, v: Tensor) -> Tensor:
         """The share of all draws up to v."""
-        index = self._bin(v)
-        inside = (v - self.edges[index]) / self.width[index]
-        return self._cumulative()[index] + inside.clamp(0, 1) * self.masses[index]
+        return between(v, self._bin(v), self.edges, self._cumulative())
 
     def observe(self, v: Tensor, loss: Tensor) -> None:
         """Take in losses (n,) that were found at v."""
