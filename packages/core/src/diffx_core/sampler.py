@@ -70,7 +70,8 @@ class Sampler(ABC, Generic[State]):
 
     Args:
         steps: steps from noise to data.
-        grid: where the steps are: uniform in time, quadratic in time, or uniform in log-SNR.
+        grid: where the steps are: uniform in time (edm: in its logarithm), quadratic in time,
+            uniform in log-SNR, or as Karras et al. have them.
     """
 
     order: ClassVar[int] = 1
