@@ -13,6 +13,7 @@ from diffx_core import (
     Batch,
     ComponentError,
     Condition,
+    ConfigError,
     Dataset,
     DataSpec,
     NetworkDenoiser,
@@ -135,6 +136,42 @@ def test_one_step_is_adamw_with_warm_up_clipping_and_decay():
     assert heard[1].grad_norm == pytest.approx(float(norm), rel=1e-5)
     for mine, other in zip(run.model.parameters(), twin.model.parameters(), strict=True):
         assert torch.allclose(mine, other, atol=1e-6)
+
+
+def test_the_parameters_of_the_objective_learn_too_and_are_clipped_along():
+    options = {"steps": 1, "lr": 0.1, "grad_clip": 1e-3, "weight_decay": 0.5}
+    run, twin = (
+        evolve(trainer(**options), objective=Objective(ObjectiveOptions(uncertainty=True)))
+        for _ in range(2)
+    )
+    for one in (run, twin):
+        torch.nn.init.constant_(one.objective.uncertainty.weight, 0.2)
+    heard = []
+    evolve(run, observers=[heard.append]).fit()
+    batch = twin.dataset.batch(twin.order.indices(0))
+    twin.objective(twin.denoiser, batch, 0).backward()
+    everything = [*twin.model.parameters(), *twin.objective.parameters()]
+    norm = torch.nn.utils.clip_grad_norm_(everything, 1e-3)
+    # The uncertainty is not decayed: zero is not what it should be without reason.
+    torch.optim.AdamW(twin.objective.parameters(), lr=0.1, weight_decay=0.0).step()
+    assert heard[1].grad_norm == pytest.approx(float(norm), rel=1e-5)
+    found, expected = (one.objective.uncertainty.weight for one in (run, twin))
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert not torch.isclose(found, torch.full_like(found, 0.2), atol=1e-3).any()
+
+
+def test_an_objective_that_does_not_suit_the_process_is_refused_before_the_first_step():
+    heard = []
+    objective = Objective(ObjectiveOptions(times="log_normal_sigma", times_mean=-30.0))
+    run = evolve(trainer(), objective=objective, observers=[heard.append])
+    with pytest.raises(ConfigError, match="log_normal_sigma with mean -29"):
+        run.fit()
+    assert heard == []
+
+
+def test_trainers_do_not_share_an_objective():
+    first, second = (Trainer(trainer().denoiser, Points()) for _ in range(2))
+    assert first.objective is not second.objective
 
 
 def test_observers_hear_every_step():
