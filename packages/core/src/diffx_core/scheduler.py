@@ -126,7 +126,8 @@ class Scheduler(ABC):
     def spaced(self, first: float, last: float, count: int) -> Tensor:
         """Times (count,) from first to last in float64, in equal steps; equal to this process.
 
-        The uniform grid of samplers. Equal in time, unless its time needs another scale.
+        The uniform grid of samplers, and what training goes by where times are not noise levels.
+        Equal in time, unless its time needs another scale.
         """
         return torch.linspace(first, last, count, dtype=torch.float64)
 

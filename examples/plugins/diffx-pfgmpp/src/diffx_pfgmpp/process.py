@@ -69,6 +69,13 @@ class PFGMPP(Scheduler):
         """exp(-log_snr / 2)."""
         return (-log_snr / 2).exp().clamp(self.t_min, self.t_max)
 
+    def spaced(self, first: float, last: float, count: int) -> Tensor:
+        """Times with a constant ratio: the time is the noise itself."""
+        share = torch.linspace(0, 1, count, dtype=torch.float64)
+        times: Tensor = first * (last / first) ** share
+        times[-1] = last
+        return times
+
     def noise_label(self, t: Tensor) -> Tensor:
         """Linear in log sigma, from 0 to 1000."""
         passed, whole = (t / self.t_min).log(), torch.as_tensor(self.t_max / self.t_min).log()
