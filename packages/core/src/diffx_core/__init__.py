@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from diffx_core.prediction import Level as Level
     from diffx_core.prediction import Prediction as Prediction
     from diffx_core.sampler import Denoise as Denoise
+    from diffx_core.sampler import Noises as Noises
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
-    from diffx_core.sampler import sample as sample
+    from diffx_core.sampling import Reached as Reached
+    from diffx_core.sampling import sample as sample
+    from diffx_core.sampling import states as states
     from diffx_core.scheduler import Capability as Capability
     from diffx_core.scheduler import Scheduler as Scheduler
 
@@ -62,7 +65,8 @@ _HOME = {
     "objective": ("Objective",),
     "options": ("ObjectiveOptions",),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
-    "sampler": ("Denoise", "Plan", "Sampler", "StepNoise", "sample"),
+    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
+    "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
 }
 _MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}

@@ -44,6 +44,10 @@ def stream(*parts: int | str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key(*parts)))
 
 
+Span = tuple[float, float]
+"""Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""
+
+
 class Noise(Protocol):
     """Where randomness comes from: a `NoiseSource`, or a probe in its place."""
 
@@ -52,8 +56,17 @@ class Noise(Protocol):
         """The device of the noise, and so of the samples."""
         ...
 
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
-        """Standard normal noise (B, *shape) for one use within one step."""
+    def normal(
+        self, shape: Sequence[int], step: int, substep: int = 0, span: Span | None = None
+    ) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step.
+
+        Args:
+            shape: of one sample.
+            step: which step.
+            substep: which use within the step.
+            span: where it acts, for sources whose noise is a path.
+        """
         ...
 
 
@@ -75,8 +88,11 @@ class NoiseSource:
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
-        """Standard normal noise (B, *shape) for one use within one step."""
+    def normal(
+        self, shape: Sequence[int], step: int, substep: int = 0, span: Span | None = None
+    ) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step, wherever it acts."""
+        del span
         out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
         rows = out.numpy()
         for row, index in zip(rows, self.indices, strict=True):

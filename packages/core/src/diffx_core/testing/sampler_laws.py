@@ -13,7 +13,8 @@ from torch import Tensor
 
 from diffx_core.errors import ConfigError
 from diffx_core.noise import NoiseSource
-from diffx_core.sampler import Plan, Sampler, require, sample
+from diffx_core.sampler import Plan, Sampler
+from diffx_core.sampling import require, sample
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.oracle import REFERENCE_PROCESSES, GaussianDenoiser
