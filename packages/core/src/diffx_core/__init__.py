@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from diffx_core.sampling import states as states
     from diffx_core.scheduler import Capability as Capability
     from diffx_core.scheduler import Scheduler as Scheduler
+    from diffx_core.swap import SwappedProcess as SwappedProcess
 
 _HOME = {
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
@@ -68,6 +69,7 @@ _HOME = {
     "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
     "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
+    "swap": ("SwappedProcess",),
 }
 _MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}
 
