@@ -116,8 +116,8 @@ class Sampler(ABC, Generic[State]):
     grid: GridName = field(default="uniform", validator=in_(get_args(GridName)))
 
     @property
-    def order(self) -> int:
-        """The error of the result falls with this power of the step size."""
+    def rate(self) -> int:
+        """The power of the step size with which the error of the result falls."""
         return 1
 
     @property

@@ -10,6 +10,7 @@ def diffx_samplers() -> list[Component]:
         Component(
             "ddim", "diffx_samplers.ddim:DDIM", "Exponential Euler; eta adds ancestral noise"
         ),
+        Component("dpmpp", "diffx_samplers.dpmpp:DPMPP", "DPM-Solver++, multistep, order 1 to 3"),
         Component(
             "euler_maruyama",
             "diffx_samplers.euler_maruyama:EulerMaruyama",
