@@ -7,7 +7,7 @@
 from typing import TYPE_CHECKING, Any
 
 from diffx_core.testing.law import Law, Measurement
-from diffx_core.testing.oracle import REFERENCE_PROCESSES, GaussianDenoiser
+from diffx_core.testing.oracle import REFERENCE_PROCESSES, GaussianDenoiser, MixtureDenoiser
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
@@ -21,6 +21,7 @@ __all__ = [
     "GaussianDenoiser",
     "Law",
     "Measurement",
+    "MixtureDenoiser",
     "SamplerSuite",
     "SchedulerSuite",
 ]
