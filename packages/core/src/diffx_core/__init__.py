@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     from diffx_core.errors import PluginError as PluginError
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.guidance import DPS as DPS
+    from diffx_core.guidance import Autoguidance as Autoguidance
+    from diffx_core.guidance import Blur as Blur
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
+    from diffx_core.guidance import ClassifierGuidance as ClassifierGuidance
+    from diffx_core.guidance import Downsample as Downsample
+    from diffx_core.guidance import Extrapolation as Extrapolation
+    from diffx_core.guidance import Grey as Grey
+    from diffx_core.guidance import Mask as Mask
+    from diffx_core.guidance import PiGDM as PiGDM
+    from diffx_core.guidance import PlusPlus as PlusPlus
+    from diffx_core.guidance import Projected as Projected
+    from diffx_core.guidance import Replacement as Replacement
+    from diffx_core.guidance import Rescaled as Rescaled
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
@@ -60,7 +73,22 @@ _HOME = {
         "PluginError",
     ),
     "estimate": ("Decoding", "Estimate"),
-    "guidance": ("ClassifierFreeGuidance",),
+    "guidance": (
+        "Autoguidance",
+        "Blur",
+        "ClassifierFreeGuidance",
+        "ClassifierGuidance",
+        "DPS",
+        "Downsample",
+        "Extrapolation",
+        "Grey",
+        "Mask",
+        "PiGDM",
+        "PlusPlus",
+        "Projected",
+        "Replacement",
+        "Rescaled",
+    ),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective",),
