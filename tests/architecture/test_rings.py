@@ -7,7 +7,7 @@ import pytest
 import diffx_core
 import diffx_core.testing
 
-FIRST = {"errors", "options", "noise", "scheduler", "estimate", "dataset"}
+FIRST = {"errors", "options", "noise", "brownian", "scheduler", "estimate", "dataset"}
 SECOND = {"prediction", "denoiser", "guidance", "grids", "sampler", "sampling", "swap", "objective"}
 RINGS = {
     **dict.fromkeys(FIRST, FIRST),

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffx_core.brownian import BrownianSource as BrownianSource
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
     from diffx_core.dataset import Condition as Condition
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from diffx_core.swap import SwappedProcess as SwappedProcess
 
 _HOME = {
+    "brownian": ("BrownianSource",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
     "errors": (
