@@ -8,7 +8,7 @@ import diffx_core
 import diffx_core.testing
 
 FIRST = {"errors", "options", "noise", "brownian", "scheduler", "estimate", "dataset"}
-SECOND = {"prediction", "denoiser", "guidance", "grids", "sampler", "sampling", "swap", "objective"}
+SECOND = {"prediction", "denoiser", "guidance", "grids", "sampler", "sampling", "swap", "likelihood", "objective"}
 RINGS = {
     **dict.fromkeys(FIRST, FIRST),
     **dict.fromkeys(SECOND, FIRST | SECOND),

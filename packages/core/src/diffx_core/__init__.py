@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from diffx_core.guidance import Projected as Projected
     from diffx_core.guidance import Replacement as Replacement
     from diffx_core.guidance import Rescaled as Rescaled
+    from diffx_core.likelihood import Likelihood as Likelihood
+    from diffx_core.likelihood import LogLikelihood as LogLikelihood
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
@@ -91,6 +93,7 @@ _HOME = {
         "Replacement",
         "Rescaled",
     ),
+    "likelihood": ("Likelihood", "LogLikelihood"),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective",),
