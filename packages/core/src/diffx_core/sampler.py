@@ -7,7 +7,7 @@ the first step.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Generic, Protocol, Self, TypeVar, get_args
@@ -28,8 +28,15 @@ State = TypeVar("State")
 class Denoise(Protocol):
     """A denoiser with its condition."""
 
-    def __call__(self, x: Tensor, t: float | Tensor) -> Estimate:
-        """Both ends of the path through x at time t, one for all or (B,) one for each."""
+    def __call__(self, x: Tensor, t: float | Tensor, *, rows: Tensor | None = None) -> Estimate:
+        """Both ends of the path through x at time t, one for all or (B,) one for each.
+
+        Args:
+            x: (B, *) noisy samples.
+            t: when.
+            rows: (B,) which sample each of them belongs to, where they are not all samples in
+                their order.
+        """
         ...
 
 
@@ -131,17 +138,20 @@ class Sampler(ABC, Generic[State]):
         return True
 
     @property
-    def nfe(self) -> int:
-        """How many times the network is called; exactly."""
+    def nfe(self) -> int | None:
+        """How many times the network is called; exactly. None if that is found during the run."""
         return self.steps
 
     def with_nfe(self, nfe: int) -> Self:
         """The same sampler with as many steps as make `nfe` network calls."""
+        if self.nfe is None:
+            raise ConfigError("how often it calls the network is found during the run")
         for steps in range(1, nfe + 1):
             candidate = evolve(self, steps=steps)
             if candidate.nfe == nfe:
                 return candidate
-        possible = [evolve(self, steps=steps).nfe for steps in range(1, nfe + 2)]
+        counts = [evolve(self, steps=steps).nfe for steps in range(1, nfe + 2)]
+        possible = [count for count in counts if count is not None]
         near = sorted(possible, key=lambda count: abs(count - nfe))[:2]
         raise ConfigError(
             f"no number of steps makes exactly {nfe} network calls; "
@@ -155,6 +165,10 @@ class Sampler(ABC, Generic[State]):
     def times(self, scheduler: Scheduler, t_max: float) -> Tensor:
         """Steps + 1 falling times in float64, from t_max to the end of the process."""
         return GRIDS[self.grid](scheduler, self.steps, t_max)
+
+    def asks(self, plan: Plan) -> Iterable[float]:
+        """When the model will be asked, as far as that is known: it can prepare for these times."""
+        return plan.times[:-1]
 
     @abstractmethod
     def start(self, plan: Plan) -> State:

@@ -42,17 +42,21 @@ class Reached:
 
 
 @define(eq=False)
-class _Asked:
+class Asked:
     """The denoiser with its condition, and what became of it."""
 
     denoiser: Denoiser
-    cond: Condition | None
+    cond: Condition | None = None
     calls: int = 0
     last: Estimate | None = None
 
-    def __call__(self, x: Tensor, t: float | Tensor) -> Estimate:
+    def __call__(self, x: Tensor, t: float | Tensor, *, rows: Tensor | None = None) -> Estimate:
+        """Both ends of the path through x at time t, as `Denoise` has it."""
         self.calls += 1
-        self.last = estimate = self.denoiser(x, t, self.cond)
+        cond = self.cond
+        if cond is not None and rows is not None:
+            cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
+        self.last = estimate = self.denoiser(x, t, cond)
         return estimate
 
 
@@ -109,19 +113,19 @@ def states(
     scheduler = denoiser.scheduler
     require(sampler, scheduler)
     plan = plan_for(sampler, denoiser) if plan is None else plan
-    denoiser.prepare(plan.times[:-1], noise.device)
+    denoiser.prepare(sampler.asks(plan), noise.device)
     anchor = scheduler.anchor(cond or Condition())
     if start is None:
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    asked = _Asked(denoiser, cond)
+    asked = Asked(denoiser, cond)
     for i, state in enumerate(sampler.run(asked, x, plan, noises(noise, shape, plan))):
         assert asked.last is not None, "a first step asks the model"
         shown = state if anchor is None else state + anchor
         yield Reached(i + 1, plan.times[i + 1], shown, asked.last)
     declared = evolve(sampler, steps=plan.steps).nfe
-    if asked.calls != declared:
+    if declared is not None and asked.calls != declared:
         problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
         raise ComponentError("sampler", problem)
 

@@ -17,6 +17,11 @@ def diffx_samplers() -> list[Component]:
             "Euler-Maruyama on the reverse-time SDE",
         ),
         Component(
+            "heun",
+            "diffx_samplers.heun:Heun",
+            "Heun, second order; churn makes it EDM's stochastic sampler",
+        ),
+        Component(
             "pc",
             "diffx_samplers.predictor_corrector:PredictorCorrector",
             "Predictor with a Langevin corrector",
