@@ -22,7 +22,8 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Plan
-from diffx_samplers.multistep import Multistep, Row
+from diffx_samplers.exponential import Weights, predict_and_correct
+from diffx_samplers.multistep import Multistep, Row, usable
 
 Variant = Literal["corrected", "published"]
 
@@ -50,26 +51,18 @@ def weights(order: int, size: float, r: Sequence[float], *, published: bool = Fa
     return [phi1 + newer, older - newer, -older]
 
 
-def rows(plan: Plan, order: int, tau: float = 0.0, *, published: bool = False) -> tuple[Row, ...]:
-    """The weights of every step.
+def orders(plan: Plan, most: int, *, lower_final: bool) -> list[int]:
+    """The order of every step: how many estimates it can use.
 
-    A step that begins or ends where alpha or sigma vanishes is of first order, and so is what it
-    leaves to remember.
+    One where a step begins or ends where alpha or sigma vanishes. What such a step leaves is of no
+    use to later ones. If `lower_final`, the order falls to the one of a step onto clean data.
     """
-    ell, filled = plan.half_log_snr, []
+    ell, found = plan.half_log_snr, []
     for i in range(plan.steps):
-        h = ell[i + 1] - ell[i]
-        alpha, sigma = plan.alpha[i + 1], plan.sigma[i + 1]
-        kept = math.exp(-(tau**2) * h) if tau else 1.0
-        before = [ell[j] - ell[j - 1] for j in range(i, max(i - order + 1, 0), -1)]
-        usable = next((n for n, one in enumerate(before) if math.isinf(one)), len(before))
-        now = 1 if math.isinf(h) else 1 + usable
-        r = [one / h for one in before[:usable]]
-        data, *past = weights(now, (1 + tau**2) * h, r, published=published)
-        noise = sigma * math.sqrt(-math.expm1(-2 * tau**2 * h)) if tau else 0.0
-        from_x = plan.alpha[i] * (sigma / plan.sigma[i]) * kept
-        filled.append(Row(from_x + alpha * data, sigma * kept, [alpha * w for w in past], noise))
-    return tuple(filled)
+        known = 1 if math.isinf(ell[i + 1]) else max(1, len(usable(ell, i, most)))
+        left = plan.steps - i if lower_final and not plan.sigma[-1] else most
+        found.append(min(known, left))
+    return found
 
 
 @frozen(kw_only=True)
@@ -80,6 +73,7 @@ class DPMPP(Multistep):
         order: of the method; 2 for few steps and guidance, 3 for many.
         tau: how much noise is drawn: 0 none, 1 as the reverse SDE.
         variant: corrected is of third order where order is 3; published is the papers' formula.
+        lower_order_final: whether the order falls to one in the last steps, onto clean data.
 
     References:
         Lu et al., DPM-Solver++, 2022, arXiv:2211.01095.
@@ -89,6 +83,7 @@ class DPMPP(Multistep):
     order: int = field(default=2, validator=and_(ge(1), le(3)))
     tau: float = field(default=0.0, validator=and_(ge(0), le(2)))
     variant: Variant = field(default="corrected", validator=in_(get_args(Variant)))
+    lower_order_final: bool = True
 
     @property
     def rate(self) -> int:
@@ -102,4 +97,12 @@ class DPMPP(Multistep):
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
         """The weights of every step."""
-        return rows(plan, self.order, self.tau, published=self.variant == "published")
+        ell, steps = plan.half_log_snr, []
+        published = self.variant == "published"
+        now = orders(plan, self.order, lower_final=self.lower_order_final)
+        for i, order in enumerate(now):
+            h = ell[i + 1] - ell[i]
+            r = [(ell[i - j] - ell[i - j - 1]) / h for j in range(order - 1)]
+            data = weights(order, (1 + self.tau**2) * h, r, published=published)
+            steps.append(Weights(data, tau=self.tau))
+        return predict_and_correct(plan, steps)

@@ -3,9 +3,11 @@
     x' = a x0 + b eps + sum_j w_j past_j + c z
 
 where past_j are the x0 (or the eps) of the estimates before, newest first. All weights are known
-from the plan. A method is a function that fills the rows.
+from the plan. A method is a function that fills the rows; most of them integrate the polynomial
+through what was estimated, which `interpolated` weighs.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
@@ -33,9 +35,16 @@ class Row(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What goes from step to step."""
+    """What goes from step to step.
+
+    Args:
+        rows: the weights of every step.
+        depths: how many estimates are still of use after each step.
+        past: these estimates, newest first.
+    """
 
     rows: tuple[Row, ...]
+    depths: tuple[int, ...]
     past: tuple[Tensor, ...] = ()
 
 
@@ -52,20 +61,52 @@ class Multistep(Sampler[Memory]):
 
     def start(self, plan: Plan) -> Memory:
         """The weights of every step, and nothing to remember."""
-        return Memory(self.rows(plan))
+        rows = self.rows(plan)
+        depths = [0]
+        for row in reversed(rows[1:]):
+            depths.append(max(len(row.past), depths[-1] - 1))
+        return Memory(rows, tuple(reversed(depths)))
 
     def step(
         self, denoise: Denoise, x: Tensor, i: int, plan: Plan, state: Memory, noise: StepNoise
     ) -> tuple[Tensor, Memory]:
         """One linear combination."""
-        estimate, row = denoise(x, plan.times[i]), state.rows[i]
+        rows, depths, past = state
+        estimate, row, depth = denoise(x, plan.times[i]), rows[i], depths[i]
         moved = estimate.mix(row.x0, row.eps)
-        for weight, old in zip(row.past, state.past, strict=False):
+        for weight, old in zip(row.past, past, strict=False):
             moved.add_(old, alpha=weight)
         if row.noise:
             moved.add_(noise(), alpha=row.noise)
-        depth = max((len(later.past) for later in state.rows[i + 1 : i + 5]), default=0)
         if not depth:
-            return moved, Memory(state.rows)
+            return moved, Memory(rows, depths)
         kept = estimate.x0 if self.keeps == "x0" else estimate.eps
-        return moved, Memory(state.rows, (kept, *state.past)[:depth])
+        return moved, Memory(rows, depths, (kept, *past)[:depth])
+
+
+def usable(levels: Sequence[float], i: int, most: int) -> list[float]:
+    """The levels of step i and up to `most` - 1 before it, newest first, to the first infinite."""
+    found = []
+    for level in reversed(levels[max(i - most + 1, 0) : i + 1]):
+        if math.isinf(level):
+            break
+        found.append(level)
+    return found
+
+
+def interpolated(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:
+    """The weights of values at the nodes in the integral of the polynomial through them.
+
+    Args:
+        nodes: where the values are, all different.
+        moments: the integrals of 1, u, u^2 and so on, as many as there are nodes.
+    """
+    weights = []
+    for one in nodes:
+        basis = [1.0]  # coefficients of the polynomial that is 1 at this node, 0 at the others
+        for other in nodes:
+            if other != one:
+                shifted = zip([0.0, *basis], [*basis, 0.0], strict=True)
+                basis = [(up - other * same) / (one - other) for up, same in shifted]
+        weights.append(math.fsum(c * m for c, m in zip(basis, moments, strict=True)))
+    return weights

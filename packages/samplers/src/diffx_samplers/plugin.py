@@ -26,4 +26,18 @@ def diffx_samplers() -> list[Component]:
             "diffx_samplers.predictor_corrector:PredictorCorrector",
             "Predictor with a Langevin corrector",
         ),
+        Component(
+            "unipc", "diffx_samplers.unipc:UniPC", "UniPC: predictor and corrector, one call"
+        ),
+        Component(
+            "deis", "diffx_samplers.adams:DEIS", "Adams-Bashforth in sigma/alpha, order 1 to 4"
+        ),
+        Component(
+            "ipndm", "diffx_samplers.adams:IPNDM", "The same with the weights of equal steps"
+        ),
+        Component(
+            "sa_solver",
+            "diffx_samplers.sa_solver:SASolver",
+            "Stochastic Adams, with noise to taste",
+        ),
     ]
