@@ -172,7 +172,8 @@ class MixtureDenoiser:
         alpha, sigma = self.scheduler.alpha(time), self.scheduler.sigma(time)
         weights, means, stds = self._components()
         z = (x[..., None] - alpha * means) / ((alpha * stds) ** 2 + sigma**2).sqrt()
-        return (weights * torch.special.ndtr(torch.as_tensor(side)[..., None] * z)).sum(-1)
+        tails: Tensor = torch.special.ndtr(torch.as_tensor(side)[..., None] * z)
+        return (weights * tails).sum(-1)
 
     def _components(self) -> tuple[Tensor, Tensor, Tensor]:
         columns = (self.weights, self.means, self.stds)
