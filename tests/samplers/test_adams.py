@@ -111,11 +111,21 @@ def test_the_last_step_onto_clean_data_is_what_the_model_expects(process, family
 
 
 @pytest.mark.parametrize("family", [DEIS, IPNDM])
-def test_a_start_without_any_data_is_of_order_one_and_of_no_use_later(family):
+def test_a_start_without_any_data_is_of_order_one(family):
     plan = Plan.of(ReferenceFlow(), torch.linspace(1, 0, 7, dtype=torch.float64))
     rows = family(order=4).rows(plan)
-    assert [len(row.past) for row in rows] == [0, 0, 1, 2, 3, 0]
+    assert [len(row.past) for row in rows] == [0, 1, 2, 3, 3, 0]
     assert rows[0] == (*DDIM().start(plan)[0][:2], (), 0.0)
+
+
+def test_what_such_a_start_leaves_gives_the_slope_of_a_line_in_the_inverse():
+    """eps = 1 + 3 / kappa from infinity on: the second step has its slope, -3 / kappa^2."""
+    plan = Plan.of(ReferenceFlow(), torch.tensor([1.0, 0.9, 0.8, 0.7], dtype=torch.float64))
+    kappa = [sigma / alpha for alpha, sigma in zip(plan.alpha[1:], plan.sigma[1:], strict=True)]
+    row, h = DEIS(order=2).rows(plan)[1], kappa[1] - kappa[0]
+    now, slope = 1 + 3 / kappa[0], -3 / kappa[0] ** 2
+    found = (row.eps - plan.alpha[2] * kappa[0]) * now + row.past[0] * 1
+    assert found == pytest.approx(plan.alpha[2] * (h * now + h**2 / 2 * slope), rel=1e-12)
 
 
 @pytest.mark.parametrize("family", [DEIS, IPNDM])

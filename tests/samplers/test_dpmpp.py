@@ -139,12 +139,26 @@ def test_the_order_falls_at_the_end_only_where_it_is_asked_to_and_data_are_clean
     noisy = Plan.of(ReferenceFlow(), times + 0.1 * (1 - times), clean=False)
     sampler = DPMPP(order=3)
     for plan, falls, expected in (
-        (clean, True, [0, 0, 1, 2, 1, 0]),
-        (clean, False, [0, 0, 1, 2, 2, 0]),
-        (noisy, True, [0, 0, 1, 2, 2, 2]),
+        (clean, True, [0, 1, 2, 2, 1, 0]),
+        (clean, False, [0, 1, 2, 2, 2, 0]),
+        (noisy, True, [0, 1, 2, 2, 2, 2]),
     ):
         rows = evolve(sampler, lower_order_final=falls).rows(plan)
         assert [len(row.past) for row in rows] == expected
+
+
+def test_what_a_start_without_data_leaves_gives_the_slope_of_a_line_in_exp_l(walks):
+    """D = 1 + exp(l) from l = -inf on: the second step has its slope in l, which is exp(l)."""
+    plan = Plan.of(ReferenceFlow(), torch.tensor([1.0, 0.9, 0.8, 0.7], dtype=torch.float64))
+    ell = plan.half_log_snr
+    data = [1 + math.exp(one) for one in ell[:2]]
+    row, h = DPMPP().rows(plan)[1], ell[2] - ell[1]
+    found = row.x0 * data[1] + row.past[0] * data[0] - row.eps / plan.sigma[1] * plan.alpha[1]
+    phi1 = 1 - math.exp(-h)
+    straight = data[1] + h / 2 * math.exp(ell[1])
+    shrunk = plan.sigma[2] / plan.sigma[1] * plan.alpha[1]
+    expected = shrunk * (data[1] - 1) + plan.alpha[2] * phi1 * straight
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 def test_only_what_is_still_needed_is_remembered(walks):

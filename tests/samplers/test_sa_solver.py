@@ -159,9 +159,22 @@ def test_noise_is_drawn_only_in_the_window(walks):
 def test_singular_ends_are_steps_of_order_one():
     plan = Plan.of(ReferenceFlow(), torch.linspace(1, 0, 6, dtype=torch.float64))
     rows = SASolver(predictor=3, corrector=3).rows(plan)
-    assert [len(row.past) for row in rows] == [0, 0, 1, 2, 0]
+    assert [len(row.past) for row in rows] == [0, 1, 2, 3, 0]
     assert rows[0] == (plan.alpha[1], 0.0, [], plan.sigma[1])
     assert rows[-1] == (1.0, 0.0, [], 0.0)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
+def test_the_corrector_of_a_start_without_data_is_exact_for_lines_in_exp_l(tau):
+    plan = Plan.of(ReferenceFlow(), torch.tensor([1.0, 0.6, 0.3], dtype=torch.float64))
+    weights = SASolver(predictor=1, corrector=2, tau=tau).weights(plan, 0).corrector
+    end = plan.half_log_snr[1]
+    nodes, w = np.polynomial.legendre.leggauss(200)
+    u, w = end - 20 * (nodes + 1), w * 20
+    kernel = (1 + tau**2) * np.exp(-(1 + tau**2) * (end - u))
+    expected = float((w * kernel * (2 + 3 * np.exp(u))).sum())
+    found = weights[0] * (2 + 3 * math.exp(end)) + weights[1] * 2
+    assert found == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 6])

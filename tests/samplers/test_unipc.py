@@ -18,9 +18,9 @@ class TestUniPC(SamplerSuite):
         return UniPC()
 
 
-class TestSecondOrder(SamplerSuite):
+class TestThirdOrder(SamplerSuite):
     def component(self):
-        return UniPC(order=2)
+        return UniPC(order=3)
 
 
 class TestPredictorAlone(SamplerSuite):
@@ -105,7 +105,7 @@ def test_it_is_the_same_map_for_every_process_on_the_same_noise_ratios(walks, pr
 @pytest.mark.parametrize("steps", [1, 2, 3, 6])
 def test_the_last_step_onto_clean_data_is_what_the_model_expects(process, steps):
     noise, last = NoiseSource(0, range(3), dtype=torch.float64), []
-    denoiser, sampler = MixtureDenoiser(process), UniPC(steps=steps)
+    denoiser, sampler = MixtureDenoiser(process), UniPC(steps=steps, order=3)
     end = sample(sampler, denoiser, (4,), noise=noise, observe=lambda r: last.append(r.estimate.x0))
     assert torch.allclose(end, last[-1], rtol=0, atol=1e-14)
     assert len(denoiser.calls) == steps
@@ -113,7 +113,7 @@ def test_the_last_step_onto_clean_data_is_what_the_model_expects(process, steps)
 
 def test_the_order_falls_at_the_end_only_where_it_is_asked_to():
     plan = Plan.of(ReferenceFlow(), torch.linspace(1, 0, 8, dtype=torch.float64))
-    steps = [UniPC(lower_order_final=falls).rows(plan) for falls in (True, False)]
+    steps = [UniPC(order=3, lower_order_final=falls).rows(plan) for falls in (True, False)]
     different = [i for i, (a, b) in enumerate(zip(*steps, strict=True)) if a != b]
     assert different == [5]
 
@@ -121,6 +121,8 @@ def test_the_order_falls_at_the_end_only_where_it_is_asked_to():
 def test_float32_is_as_good_as_float32_can_be(walks, process):
     plan, denoiser = window(process, 50), MixtureDenoiser(process)
     start = walks.starts(plan)
-    exact, single = (walks.walk(UniPC(), denoiser, plan, x)[-1] for x in (start, start.float()))
+    exact, single = (
+        walks.walk(UniPC(order=3), denoiser, plan, x)[-1] for x in (start, start.float())
+    )
     assert single.dtype == torch.float32
     assert torch.allclose(single.double(), exact, atol=1e-4)

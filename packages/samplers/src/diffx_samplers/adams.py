@@ -7,6 +7,9 @@ x / alpha moves with d(x / alpha) / d kappa = eps, so a step is
 over the estimates eps_j at hand. DEIS integrates the polynomial in kappa through them; iPNDM takes
 the weights of equal steps whatever the steps are, and so is of second order at most, but is hard to
 beat in ten steps.
+
+A step from infinite kappa, where no data are left, takes eps as constant. For later steps what it
+leaves stands at twice the next kappa: eps is linear in 1 / kappa there, and that gives its slope.
 """
 
 import math
@@ -17,7 +20,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from diffx_core import Plan
-from diffx_samplers.multistep import Multistep, Row, interpolated, usable
+from diffx_samplers.multistep import Multistep, Row, history, interpolated
 
 EQUAL_STEPS: tuple[tuple[float, ...], ...] = (
     (1.0,),
@@ -44,14 +47,16 @@ class AdamsBashforth(Multistep):
         """The weights of every step; of order one from infinite kappa and onto clean data."""
         levels = list(zip(plan.alpha, plan.sigma, strict=True))
         kappa = [sigma / alpha if alpha else math.inf for alpha, sigma in levels]
+        singular = math.isinf(kappa[0])
+        if singular:
+            kappa[0] = 2 * kappa[1]
         rows = []
         for i, (alpha, sigma) in enumerate(levels[1:]):
-            known = usable(kappa, i, self.order)
-            if not known or not sigma:
+            if (singular and i == 0) or not sigma:
                 rows.append(Row(alpha, sigma))
                 continue
             h = kappa[i + 1] - kappa[i]
-            nodes = [(one - kappa[i]) / h for one in known]
+            nodes = [(one - kappa[i]) / h for one in history(kappa, i, self.order)]
             now, *past = (alpha * h * weight for weight in self.weights(nodes))
             rows.append(Row(alpha, alpha * kappa[i] + now, past))
         return tuple(rows)

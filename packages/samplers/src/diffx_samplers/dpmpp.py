@@ -22,8 +22,8 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Plan
-from diffx_samplers.exponential import Weights, predict_and_correct
-from diffx_samplers.multistep import Multistep, Row, usable
+from diffx_samplers.exponential import Weights, nodes, predict_and_correct
+from diffx_samplers.multistep import Multistep, Row
 
 Variant = Literal["corrected", "published"]
 
@@ -52,17 +52,15 @@ def weights(order: int, size: float, r: Sequence[float], *, published: bool = Fa
 
 
 def orders(plan: Plan, most: int, *, lower_final: bool) -> list[int]:
-    """The order of every step: how many estimates it can use.
+    """The order of every step: how many estimates it uses.
 
-    One where a step begins or ends where alpha or sigma vanishes. What such a step leaves is of no
-    use to later ones. If `lower_final`, the order falls to the one of a step onto clean data.
+    One where a step begins or ends where alpha or sigma vanishes. If `lower_final`, the order falls
+    to the one of a step onto clean data.
     """
-    ell, found = plan.half_log_snr, []
-    for i in range(plan.steps):
-        known = 1 if math.isinf(ell[i + 1]) else max(1, len(usable(ell, i, most)))
-        left = plan.steps - i if lower_final and not plan.sigma[-1] else most
-        found.append(min(known, left))
-    return found
+    clean = not plan.sigma[-1]
+    left = [plan.steps - i if lower_final and clean else most for i in range(plan.steps)]
+    found = [min(most, i + 1, left[i]) for i in range(plan.steps)]
+    return [*found[:-1], 1] if clean else found
 
 
 @frozen(kw_only=True)
@@ -97,11 +95,11 @@ class DPMPP(Multistep):
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
         """The weights of every step."""
-        ell, steps = plan.half_log_snr, []
+        ell, steps = nodes(plan), []
         published = self.variant == "published"
         now = orders(plan, self.order, lower_final=self.lower_order_final)
         for i, order in enumerate(now):
-            h = ell[i + 1] - ell[i]
+            h = plan.half_log_snr[i + 1] - plan.half_log_snr[i]
             r = [(ell[i - j] - ell[i - j - 1]) / h for j in range(order - 1)]
             data = weights(order, (1 + self.tau**2) * h, r, published=published)
             steps.append(Weights(data, tau=self.tau))

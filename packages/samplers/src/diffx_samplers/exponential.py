@@ -13,6 +13,10 @@ serves the corrector of this step and the predictor of the next, and both begin 
 
 and predictor and corrector together are one linear multistep method, which costs one combination.
 
+A step from l = -inf, where no data are left, takes D as constant; its corrector takes D as linear
+in exp(l), which it is there to first order. For later steps what it leaves stands at `nodes` one
+unit before the next, which gives the slope in l that such a line has.
+
 References:
     Zhao et al., UniPC, 2023, arXiv:2302.04867.
     Xue et al., SA-Solver, 2023, arXiv:2309.05019.
@@ -61,6 +65,18 @@ def _series(size: float, k: int) -> float:
         term *= -size / (k + n + 1)
         total += term
     return total
+
+
+def nodes(plan: Plan) -> list[float]:
+    """Where in l the estimates of every step stand, for the steps after it."""
+    first, *others = plan.half_log_snr
+    return [others[0] - 1 if math.isinf(first) else first, *others]
+
+
+def first_corrector(tau: float) -> list[float]:
+    """The weights of D at the new point and at l = -inf, between which it is linear in exp(l)."""
+    new = (1 + tau**2) / (2 + tau**2)
+    return [new, 1 - new]
 
 
 def predict_and_correct(plan: Plan, steps: Sequence[Weights]) -> tuple[Row, ...]:

@@ -84,14 +84,9 @@ class Multistep(Sampler[Memory]):
         return moved, Memory(rows, depths, (kept, *past)[:depth])
 
 
-def usable(levels: Sequence[float], i: int, most: int) -> list[float]:
-    """The levels of step i and up to `most` - 1 before it, newest first, to the first infinite."""
-    found = []
-    for level in reversed(levels[max(i - most + 1, 0) : i + 1]):
-        if math.isinf(level):
-            break
-        found.append(level)
-    return found
+def history(levels: Sequence[float], i: int, most: int) -> list[float]:
+    """The levels of step i and of up to `most` - 1 steps before it, newest first."""
+    return list(levels[max(i - most + 1, 0) : i + 1])[::-1]
 
 
 def interpolated(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:

@@ -14,8 +14,8 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from diffx_core import Plan
-from diffx_samplers.exponential import Weights, moments, predict_and_correct
-from diffx_samplers.multistep import Multistep, Row, interpolated, usable
+from diffx_samplers.exponential import Weights, first_corrector, moments, nodes, predict_and_correct
+from diffx_samplers.multistep import Multistep, Row, history, interpolated
 
 
 @frozen(kw_only=True)
@@ -59,16 +59,15 @@ class SASolver(Multistep):
 
     def weights(self, plan: Plan, i: int) -> Weights:
         """The weights of one step; of order one where it begins or ends at an infinite l."""
-        ell = plan.half_log_snr
-        h = ell[i + 1] - ell[i]
-        drawn = self.kappa_min <= math.exp(-ell[i]) <= self.kappa_max
-        tau = self.tau if drawn else 0.0
+        start, end = plan.half_log_snr[i : i + 2]
+        h = end - start
+        tau = self.tau if self.kappa_min <= math.exp(-start) <= self.kappa_max else 0.0
         if math.isinf(h):
-            return Weights([1.0], (), tau)
-        levels = usable(ell, i, max(self.predictor, self.corrector - 1))
-        nodes = [(level - ell[i]) / h for level in levels]
+            return Weights([1.0], first_corrector(tau) if self.corrector > 1 else [], tau)
+        levels = history(nodes(plan), i, max(self.predictor, self.corrector - 1))
+        known = [(level - start) / h for level in levels]
         predictor, corrector = (
             interpolated(chosen, moments((1 + tau**2) * h, len(chosen)))
-            for chosen in (nodes[: self.predictor], [1.0, *nodes][: self.corrector])
+            for chosen in (known[: self.predictor], [1.0, *known][: self.corrector])
         )
         return Weights(predictor, corrector, tau)

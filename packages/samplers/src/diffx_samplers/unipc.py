@@ -14,7 +14,7 @@ from attrs.validators import and_, ge, le
 
 from diffx_core import Plan
 from diffx_samplers.dpmpp import orders, weights
-from diffx_samplers.exponential import Weights, moments, predict_and_correct
+from diffx_samplers.exponential import Weights, moments, nodes, predict_and_correct
 from diffx_samplers.multistep import Multistep, Row, interpolated
 
 
@@ -26,10 +26,10 @@ def corrector(size: float, past: list[float]) -> list[float]:
         past: where earlier estimates are, newest first, relative to h: below zero.
     """
     if not past:
-        half = -math.expm1(-size) / 2
+        half = -math.expm1(-size) / 2  # at infinity that is `exponential.first_corrector`
         return [half, half]
-    nodes = [1.0, 0.0, *past]
-    return interpolated(nodes, moments(size, len(nodes)))
+    where = [1.0, 0.0, *past]
+    return interpolated(where, moments(size, len(where)))
 
 
 @frozen(kw_only=True)
@@ -37,7 +37,7 @@ class UniPC(Multistep):
     """UniPC (bh2, data prediction): one network call a step; order + 1 with the corrector.
 
     Args:
-        order: of the predictor.
+        order: of the predictor; 3 is for many steps.
         corrector: whether steps are corrected once the next estimate is known.
         lower_order_final: whether the order falls to one in the last steps, onto clean data.
 
@@ -45,7 +45,7 @@ class UniPC(Multistep):
         Zhao et al., UniPC, 2023, arXiv:2302.04867.
     """
 
-    order: int = field(default=3, validator=and_(ge(1), le(3)))
+    order: int = field(default=2, validator=and_(ge(1), le(3)))
     corrector: bool = True
     lower_order_final: bool = True
 
@@ -56,10 +56,10 @@ class UniPC(Multistep):
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
         """The weights of every step."""
-        ell, steps = plan.half_log_snr, []
+        ell, steps = nodes(plan), []
         now = orders(plan, self.order, lower_final=self.lower_order_final)
         for i, order in enumerate(now):
-            h = ell[i + 1] - ell[i]
+            h = plan.half_log_snr[i + 1] - plan.half_log_snr[i]
             past = [(ell[i - j] - ell[i]) / h for j in range(1, order)]
             ratios = [near - far for near, far in zip([0.0, *past], past, strict=False)]
             after = corrector(h, past) if self.corrector else []
