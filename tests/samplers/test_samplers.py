@@ -152,8 +152,9 @@ def test_steps_and_calls_are_what_they_are_declared_to_be(sampler, steps):
     sampler = evolve(sampler, steps=steps)
     denoiser = GaussianDenoiser(ReferenceVP())
     seen = []
-    sample(sampler, denoiser, (2,), noise=noise_of(3), observe=lambda i, x: seen.append(i))
-    assert seen == list(range(steps))
+    noise = noise_of(3)
+    sample(sampler, denoiser, (2,), noise=noise, observe=lambda reached: seen.append(reached.step))
+    assert seen == list(range(1, steps + 1))
     assert len(denoiser.calls) == sampler.nfe
 
 

@@ -31,7 +31,7 @@ class Broken(Sampler):
         return self.steps + (self.bug == "count")
 
     @property
-    def order(self):
+    def rate(self):
         return 2 if self.bug == "order" else 1
 
     def start(self, plan):

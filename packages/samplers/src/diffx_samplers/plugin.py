@@ -10,14 +10,34 @@ def diffx_samplers() -> list[Component]:
         Component(
             "ddim", "diffx_samplers.ddim:DDIM", "Exponential Euler; eta adds ancestral noise"
         ),
+        Component("dpmpp", "diffx_samplers.dpmpp:DPMPP", "DPM-Solver++, multistep, order 1 to 3"),
         Component(
             "euler_maruyama",
             "diffx_samplers.euler_maruyama:EulerMaruyama",
             "Euler-Maruyama on the reverse-time SDE",
         ),
         Component(
+            "heun",
+            "diffx_samplers.heun:Heun",
+            "Heun, second order; churn makes it EDM's stochastic sampler",
+        ),
+        Component(
             "pc",
             "diffx_samplers.predictor_corrector:PredictorCorrector",
             "Predictor with a Langevin corrector",
+        ),
+        Component(
+            "unipc", "diffx_samplers.unipc:UniPC", "UniPC: predictor and corrector, one call"
+        ),
+        Component(
+            "deis", "diffx_samplers.adams:DEIS", "Adams-Bashforth in sigma/alpha, order 1 to 4"
+        ),
+        Component(
+            "ipndm", "diffx_samplers.adams:IPNDM", "The same with the weights of equal steps"
+        ),
+        Component(
+            "sa_solver",
+            "diffx_samplers.sa_solver:SASolver",
+            "Stochastic Adams, with noise to taste",
         ),
     ]

@@ -16,8 +16,9 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from diffx_core.noise import START
-from diffx_core.sampler import Plan, Sampler, sample
+from diffx_core.noise import START, Span
+from diffx_core.sampler import Plan, Sampler
+from diffx_core.sampling import sample
 from diffx_core.testing.oracle import GaussianDenoiser
 
 Draw = tuple[int, int]
@@ -37,8 +38,11 @@ class Probe:
     seen: dict[Draw, None] = field(factory=dict, init=False)
     device: torch.device = field(factory=lambda: torch.device("cpu"), init=False)
 
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
+    def normal(
+        self, shape: Sequence[int], step: int, substep: int = 0, span: Span | None = None
+    ) -> Tensor:
         """The unit in its row."""
+        del span
         self.seen[step, substep] = None
         out = torch.zeros(len(self.draws) + 1, *shape, dtype=torch.float64)
         if (step, substep) in self.draws:
