@@ -40,4 +40,11 @@ def diffx_samplers() -> list[Component]:
             "diffx_samplers.sa_solver:SASolver",
             "Stochastic Adams, with noise to taste",
         ),
+        Component("euler", "diffx_samplers.euler:Euler", "Euler on the velocity"),
+        Component("ddpm", "diffx_samplers.ddpm:DDPM", "Exact ancestral sampling, either variance"),
+        Component(
+            "sde_heun",
+            "diffx_samplers.sde_heun:SDEHeun",
+            "Stochastic Heun, weak order two",
+        ),
     ]
