@@ -9,7 +9,7 @@ from diffx_core import PREDICTIONS, ClassifierFreeGuidance, Condition, NetworkDe
 from diffx_core import sample as draw
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
-from diffx_core.options import TrainOptions
+from diffx_core.options import ObjectiveOptions, TrainOptions
 from diffx_core.plugins import Registry
 
 REGISTRY = Registry.load({})
@@ -32,7 +32,7 @@ def build(kind, name, /, *facts, **options):
     return REGISTRY.find(kind, name).load()(*facts, **options)
 
 
-def trained(scheduler, backbone, prediction="edm", steps=2, batch_size=8):
+def trained(scheduler, backbone, prediction="edm", steps=2, batch_size=8, times="auto"):
     name, options = DATA[backbone]
     dataset = build("dataset", name, **options)
     torch.manual_seed(0)
@@ -42,16 +42,16 @@ def trained(scheduler, backbone, prediction="edm", steps=2, batch_size=8):
         network, build("scheduler", scheduler), PREDICTIONS[prediction], dataset.spec.sigma_data
     )
     options = TrainOptions(steps=steps, batch_size=batch_size, warmup=0)
-    Trainer(denoiser, dataset, Objective(), options).fit()
+    Trainer(denoiser, dataset, Objective(ObjectiveOptions(times=times)), options).fit()
     network.eval()
     return denoiser, dataset.spec
 
 
-def samples(denoiser, spec, sampler, scale=1.0, steps=4, count=3):
+def samples(denoiser, spec, sampler, scale=1.0, steps=4, count=3, grid="uniform"):
     labels = None if spec.num_classes is None else torch.arange(count) % spec.num_classes
     with torch.inference_mode():
         return draw(
-            build("sampler", sampler, steps=steps),
+            build("sampler", sampler, steps=steps, grid=grid),
             ClassifierFreeGuidance(denoiser, scale),
             spec.shape,
             noise=NoiseSource(0, range(count)),
@@ -83,10 +83,15 @@ def test_every_prediction_works_with_every_process_and_sampler(scheduler, predic
     ("scheduler", "prediction"), list(itertools.product(SCHEDULERS, PREDICTIONS))
 )
 def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, prediction):
-    """The root mean square of the data is 1; an ill-conditioned combination is far from it."""
-    denoiser, spec = trained(scheduler, "mlp", prediction, steps=600, batch_size=128)
+    """The root mean square of the data is 1; an ill-conditioned combination is far from it.
+
+    All are trained and sampled at the same noise levels, whatever time means to the process.
+    """
+    denoiser, spec = trained(
+        scheduler, "mlp", prediction, steps=600, batch_size=128, times="log_normal_sigma"
+    )
     for sampler in SAMPLERS:
-        drawn = samples(denoiser, spec, sampler, steps=50, count=256)
+        drawn = samples(denoiser, spec, sampler, steps=50, count=256, grid="logsnr")
         size = float(drawn.square().mean().sqrt())
         assert 0.5 < size < 2, (sampler, size)
 

@@ -7,6 +7,7 @@ import torch
 
 from diffx_core import Scheduler
 from diffx_core.testing import SchedulerSuite
+from diffx_samplers.ddim import DDIM
 from diffx_schedulers.edm import EDM
 from diffx_schedulers.logsnr import LogSNR
 from diffx_schedulers.rectified_flow import RectifiedFlow
@@ -126,6 +127,14 @@ def test_edm_is_told_its_level_on_a_scale_from_0_to_1000():
     process = EDM(sigma_min=0.01, sigma_max=100.0)
     labels = process.noise_label(at(0.01, 0.1, 1.0, 10.0, 100.0))
     assert labels.tolist() == pytest.approx([0, 250, 500, 750, 1000], rel=1e-14)
+
+
+def test_a_uniform_grid_of_edm_has_equal_steps_in_log_sigma():
+    process = EDM()
+    times = DDIM(steps=30).times(process, process.t_max)
+    assert (float(times[0]), float(times[-1])) == (process.t_max, process.t_min)
+    step = math.log(process.sigma_min / process.sigma_max) / 30
+    close(times.log().diff(), torch.full((30,), step, dtype=torch.float64), 1e-13)
 
 
 def test_a_shift_of_rectified_flow_multiplies_its_noise_ratio():

@@ -21,8 +21,8 @@ FINITE_LOG_SNR = 2 * math.log(1e3)
 
 
 def uniform(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
-    """Equal steps in time."""
-    return torch.linspace(t_max, scheduler.t_min, steps + 1, dtype=torch.float64)
+    """Equal steps in time, or in what the process has in its place."""
+    return scheduler.spaced(t_max, scheduler.t_min, steps + 1)
 
 
 def quadratic(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:

@@ -116,7 +116,8 @@ class Sampler(ABC, Generic[State]):
 
     Args:
         steps: steps from noise to data.
-        grid: where the steps are: uniform in time, quadratic in time, or uniform in log-SNR.
+        grid: where the steps are: uniform in time (edm: in its logarithm), quadratic in time,
+            uniform in log-SNR, or as Karras et al. have them.
     """
 
     steps: int = field(default=50, validator=ge(1))

@@ -123,6 +123,13 @@ class Scheduler(ABC):
         """What a network is told about t: a number in about [0, 1000], one for each level."""
         return 1000 * t / self.t_max
 
+    def spaced(self, first: float, last: float, count: int) -> Tensor:
+        """Times (count,) from first to last in float64, in equal steps; equal to this process.
+
+        The uniform grid of samplers. Equal in time, unless its time needs another scale.
+        """
+        return torch.linspace(first, last, count, dtype=torch.float64)
+
     def grid(self) -> Tensor | None:
         """All times that a process in discrete time knows, rising, in float64; otherwise None.
 

@@ -17,8 +17,9 @@ from diffx_schedulers.checks import POSITIVE
 class EDM(Scheduler):
     """EDM: noise is added and nothing else is done, at a time that is its standard deviation.
 
-    The probability-flow ODE has straight tangents, dx/dt = eps. Equal steps in time waste most of
-    them on pure noise: sample with the grid `karras` or `logsnr`.
+    The probability-flow ODE has straight tangents, dx/dt = eps. Equal steps in time would waste
+    most of them on pure noise, so the uniform grid of samplers has equal steps in log sigma. The
+    grid of the paper is karras.
 
     Args:
         sigma_min: standard deviation of the noise at which the data are reached.
@@ -82,6 +83,13 @@ class EDM(Scheduler):
     def diffusion(self, t: Tensor) -> Tensor:
         """sqrt(2 t)."""
         return (2 * t).sqrt()
+
+    def spaced(self, first: float, last: float, count: int) -> Tensor:
+        """Times with a constant ratio."""
+        share = torch.linspace(0, 1, count, dtype=torch.float64)
+        times = first * (last / first) ** share
+        times[-1] = last
+        return times
 
     def noise_label(self, t: Tensor) -> Tensor:
         """Linear in log sigma, from 0 at sigma_min to 1000 at sigma_max."""
