@@ -47,4 +47,9 @@ def diffx_samplers() -> list[Component]:
             "diffx_samplers.sde_heun:SDEHeun",
             "Stochastic Heun, weak order two",
         ),
+        Component(
+            "dpm_solver",
+            "diffx_samplers.dpm_solver:DPMSolver",
+            "DPM-Solver and DPM-Solver++, singlestep, order 2 and 3",
+        ),
     ]
