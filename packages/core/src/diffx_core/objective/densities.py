@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
-from diffx_core.objective.grid import OnGrid, equal_levels
+from diffx_core.objective.grid import OnGrid
 from diffx_core.objective.histogram import Adaptive, Histogram, Importance
+from diffx_core.objective.pace import Paced, equal_steps
 from diffx_core.objective.times import LogitNormal, LogNormalSigma, Mode, TimeDensity, Uniform
-from diffx_core.options import BaseTimesName, ObjectiveOptions, TimesName
+from diffx_core.options import ObjectiveOptions, TimesName
 from diffx_core.scheduler import Scheduler
 
 BINS = 100
@@ -22,42 +23,28 @@ RANGE = 2 * math.log(1e3)
 USUAL_SIGMA_DATA = 0.5
 """The data for which the mean of log_normal_sigma is stated."""
 
-Build = Callable[[Scheduler, ObjectiveOptions, float], TimeDensity]
+Build = Callable[[float, float, ObjectiveOptions], TimeDensity]
 
 
-def _uniform(scheduler: Scheduler, options: ObjectiveOptions, sigma_data: float) -> TimeDensity:
-    del options, sigma_data
-    return Uniform(scheduler.t_min, scheduler.t_max)
+def _uniform(low: float, high: float, options: ObjectiveOptions) -> TimeDensity:
+    del options
+    return Uniform(low, high)
 
 
-def _logit_normal(
-    scheduler: Scheduler, options: ObjectiveOptions, sigma_data: float
-) -> TimeDensity:
-    del sigma_data
+def _logit_normal(low: float, high: float, options: ObjectiveOptions) -> TimeDensity:
     assert options.times_mean is not None
     assert options.times_std is not None
-    return LogitNormal(scheduler.t_min, scheduler.t_max, options.times_mean, options.times_std)
+    return LogitNormal(low, high, options.times_mean, options.times_std)
 
 
-def _log_normal_sigma(
-    scheduler: Scheduler, options: ObjectiveOptions, sigma_data: float
-) -> TimeDensity:
-    assert options.times_mean is not None
-    assert options.times_std is not None
-    mean = options.times_mean + math.log(sigma_data / USUAL_SIGMA_DATA)
-    return LogNormalSigma(scheduler, mean, options.times_std)
-
-
-def _mode(scheduler: Scheduler, options: ObjectiveOptions, sigma_data: float) -> TimeDensity:
-    del sigma_data
+def _mode(low: float, high: float, options: ObjectiveOptions) -> TimeDensity:
     assert options.times_scale is not None
-    return Mode(scheduler.t_min, scheduler.t_max, options.times_scale)
+    return Mode(low, high, options.times_scale)
 
 
-BUILDERS: dict[BaseTimesName, Build] = {
+OVER_TIME: dict[str, Build] = {
     "uniform": _uniform,
     "logit_normal": _logit_normal,
-    "log_normal_sigma": _log_normal_sigma,
     "mode": _mode,
     "discrete": _uniform,
 }
@@ -76,13 +63,31 @@ def base_density(scheduler: Scheduler, options: ObjectiveOptions, sigma_data: fl
         sigma_data: root mean square of the data.
     """
     name = options.times_base or options.times
-    assert name in BUILDERS, "the options are resolved"
-    density = BUILDERS[name](scheduler, options, sigma_data)
+    if name == "log_normal_sigma":
+        density = _log_normal_sigma(scheduler, options, sigma_data)
+    else:
+        density = _over_time(scheduler, OVER_TIME[name], options)
     grid, low, high = scheduler.grid(), scheduler.t_min, scheduler.t_max
     if grid is None and name == "discrete":
         assert options.times_levels is not None
-        grid = equal_levels(low, high, options.times_levels)
+        grid = scheduler.spaced(low, high, options.times_levels + 1)[1:]
     return density if grid is None else OnGrid(density, grid, low, high)
+
+
+def _log_normal_sigma(
+    scheduler: Scheduler, options: ObjectiveOptions, sigma_data: float
+) -> TimeDensity:
+    assert options.times_mean is not None
+    assert options.times_std is not None
+    mean = options.times_mean + math.log(sigma_data / USUAL_SIGMA_DATA)
+    return LogNormalSigma(scheduler, mean, options.times_std)
+
+
+def _over_time(scheduler: Scheduler, build: Build, options: ObjectiveOptions) -> TimeDensity:
+    steps = equal_steps(scheduler)
+    if steps is None:
+        return build(scheduler.t_min, scheduler.t_max, options)
+    return Paced(build(0.0, 1.0, options), steps)
 
 
 def check_levels(scheduler: Scheduler, options: ObjectiveOptions) -> None:

@@ -56,8 +56,3 @@ class OnGrid(TimeDensity):
         mass, width = self.cumulative.diff(), self.edges.diff()
         cell = torch.bucketize(t, self.edges[1:]).clamp(max=len(self.grid) - 1)
         return torch.where(mass > 0, mass / width, 0.0).log()[cell]
-
-
-def equal_levels(low: float, high: float, n: int) -> Tensor:
-    """The ends (n,) of n cells of equal width."""
-    return low + (high - low) * torch.arange(1, n + 1, dtype=torch.float64) / n

@@ -17,15 +17,10 @@ from attrs import frozen
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
+from diffx_core.objective.pace import between
 from diffx_core.objective.times import TimeDensity
 
 State = dict[str, Tensor]
-
-
-def between(x: Tensor, index: Tensor, xs: Tensor, ys: Tensor) -> Tensor:
-    """The straight lines through the points (xs, ys), where x is in the gap after `index`."""
-    share = (x - xs[index]) / (xs[index + 1] - xs[index])
-    return (1 - share) * ys[index] + share * ys[index + 1]  # exact at both ends
 
 
 class Histogram(ABC):
