@@ -7,8 +7,28 @@ import pytest
 import diffx_core
 import diffx_core.testing
 
-FIRST = {"errors", "options", "noise", "scheduler", "estimate", "dataset", "moments", "from_sde"}
-SECOND = {"prediction", "denoiser", "guidance", "grids", "sampler", "objective"}
+FIRST = {
+    "errors",
+    "options",
+    "noise",
+    "brownian",
+    "scheduler",
+    "estimate",
+    "dataset",
+    "moments",
+    "from_sde",
+}
+SECOND = {
+    "prediction",
+    "denoiser",
+    "guidance",
+    "grids",
+    "sampler",
+    "sampling",
+    "swap",
+    "likelihood",
+    "objective",
+}
 RINGS = {
     **dict.fromkeys(FIRST, FIRST),
     **dict.fromkeys(SECOND, FIRST | SECOND),

@@ -125,7 +125,7 @@ def test_samples_are_those_of_the_plain_process_shifted() -> None:
         (3,),
         noise=noise,
         cond=cond,
-        observe=lambda _, x: seen.append(x),
+        observe=lambda reached: seen.append(reached.x),
     )
     torch.testing.assert_close(anchored, plain + IMAGE, rtol=0, atol=1e-12)
     torch.testing.assert_close(seen[-1], anchored, rtol=0, atol=0)
@@ -146,7 +146,7 @@ def test_sampling_begins_at_the_image() -> None:
         (3,),
         noise=noise,
         cond=cond,
-        observe=lambda _, x: first.append(x),
+        observe=lambda reached: first.append(reached.x),
     )
     torch.testing.assert_close(first[0], IMAGE, rtol=0, atol=1e-5)
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from diffx_core.brownian import BrownianSource as BrownianSource
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
     from diffx_core.dataset import Condition as Condition
@@ -26,7 +27,22 @@ if TYPE_CHECKING:
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
     from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
+    from diffx_core.guidance import DPS as DPS
+    from diffx_core.guidance import Autoguidance as Autoguidance
+    from diffx_core.guidance import Blur as Blur
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
+    from diffx_core.guidance import ClassifierGuidance as ClassifierGuidance
+    from diffx_core.guidance import Downsample as Downsample
+    from diffx_core.guidance import Extrapolation as Extrapolation
+    from diffx_core.guidance import Grey as Grey
+    from diffx_core.guidance import Mask as Mask
+    from diffx_core.guidance import PiGDM as PiGDM
+    from diffx_core.guidance import PlusPlus as PlusPlus
+    from diffx_core.guidance import Projected as Projected
+    from diffx_core.guidance import Replacement as Replacement
+    from diffx_core.guidance import Rescaled as Rescaled
+    from diffx_core.likelihood import Likelihood as Likelihood
+    from diffx_core.likelihood import LogLikelihood as LogLikelihood
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
@@ -40,14 +56,19 @@ if TYPE_CHECKING:
     from diffx_core.prediction import Level as Level
     from diffx_core.prediction import Prediction as Prediction
     from diffx_core.sampler import Denoise as Denoise
+    from diffx_core.sampler import Noises as Noises
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
-    from diffx_core.sampler import sample as sample
+    from diffx_core.sampling import Reached as Reached
+    from diffx_core.sampling import sample as sample
+    from diffx_core.sampling import states as states
     from diffx_core.scheduler import Capability as Capability
     from diffx_core.scheduler import Scheduler as Scheduler
+    from diffx_core.swap import SwappedProcess as SwappedProcess
 
 _HOME = {
+    "brownian": ("BrownianSource",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
     "errors": (
@@ -61,14 +82,32 @@ _HOME = {
     ),
     "estimate": ("Decoding", "Estimate"),
     "from_sde": ("SchedulerFromSDE",),
-    "guidance": ("ClassifierFreeGuidance",),
+    "guidance": (
+        "Autoguidance",
+        "Blur",
+        "ClassifierFreeGuidance",
+        "ClassifierGuidance",
+        "DPS",
+        "Downsample",
+        "Extrapolation",
+        "Grey",
+        "Mask",
+        "PiGDM",
+        "PlusPlus",
+        "Projected",
+        "Replacement",
+        "Rescaled",
+    ),
+    "likelihood": ("Likelihood", "LogLikelihood"),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
     "options": ("ObjectiveOptions",),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
-    "sampler": ("Denoise", "Plan", "Sampler", "StepNoise", "sample"),
+    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
+    "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
+    "swap": ("SwappedProcess",),
 }
 _MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}
 

@@ -112,3 +112,8 @@ def velocity(estimate: Estimate, alpha_rate: Coefficient, sigma_rate: Coefficien
 def from_x0(x: Tensor, x0: Tensor, alpha: Coefficient, sigma: Coefficient) -> Estimate:
     """The estimate whose data end is x0: for clipping, thresholds and oracles."""
     return Estimate(x, x0, Decoding(0.0, 1.0, 1 / sigma, -alpha / sigma))
+
+
+def from_ends(x0: Tensor, eps: Tensor) -> Estimate:
+    """The estimate with these two ends, which need not be those of one x."""
+    return Estimate(eps, x0, Decoding(0.0, 1.0, 1.0, 0.0))

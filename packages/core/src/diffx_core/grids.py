@@ -14,7 +14,7 @@ from torch import Tensor
 from diffx_core.errors import ConfigError
 from diffx_core.scheduler import Scheduler
 
-GridName = Literal["uniform", "quadratic", "logsnr", "karras"]
+GridName = Literal["uniform", "quadratic", "logsnr", "karras", "flow"]
 
 FINITE_LOG_SNR = 2 * math.log(1e3)
 """The log-SNR grid keeps to noise ratios from 1/1000 to 1000 where the process has no bounds."""
@@ -55,6 +55,16 @@ def karras(scheduler: Scheduler, steps: int, t_max: float, rho: float = 7.0) -> 
     return times
 
 
+def flow(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
+    """Equal steps in sigma / (alpha + sigma), the time of rectified flow, for every process."""
+    ends = torch.tensor([t_max, scheduler.t_min], dtype=torch.float64)
+    high, low = (-scheduler.log_snr(ends) / 2).sigmoid().tolist()
+    share = torch.linspace(high, low, steps + 1, dtype=torch.float64)
+    times = scheduler.time_of(2 * ((-share).log1p() - share.log()))
+    times[0] = t_max
+    return times
+
+
 def legal(scheduler: Scheduler, times: Tensor) -> Tensor:
     """The same falling times, all but the last moved to the nearest that the process knows.
 
@@ -80,4 +90,5 @@ GRIDS: dict[GridName, Callable[[Scheduler, int, float], Tensor]] = {
     "quadratic": quadratic,
     "logsnr": logsnr,
     "karras": karras,
+    "flow": flow,
 }

@@ -70,6 +70,10 @@ def streams(keys: Words) -> Iterator[np.random.Generator]:
         yield one
 
 
+Span = tuple[float, float]
+"""Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""
+
+
 class Noise(Protocol):
     """Where randomness comes from: a `NoiseSource`, or a probe in its place."""
 
@@ -78,8 +82,17 @@ class Noise(Protocol):
         """The device of the noise, and so of the samples."""
         ...
 
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
-        """Standard normal noise (B, *shape) for one use within one step."""
+    def normal(
+        self, shape: Sequence[int], step: int, substep: int = 0, span: Span | None = None
+    ) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step.
+
+        Args:
+            shape: of one sample.
+            step: which step.
+            substep: which use within the step.
+            span: where it acts, for sources whose noise is a path.
+        """
         ...
 
 
@@ -101,8 +114,11 @@ class NoiseSource:
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
-    def normal(self, shape: Sequence[int], step: int, substep: int = 0) -> Tensor:
-        """Standard normal noise (B, *shape) for one use within one step."""
+    def normal(
+        self, shape: Sequence[int], step: int, substep: int = 0, span: Span | None = None
+    ) -> Tensor:
+        """Standard normal noise (B, *shape) for one use within one step, wherever it acts."""
+        del span
         out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
         rows = out.numpy()
         for row, one in zip(rows, streams(self._keys(step, substep)), strict=True):

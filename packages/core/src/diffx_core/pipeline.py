@@ -22,7 +22,8 @@ from diffx_core.noise import NoiseSource
 from diffx_core.options import GuidanceOptions, ObjectiveOptions
 from diffx_core.plugins import Registry
 from diffx_core.prediction import prediction_named
-from diffx_core.sampler import Sampler, require, sample
+from diffx_core.sampler import Sampler
+from diffx_core.sampling import require, sample
 
 UNGUIDED = GuidanceOptions()
 

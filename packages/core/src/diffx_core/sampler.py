@@ -5,28 +5,60 @@ holds for every process. What depends on the grid but not on x is computed once,
 the first step.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import ClassVar, Generic, Self, TypeVar, get_args
+from collections.abc import Iterable, Iterator
+from functools import cached_property, partial
+from itertools import pairwise
+from typing import Generic, Protocol, Self, TypeVar, get_args
 
 from attrs import evolve, field, frozen
 from attrs.validators import ge, in_
 from torch import Tensor
 
-from diffx_core.dataset import Condition
-from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.grids import GRIDS, GridName, legal
-from diffx_core.noise import START, Noise
+from diffx_core.grids import GRIDS, GridName
+from diffx_core.noise import Span
 from diffx_core.scheduler import Capability, Scheduler
 
 State = TypeVar("State")
-Denoise = Callable[[Tensor, float], Estimate]
-"""A denoiser with its condition: (x, t) to Estimate."""
-StepNoise = Callable[[int], Tensor]
-"""The noise of one step, in the shape of x: substep to tensor."""
+
+
+class Denoise(Protocol):
+    """A denoiser with its condition."""
+
+    def __call__(self, x: Tensor, t: float | Tensor, *, rows: Tensor | None = None) -> Estimate:
+        """Both ends of the path through x at time t, one for all or (B,) one for each.
+
+        Args:
+            x: (B, *) noisy samples.
+            t: when.
+            rows: (B,) which sample each of them belongs to, where they are not all samples in
+                their order.
+        """
+        ...
+
+
+class StepNoise(Protocol):
+    """The noise of one step."""
+
+    def __call__(self, substep: int = 0, span: Span | None = None) -> Tensor:
+        """Standard normal noise in the shape of x, for one use within the step.
+
+        Args:
+            substep: which use.
+            span: where it acts, as values of sigma / (alpha + sigma); over the whole step if None.
+        """
+        ...
+
+
+class Noises(Protocol):
+    """The noise of all steps."""
+
+    def __call__(self, step: int, substep: int = 0, span: Span | None = None) -> Tensor:
+        """The noise of one step, as `StepNoise` has it."""
+        ...
 
 
 @frozen(eq=False)
@@ -58,6 +90,20 @@ class Plan:
         """How many steps lead through all times."""
         return len(self.times) - 1
 
+    @cached_property
+    def half_log_snr(self) -> tuple[float, ...]:
+        """log(alpha / sigma) at these times, infinite where one of them is zero."""
+        return tuple(
+            math.log(alpha / sigma) if alpha * sigma else math.copysign(math.inf, alpha - sigma)
+            for alpha, sigma in zip(self.alpha, self.sigma, strict=True)
+        )
+
+    @cached_property
+    def spans(self) -> tuple[Span, ...]:
+        """Where each step acts, as values of sigma / (alpha + sigma)."""
+        shares = [s / (a + s) for a, s in zip(self.alpha, self.sigma, strict=True)]
+        return tuple(pairwise(shares))
+
     def prior_std(self) -> float:
         """The standard deviation of the noise at the first time."""
         first = self.times[0] == self.scheduler.t_max
@@ -74,11 +120,13 @@ class Sampler(ABC, Generic[State]):
             uniform in log-SNR, or as Karras et al. have them.
     """
 
-    order: ClassVar[int] = 1
-    """The error of the result falls with this power of the step size."""
-
     steps: int = field(default=50, validator=ge(1))
     grid: GridName = field(default="uniform", validator=in_(get_args(GridName)))
+
+    @property
+    def rate(self) -> int:
+        """The power of the step size with which the error of the result falls."""
+        return 1
 
     @property
     def stochastic(self) -> bool:
@@ -91,17 +139,20 @@ class Sampler(ABC, Generic[State]):
         return True
 
     @property
-    def nfe(self) -> int:
-        """How many times the network is called; exactly."""
+    def nfe(self) -> int | None:
+        """How many times the network is called; exactly. None if that is found during the run."""
         return self.steps
 
     def with_nfe(self, nfe: int) -> Self:
         """The same sampler with as many steps as make `nfe` network calls."""
+        if self.nfe is None:
+            raise ConfigError("how often it calls the network is found during the run")
         for steps in range(1, nfe + 1):
             candidate = evolve(self, steps=steps)
             if candidate.nfe == nfe:
                 return candidate
-        possible = [evolve(self, steps=steps).nfe for steps in range(1, nfe + 2)]
+        counts = [evolve(self, steps=steps).nfe for steps in range(1, nfe + 2)]
+        possible = [count for count in counts if count is not None]
         near = sorted(possible, key=lambda count: abs(count - nfe))[:2]
         raise ConfigError(
             f"no number of steps makes exactly {nfe} network calls; "
@@ -116,6 +167,10 @@ class Sampler(ABC, Generic[State]):
         """Steps + 1 falling times in float64, from t_max to the end of the process."""
         return GRIDS[self.grid](scheduler, self.steps, t_max)
 
+    def asks(self, plan: Plan) -> Iterable[float]:
+        """When the model will be asked, as far as that is known: it can prepare for these times."""
+        return plan.times[:-1]
+
     @abstractmethod
     def start(self, plan: Plan) -> State:
         """Whatever the steps will need that can be known beforehand."""
@@ -126,51 +181,9 @@ class Sampler(ABC, Generic[State]):
     ) -> tuple[Tensor, State]:
         """Take x from times[i] to times[i + 1]. The tensor x may be kept, not changed."""
 
-
-def require(sampler: Sampler[State], scheduler: Scheduler) -> None:
-    """Refuse a pair that cannot work, saying what is missing."""
-    missing = sampler.needs() - scheduler.offers()
-    if missing:
-        raise ConfigError(
-            f"the sampler {type(sampler).__name__} needs {', '.join(sorted(missing))}, "
-            f"which the scheduler {type(scheduler).__name__} does not offer"
-        )
-
-
-def sample(
-    sampler: Sampler[State],
-    denoiser: Denoiser,
-    shape: Sequence[int],
-    *,
-    noise: Noise,
-    cond: Condition | None = None,
-    observe: Callable[[int, Tensor], None] | None = None,
-    plan: Plan | None = None,
-) -> Tensor:
-    """Draw samples (B, *shape), where B is the number of streams of the noise source.
-
-    Where the process has an anchor y, all steps are taken in x - y, and y is added at the end.
-
-    Args:
-        sampler: the method.
-        denoiser: the model.
-        shape: of one sample.
-        noise: the randomness.
-        cond: what each sample is told.
-        observe: called after every step with its number and x.
-        plan: the times to go through instead of the sampler's own.
-    """
-    require(sampler, denoiser.scheduler)
-    scheduler = denoiser.scheduler
-    if plan is None:
-        plan = Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
-    anchor = scheduler.anchor(cond or Condition())
-    denoiser.prepare(plan.times[:-1], noise.device)
-    denoise = partial(denoiser, cond=cond)
-    state = sampler.start(plan)
-    x = scheduler.noise(noise, shape, START) * plan.prior_std()
-    for i in range(plan.steps):
-        x, state = sampler.step(denoise, x, i, plan, state, partial(noise.normal, shape, i))
-        if observe is not None:
-            observe(i, x if anchor is None else x + anchor)
-    return x if anchor is None else x + anchor
+    def run(self, denoise: Denoise, x: Tensor, plan: Plan, noise: Noises) -> Iterator[Tensor]:
+        """All states after x. One step after the other, unless the method does it otherwise."""
+        state = self.start(plan)
+        for i in range(plan.steps):
+            x, state = self.step(denoise, x, i, plan, state, partial(noise, i))
+            yield x

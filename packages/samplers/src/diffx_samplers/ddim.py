@@ -12,25 +12,13 @@ from itertools import pairwise
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
-from torch import Tensor
 
-from diffx_core import Denoise, Plan, Sampler, StepNoise
-from diffx_samplers.one_step import Table, Transition, advance
-
-
-def ddim_table(plan: Plan, eta: float) -> Table:
-    """The transitions of DDIM over a plan."""
-    levels = list(zip(plan.alpha, plan.sigma, strict=True))
-    rows = []
-    for (alpha, sigma), (alpha_s, sigma_s) in pairwise(levels):
-        kept = alpha * sigma_s / (alpha_s * sigma)
-        noise = eta * sigma_s * math.sqrt(max(0.0, 1 - kept**2))
-        rows.append(Transition(alpha_s, math.sqrt(sigma_s**2 - noise**2), noise))
-    return tuple(rows)
+from diffx_core import Plan
+from diffx_samplers.one_step import OneStep, Table, Transition
 
 
 @frozen(kw_only=True)
-class DDIM(Sampler[Table]):
+class DDIM(OneStep):
     """DDIM: first order, one network call a step, deterministic for eta = 0.
 
     Args:
@@ -47,12 +35,12 @@ class DDIM(Sampler[Table]):
         """Whether there is ancestral noise."""
         return self.eta > 0
 
-    def start(self, plan: Plan) -> Table:
+    def table(self, plan: Plan) -> Table:
         """The transitions."""
-        return ddim_table(plan, self.eta)
-
-    def step(
-        self, denoise: Denoise, x: Tensor, i: int, plan: Plan, state: Table, noise: StepNoise
-    ) -> tuple[Tensor, Table]:
-        """One transition."""
-        return advance(denoise, x, plan.times[i], state[i], noise), state
+        levels = list(zip(plan.alpha, plan.sigma, strict=True))
+        rows = []
+        for (alpha, sigma), (alpha_s, sigma_s) in pairwise(levels):
+            kept = alpha * sigma_s / (alpha_s * sigma)
+            noise = self.eta * sigma_s * math.sqrt(max(0.0, 1 - kept**2))
+            rows.append(Transition(alpha_s, math.sqrt(sigma_s**2 - noise**2), noise))
+        return tuple(rows)

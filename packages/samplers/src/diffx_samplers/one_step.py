@@ -8,11 +8,13 @@ with (a, b, c) known from the plan alone. A method is a function that fills the 
 triples.
 """
 
+from abc import abstractmethod
 from typing import NamedTuple
 
+from attrs import frozen
 from torch import Tensor
 
-from diffx_core import Denoise, Plan, StepNoise
+from diffx_core import Denoise, Plan, Sampler, StepNoise
 
 
 class Transition(NamedTuple):
@@ -37,8 +39,26 @@ def advance(
     t: float,
     transition: Transition,
     noise: StepNoise,
-    substep: int = 0,
 ) -> Tensor:
     """One step."""
     moved = denoise(x, t).mix(transition.x0, transition.eps)
-    return moved.add_(noise(substep), alpha=transition.noise) if transition.noise else moved
+    return moved.add_(noise(), alpha=transition.noise) if transition.noise else moved
+
+
+@frozen(kw_only=True)
+class OneStep(Sampler[Table]):
+    """A method that uses one estimate for each step."""
+
+    @abstractmethod
+    def table(self, plan: Plan) -> Table:
+        """The transition of every step."""
+
+    def start(self, plan: Plan) -> Table:
+        """The transition of every step."""
+        return self.table(plan)
+
+    def step(
+        self, denoise: Denoise, x: Tensor, i: int, plan: Plan, state: Table, noise: StepNoise
+    ) -> tuple[Tensor, Table]:
+        """One transition."""
+        return advance(denoise, x, plan.times[i], state[i], noise), state

@@ -10,18 +10,16 @@ In the form of one-step methods the correction is
     x <- alpha x0 + sigma (1 - 2 snr^2) eps + 2 snr sigma z.
 """
 
-from typing import Literal, get_args
+from functools import partial
+from typing import get_args
 
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_
 from torch import Tensor
 
 from diffx_core import Denoise, Plan, Sampler, StepNoise
-from diffx_samplers.ddim import ddim_table
-from diffx_samplers.euler_maruyama import euler_maruyama_table
 from diffx_samplers.one_step import Table, Transition, advance
-
-Predictor = Literal["euler_maruyama", "ancestral", "ddim"]
+from diffx_samplers.rules import RULES, Rule
 
 
 @frozen(kw_only=True)
@@ -31,7 +29,8 @@ class PredictorCorrector(Sampler[Table]):
     The last step needs one call. The predictor is of first order.
 
     Args:
-        predictor: the method of the step itself.
+        predictor: the method of the step itself: ancestral and large are `ddpm` with either
+            variance, euler and euler_maruyama steps in the process's time, and ddim.
         snr: size of the corrector's steps, as the ratio of score to noise.
         corrector_steps: Langevin steps after each step of the predictor.
 
@@ -40,7 +39,7 @@ class PredictorCorrector(Sampler[Table]):
         algorithms 2-5.
     """
 
-    predictor: Predictor = field(default="ancestral", validator=in_(get_args(Predictor)))
+    predictor: Rule = field(default="ancestral", validator=in_(get_args(Rule)))
     snr: float = field(default=0.16, validator=gt(0))
     corrector_steps: int = field(default=1, validator=ge(0))
 
@@ -61,9 +60,7 @@ class PredictorCorrector(Sampler[Table]):
 
     def start(self, plan: Plan) -> Table:
         """The transitions of the predictor."""
-        if self.predictor == "euler_maruyama":
-            return euler_maruyama_table(plan, "reverse_sde")
-        return ddim_table(plan, eta=1.0 if self.predictor == "ancestral" else 0.0)
+        return RULES[self.predictor].table(plan)
 
     def step(
         self, denoise: Denoise, x: Tensor, i: int, plan: Plan, state: Table, noise: StepNoise
@@ -72,8 +69,10 @@ class PredictorCorrector(Sampler[Table]):
         x = advance(denoise, x, plan.times[i], state[i], noise)
         if i + 1 < plan.steps:
             correction = self.correction(plan.alpha[i + 1], plan.sigma[i + 1])
+            share = plan.spans[i][1]  # noise at one level, which is no part of the path of a step
             for k in range(self.corrector_steps):
-                x = advance(denoise, x, plan.times[i + 1], correction, noise, 1 + k)
+                fresh = partial(noise, 1 + k, (share, share))
+                x = advance(denoise, x, plan.times[i + 1], correction, fresh)
         return x, state
 
     def correction(self, alpha: float, sigma: float) -> Transition:

@@ -7,7 +7,12 @@
 from typing import TYPE_CHECKING, Any
 
 from diffx_core.testing.law import Law, Measurement
-from diffx_core.testing.oracle import REFERENCE_PROCESSES, GaussianDenoiser, PointsDenoiser
+from diffx_core.testing.oracle import (
+    REFERENCE_PROCESSES,
+    GaussianDenoiser,
+    MixtureDenoiser,
+    PointsDenoiser,
+)
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
@@ -21,6 +26,7 @@ __all__ = [
     "GaussianDenoiser",
     "Law",
     "Measurement",
+    "MixtureDenoiser",
     "PointsDenoiser",
     "SamplerSuite",
     "SchedulerSuite",

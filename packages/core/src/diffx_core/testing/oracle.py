@@ -1,4 +1,4 @@
-"""Problems whose answer is known: Gaussian data, finite data, and processes without closed forms.
+"""Problems whose answer is known: Gaussians, mixtures, points, and processes of two functions.
 
 For x0 ~ N(m, S^2) the expected data behind x is m + alpha S^2 (x - alpha m) / (alpha^2 S^2 +
 sigma^2), and the probability-flow ODE carries x from t to s as alpha_s m + (V_s / V_t) (x - alpha_t
@@ -161,3 +161,78 @@ class PointsDenoiser:
         behind = squared - squared.amin(1, keepdim=True)
         levels = torch.where(behind > 0, behind / (2 * width[:, 0] ** 2), 0)
         return (-levels).softmax(1)
+
+
+@frozen(eq=False)
+class MixtureDenoiser:
+    """The exact denoiser of a mixture of Gaussians, the same and independent in each coordinate.
+
+    Computed in float64, and finite at both ends: its output is alpha eps - sigma x0.
+
+    Args:
+        scheduler: the process.
+        weights: of the components.
+        means: of the components.
+        stds: of the components.
+    """
+
+    scheduler: Scheduler
+    weights: tuple[float, ...] = (0.4, 0.6)
+    means: tuple[float, ...] = (-1.0, 0.8)
+    stds: tuple[float, ...] = (0.25, 0.15)
+    calls: list[float] = field(factory=list, init=False, repr=False)
+
+    @property
+    def t_max(self) -> float:
+        """The end of the process."""
+        return self.scheduler.t_max
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Nothing needs preparing."""
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """The exact estimate, whatever x is told."""
+        del cond
+        self.calls.extend([t] if isinstance(t, float) else t.tolist())
+        time = torch.as_tensor(t, dtype=torch.float64)
+        alpha, sigma = self.scheduler.alpha(time), self.scheduler.sigma(time)
+        a, s = (spread(one, x)[..., None] for one in (alpha, sigma))
+        weights, means, stds = self._components()
+        variance = (a * stds) ** 2 + s**2
+        away = x.to(torch.float64)[..., None] - a * means
+        behind = (weights.log() - variance.log() / 2 - away**2 / (2 * variance)).softmax(-1)
+        x0, eps = means + a * stds**2 / variance * away, s / variance * away
+        output = (behind * (a * eps - s * x0)).sum(-1).to(x.dtype)
+        size = alpha**2 + sigma**2
+        to_x0_and_eps = (alpha / size, -sigma / size, sigma / size, alpha / size)
+        if isinstance(t, float):
+            return Estimate(x, output, Decoding(*(float(one) for one in to_x0_and_eps)))
+        return Estimate(x, output, Decoding(*to_x0_and_eps))
+
+    def flow(self, x: Tensor, t: float, s: float) -> Tensor:
+        """Where the probability-flow ODE carries x from t to s: to the same quantile."""
+        upper = self._tail(x, t, 1.0) > 0.5
+        side = torch.where(upper, -1.0, 1.0)  # the smaller tail, which is the precise one
+        tail = self._tail(x, t, side)
+        high = torch.full_like(x, 40 * max(map(abs, (*self.means, *self.stds))))
+        high = high + 40 * float(self.scheduler.sigma(torch.tensor(s, dtype=torch.float64)))
+        low = -high
+        for _ in range(80):
+            middle = (low + high) / 2
+            beyond = (self._tail(middle, s, side) > tail) ^ upper
+            low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+        return (low + high) / 2
+
+    def _tail(self, x: Tensor, t: float, side: float | Tensor) -> Tensor:
+        """The share of x_t below x where side is 1, above it where side is -1."""
+        time = torch.tensor(t, dtype=torch.float64)
+        alpha, sigma = self.scheduler.alpha(time), self.scheduler.sigma(time)
+        weights, means, stds = self._components()
+        z = (x[..., None] - alpha * means) / ((alpha * stds) ** 2 + sigma**2).sqrt()
+        tails: Tensor = torch.special.ndtr(torch.as_tensor(side)[..., None] * z)
+        return (weights * tails).sum(-1)
+
+    def _components(self) -> tuple[Tensor, Tensor, Tensor]:
+        columns = (self.weights, self.means, self.stds)
+        weights, means, stds = (torch.tensor(one, dtype=torch.float64) for one in columns)
+        return weights, means, stds

@@ -10,7 +10,8 @@ from diffx_core.estimate import Estimate, spread
 from diffx_core.grids import legal
 from diffx_core.noise import NoiseSource
 from diffx_core.prediction import PREDICTIONS, Level
-from diffx_core.sampler import Denoise, Plan, Sampler, StepNoise, sample
+from diffx_core.sampler import Denoise, Plan, Sampler, StepNoise
+from diffx_core.sampling import sample
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.marginal_laws import IMAGE, conditions

@@ -1,0 +1,137 @@
+"""Inverse problems: samples that agree with a measurement y = A x0 + noise.
+
+No training is needed; the denoiser is changed while sampling.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+
+import torch
+from attrs import field, frozen
+from attrs.validators import ge, gt
+from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.errors import ConfigError
+from diffx_core.estimate import Estimate
+from diffx_core.guidance.operators import LinearOperator, Mask
+from diffx_core.guidance.wrapper import Guided
+from diffx_core.noise import Noise
+
+
+@frozen(eq=False)
+class Reconstruction(Guided):
+    """Guidance by the slope of a misfit between y and A D(x), through the denoiser.
+
+    Args:
+        operator: A.
+        measurement: y.
+    """
+
+    operator: LinearOperator = field(kw_only=True)
+    measurement: Tensor = field(kw_only=True)
+
+    @abstractmethod
+    def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
+        """What A^T is applied to, before the slope of D is: (B, *) in the shape of y."""
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """The estimate, moved by (sigma^2 / alpha) (dD/dx)^T A^T gain."""
+        if isinstance(t, Tensor):
+            raise ConfigError("reconstruction needs the same time for the whole batch")
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            x0 = self.inner(leaf, t, cond).x0
+            missing = self.measurement.to(x) - self.operator(x0.detach())
+            pull = self.operator.adjoint(self.gain(missing, t, x))
+            (slope,) = torch.autograd.grad(x0, leaf, pull)
+        level = self.level(t, x)
+        return level.around(x, x0.detach() + level.leverage * slope)
+
+
+@frozen(eq=False)
+class PiGDM(Reconstruction):
+    """Pseudo-inverse guidance: the likelihood of y where x0 given x is N(D, r^2), exactly.
+
+    r^2 = sigma_data^2 kappa^2 / (sigma_data^2 + kappa^2) is the variance for Gaussian data, for
+    which the samples have the posterior law.
+
+    Args:
+        noise_std: standard deviation of the noise of the measurement.
+        sigma_data: standard deviation of the data.
+
+    References:
+        Song et al., Pseudoinverse-Guided Diffusion Models for Inverse Problems, ICLR 2023.
+    """
+
+    noise_std: float = field(default=0.0, kw_only=True, validator=ge(0))
+    sigma_data: float = field(default=1.0, kw_only=True, validator=gt(0))
+
+    def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
+        """(r^2 A A^T + noise_std^2)^-1 (y - A D)."""
+        alpha, sigma = self.level(t, x)
+        kappa = float(sigma) / max(float(alpha), 1e-12)
+        r = self.sigma_data * kappa / (self.sigma_data**2 + kappa**2) ** 0.5
+        return self.operator.solve(missing, r**2, self.noise_std**2)
+
+
+@frozen(eq=False)
+class DPS(Reconstruction):
+    """Diffusion posterior sampling: down the slope of the misfit |y - A D|.
+
+    Args:
+        step: how hard; the slope has unit size in the space of y.
+
+    References:
+        Chung et al., Diffusion Posterior Sampling, 2023, arXiv:2209.14687.
+    """
+
+    step: float = field(default=1.0, kw_only=True, validator=gt(0))
+
+    def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
+        """The misfit, of length `step`."""
+        del t, x
+        axes = tuple(range(1, missing.ndim))
+        length = missing.square().sum(axes, keepdim=True).sqrt()
+        return self.step * missing / length.clamp(min=torch.finfo(missing.dtype).tiny)
+
+
+@frozen(eq=False)
+class Replacement(Guided):
+    """Inpainting by replacement: what is known is put into x, with fresh noise, at every level.
+
+    x <- m (alpha y + sigma z) + (1 - m) x. With a sampler that goes back and forth (`restart`),
+    this is RePaint.
+
+    Args:
+        mask: m.
+        measurement: y, the image; its unknown part is not looked at.
+        noise: where z comes from; a stream of its own for every sample.
+        fill: whether what is known also replaces the expected data: then it is met exactly.
+
+    References:
+        Lugmayr et al., RePaint, 2022, arXiv:2201.09865.
+    """
+
+    mask: Mask = field(kw_only=True)
+    measurement: Tensor = field(kw_only=True)
+    noise: Noise = field(kw_only=True)
+    fill: bool = field(default=True, kw_only=True)
+    _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Begin anew."""
+        self._calls[0] = 0
+        super().prepare(times, device)
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """The estimate of x with the known part put in."""
+        known, image = self.mask.known.to(x), self.measurement.to(x)
+        alpha, sigma = self.level(t, x)
+        z = self.noise.normal(x.shape[1:], self._calls[0]).to(x)
+        self._calls[0] += 1
+        mixed = torch.lerp(x, alpha * image + sigma * z, known)
+        estimate = self.inner(mixed, t, cond)
+        if not self.fill:
+            return estimate
+        return self.level(t, x).around(mixed, torch.lerp(estimate.x0, image, known))

@@ -1,0 +1,142 @@
+"""Linear operators y = A x0 of images, for inverse problems.
+
+Each knows its adjoint A^T, and how to solve (r A A^T + s) u = y for numbers r and s, which is cheap
+because A A^T is a multiple of one, or diagonal after a Fourier transform. Shapes: x0 (B, C, H, W).
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+from torch.nn import functional
+
+from diffx_core.errors import ConfigError
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in a grey image (ITU-R BT.601)."""
+
+
+class LinearOperator(ABC):
+    """What a measurement does to an image."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor:
+        """A x."""
+
+    @abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A^T y."""
+
+    @abstractmethod
+    def solve(self, y: Tensor, r: float, s: float) -> Tensor:
+        """(r A A^T + s)^-1 y."""
+
+
+@frozen(eq=False)
+class Mask(LinearOperator):
+    """What is known of an image: A x = m x, with m zero or one.
+
+    Args:
+        known: one where the image is known, zero where it is not; broadcasts against x.
+    """
+
+    known: Tensor
+
+    def __attrs_post_init__(self) -> None:
+        if not ((self.known == 0) | (self.known == 1)).all():
+            raise ConfigError("a mask must be one where the image is known, and zero elsewhere")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The known part, zero elsewhere."""
+        return x * self.known.to(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """The same."""
+        return y * self.known.to(y)
+
+    def solve(self, y: Tensor, r: float, s: float) -> Tensor:
+        """A A^T is one where the image is known; elsewhere nothing was measured."""
+        return y * self.known.to(y) / (r + s)
+
+
+@frozen(eq=False)
+class Downsample(LinearOperator):
+    """Means over squares of pixels.
+
+    Args:
+        factor: side of a square.
+    """
+
+    factor: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The small image."""
+        return functional.avg_pool2d(x, self.factor)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """Every mean, spread over its square."""
+        n = self.factor
+        return y.repeat_interleave(n, -1).repeat_interleave(n, -2) / n**2
+
+    def solve(self, y: Tensor, r: float, s: float) -> Tensor:
+        """A A^T is 1 / factor^2."""
+        return y / (r / self.factor**2 + s)
+
+
+@frozen(eq=False)
+class Grey(LinearOperator):
+    """A colour image without its colours."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The grey image (B, 1, H, W)."""
+        return (x * self._weights(x)).sum(1, keepdim=True)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """The grey image times each colour's weight."""
+        return y * self._weights(y)
+
+    def solve(self, y: Tensor, r: float, s: float) -> Tensor:
+        """A A^T is the sum of the squared weights."""
+        return y / (r * sum(w * w for w in LUMA) + s)
+
+    def _weights(self, x: Tensor) -> Tensor:
+        return torch.tensor(LUMA, dtype=x.dtype, device=x.device).reshape(1, 3, 1, 1)
+
+
+@frozen(eq=False)
+class Blur(LinearOperator):
+    """Convolution with a Gaussian, around the edges: what leaves on the left comes in on the right.
+
+    Args:
+        width: standard deviation of the Gaussian, in pixels.
+    """
+
+    width: float = field()
+
+    def __attrs_post_init__(self) -> None:
+        if not self.width > 0:
+            raise ConfigError(f"the width of a blur must be > 0, got {self.width:g}")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The blurred image."""
+        return self._filtered(x, self._gain(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        """The same: the kernel is even."""
+        return self(y)
+
+    def solve(self, y: Tensor, r: float, s: float) -> Tensor:
+        """A A^T multiplies each frequency by the squared gain."""
+        return self._filtered(y, 1 / (r * self._gain(y) ** 2 + s))
+
+    def _gain(self, x: Tensor) -> Tensor:
+        axes = (torch.fft.fftfreq(n, device=x.device, dtype=x.dtype) for n in x.shape[-2:])
+        rows, columns = (torch.exp(-2 * (torch.pi * self.width * f) ** 2) for f in axes)
+        return rows[:, None] * columns
+
+    def _filtered(self, x: Tensor, gain: Tensor) -> Tensor:
+        filtered: Tensor = torch.fft.irfft2(
+            torch.fft.rfft2(x) * gain[:, : x.shape[-1] // 2 + 1], s=x.shape[-2:]
+        )
+        return filtered

@@ -1,0 +1,165 @@
+"""What to make of a strong and a weak estimate of the same x.
+
+Both ends of the path are linear in the network's output, so a plain extrapolation of the output is
+one of x0, eps, score and velocity alike. The other rules work on the data end D.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from attrs import define, field, frozen
+from torch import Tensor
+
+from diffx_core.estimate import Decoding, Estimate, from_ends
+from diffx_core.guidance.wrapper import Pair
+
+
+class Rule(ABC):
+    """Makes one estimate of two."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the strong estimate is all that is needed."""
+        return False
+
+    @property
+    def only_weak(self) -> bool:
+        """Whether the weak estimate is."""
+        return False
+
+    def reset(self) -> None:  # noqa: B027 - most rules have nothing to forget
+        """Forget an earlier run."""
+
+    @abstractmethod
+    def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
+        """The guided estimate."""
+
+
+def same(a: Decoding, b: Decoding) -> bool:
+    """Whether two outputs are read in the same way."""
+    return a is b or all(
+        torch.equal(torch.as_tensor(x), torch.as_tensor(y)) for x, y in zip(a, b, strict=True)
+    )
+
+
+@frozen
+class Extrapolation(Rule):
+    """F = F_weak + scale (F_strong - F_weak).
+
+    Args:
+        scale: 1 is the strong model, 0 the weak one.
+    """
+
+    scale: float
+
+    @property
+    def idle(self) -> bool:
+        """At a scale of one."""
+        return self.scale == 1
+
+    @property
+    def only_weak(self) -> bool:
+        """At a scale of zero."""
+        return self.scale == 0
+
+    def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
+        """The guided estimate."""
+        if same(strong.decoding, weak.decoding):
+            output = torch.lerp(weak.output, strong.output, self.scale)
+            return Estimate(strong.x, output, strong.decoding)
+        return level.around(strong.x, torch.lerp(weak.x0, strong.x0, self.scale))
+
+
+@frozen
+class Rescaled(Rule):
+    """Extrapolation whose result has the contrast of the strong estimate, or a part of the way.
+
+    D <- phi D std(D_strong) / std(D) + (1 - phi) D, with deviations over each example.
+
+    Args:
+        scale: of the extrapolation.
+        phi: the part of the way.
+
+    References:
+        Lin et al., Common Diffusion Noise Schedules and Sample Steps are Flawed, 2023,
+        arXiv:2305.08891, eq. 15.
+    """
+
+    scale: float
+    phi: float = 0.7
+
+    def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
+        """The guided estimate."""
+        told = strong.x0
+        guided = torch.lerp(weak.x0, told, self.scale)
+        axes = tuple(range(1, told.ndim))
+        ratio = told.std(axes, keepdim=True) / guided.std(axes, keepdim=True)
+        return level.around(strong.x, guided * (self.phi * ratio + (1 - self.phi)))
+
+
+@frozen
+class PlusPlus(Rule):
+    """CFG++: the data end is guided, the noise end is that of the weak model.
+
+    Args:
+        scale: from 0, the weak model, to 1.
+
+    References:
+        Chung et al., CFG++, 2024, arXiv:2406.08070.
+    """
+
+    scale: float
+
+    def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
+        """The guided estimate; its two ends do not meet in x."""
+        del level
+        return from_ends(torch.lerp(weak.x0, strong.x0, self.scale), weak.eps)
+
+
+@define
+class Projected(Rule):
+    """Adaptive projected guidance: the part of the difference along D_strong is damped.
+
+    Delta = D_strong - D_weak + momentum Delta_before, no longer than `norm`; then D = D_strong +
+    (scale - 1) (Delta_across + parallel Delta_along).
+
+    Args:
+        scale: of the extrapolation.
+        momentum: of the difference; below zero it is pushed away from where it was.
+        norm: root mean square that a difference may have.
+        parallel: what is kept of the part along D_strong.
+
+    References:
+        Sadat et al., Eliminating Oversaturation and Artifacts of High Guidance Scales, 2024,
+        arXiv:2410.02416.
+    """
+
+    scale: float
+    momentum: float = -0.5
+    norm: float = 1.0
+    parallel: float = 0.0
+    _before: Tensor | None = field(default=None, init=False, repr=False)
+
+    @property
+    def idle(self) -> bool:
+        """At a scale of one."""
+        return self.scale == 1
+
+    def reset(self) -> None:
+        """Forget the difference."""
+        self._before = None
+
+    def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
+        """The guided estimate."""
+        told = strong.x0
+        delta = told - weak.x0
+        if self._before is not None:
+            delta = delta + self.momentum * self._before
+        self._before = delta
+        axes = tuple(range(1, told.ndim))
+        length = delta.square().mean(axes, keepdim=True).sqrt()
+        delta = delta * (self.norm / length).clamp(max=1)
+        along = (delta * told).sum(axes, keepdim=True) / told.square().sum(axes, keepdim=True)
+        across = delta - along * told
+        kept = across + self.parallel * along * told
+        return level.around(strong.x, told + (self.scale - 1) * kept)

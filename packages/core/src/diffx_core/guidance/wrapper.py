@@ -1,0 +1,70 @@
+"""A denoiser around a denoiser: what every kind of guidance has in common."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_core.denoiser import Denoiser
+from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
+from diffx_core.scheduler import Scheduler
+
+
+class Pair(NamedTuple):
+    """Alpha and sigma at a time: floats for one time, tensors that multiply x for one of each."""
+
+    alpha: Coefficient
+    sigma: Coefficient
+
+    def around(self, x: Tensor, x0: Tensor) -> Estimate:
+        """The estimate of x whose data end is x0."""
+        alpha, sigma = (c.flatten() if isinstance(c, Tensor) else c for c in self)
+        return from_x0(x, x0, alpha, sigma)
+
+    @property
+    def leverage(self) -> Coefficient:
+        """sigma^2 / alpha: how far a gradient of log p(. | x) moves the expected data."""
+        return self.sigma * self.sigma / self.alpha
+
+
+@frozen(eq=False)
+class Guided:
+    """A denoiser that changes what another one says.
+
+    Args:
+        inner: the denoiser to guide.
+    """
+
+    inner: Denoiser
+    _levels: dict[float, Pair] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The process of the inner denoiser."""
+        return self.inner.scheduler
+
+    @property
+    def t_max(self) -> float:
+        """The latest time of the inner denoiser."""
+        return self.inner.t_max
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Forget earlier runs, look up the levels, and prepare the inner denoiser."""
+        here = list(times)
+        self._levels.clear()
+        t = torch.tensor(here, dtype=torch.float64)
+        columns = self.scheduler.alpha(t).tolist(), self.scheduler.sigma(t).tolist()
+        self._levels.update(zip(here, map(Pair, *columns), strict=True))
+        self.inner.prepare(here, device)
+
+    def level(self, t: float | Tensor, x: Tensor) -> Pair:
+        """Alpha and sigma at t."""
+        if isinstance(t, Tensor):
+            pair = self.scheduler.alpha(t), self.scheduler.sigma(t)
+            return Pair(*(spread(one.to(x), x) for one in pair))
+        if t not in self._levels:
+            at = torch.tensor(t, dtype=torch.float64)
+            self._levels[t] = Pair(float(self.scheduler.alpha(at)), float(self.scheduler.sigma(at)))
+        return self._levels[t]

@@ -1,0 +1,175 @@
+"""The one sampling loop, for every sampler, process and model.
+
+    for reached in states(sampler, denoiser, shape, noise=noise): show(reached.x)
+
+`states` yields where sampling stands after every step, so that it can be shown or ended at any
+time; `sample` is its last x. The number of network calls is counted and must be what the sampler
+declares.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from attrs import define, evolve, frozen
+from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.denoiser import Denoiser
+from diffx_core.errors import ComponentError, ConfigError
+from diffx_core.estimate import Estimate
+from diffx_core.grids import legal
+from diffx_core.noise import START, Noise, Span
+from diffx_core.sampler import Noises, Plan, Sampler
+from diffx_core.scheduler import Scheduler
+
+
+@frozen(eq=False)
+class Reached:
+    """Where sampling stands after a step.
+
+    Args:
+        step: how many steps are done.
+        t: the time that was reached.
+        x: the state.
+        estimate: what the model said last.
+    """
+
+    step: int
+    t: float
+    x: Tensor
+    estimate: Estimate
+
+
+@define(eq=False)
+class Asked:
+    """The denoiser with its condition, and what became of it."""
+
+    denoiser: Denoiser
+    cond: Condition | None = None
+    calls: int = 0
+    last: Estimate | None = None
+
+    def __call__(self, x: Tensor, t: float | Tensor, *, rows: Tensor | None = None) -> Estimate:
+        """Both ends of the path through x at time t, as `Denoise` has it."""
+        self.calls += 1
+        cond = self.cond
+        if cond is not None and rows is not None:
+            cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
+        self.last = estimate = self.denoiser(x, t, cond)
+        return estimate
+
+
+def require(sampler: Sampler[Any], scheduler: Scheduler) -> None:
+    """Refuse a pair that cannot work, saying what is missing."""
+    missing = sampler.needs() - scheduler.offers()
+    if missing:
+        raise ConfigError(
+            f"the sampler {type(sampler).__name__} needs {', '.join(sorted(missing))}, "
+            f"which the scheduler {type(scheduler).__name__} does not offer"
+        )
+
+
+def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
+    """The times that a sampler goes through for a model, all of them known to the process."""
+    scheduler = denoiser.scheduler
+    return Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
+
+
+def noises(noise: Noise, shape: Sequence[int], plan: Plan) -> Noises:
+    """The noise of every step: acts over the whole step unless the step says otherwise."""
+    spans = plan.spans
+
+    def draw(step: int, substep: int = 0, span: Span | None = None) -> Tensor:
+        return noise.normal(shape, step, substep, spans[step] if span is None else span)
+
+    return draw
+
+
+def states(
+    sampler: Sampler[Any],
+    denoiser: Denoiser,
+    shape: Sequence[int],
+    *,
+    noise: Noise,
+    cond: Condition | None = None,
+    plan: Plan | None = None,
+    start: Tensor | None = None,
+) -> Iterator[Reached]:
+    """Every state on the way from noise to samples (B, *shape), one for each stream of the noise.
+
+    Where the process has an anchor y, all steps are taken in x - y, and y is added to what is
+    yielded.
+
+    Args:
+        sampler: the method.
+        denoiser: the model.
+        shape: of one sample.
+        noise: the randomness.
+        cond: what each sample is told.
+        plan: the times to go through instead of the sampler's own.
+        start: x at the first time, instead of noise.
+    """
+    scheduler = denoiser.scheduler
+    require(sampler, scheduler)
+    plan = plan_for(sampler, denoiser) if plan is None else plan
+    denoiser.prepare(sampler.asks(plan), noise.device)
+    anchor = scheduler.anchor(cond or Condition())
+    if start is None:
+        x = scheduler.noise(noise, shape, START) * plan.prior_std()
+    else:
+        x = start if anchor is None else start - anchor
+    asked = Asked(denoiser, cond)
+    for i, state in enumerate(sampler.run(asked, x, plan, noises(noise, shape, plan))):
+        assert asked.last is not None, "a first step asks the model"
+        shown = state if anchor is None else state + anchor
+        yield Reached(i + 1, plan.times[i + 1], shown, asked.last)
+    declared = evolve(sampler, steps=plan.steps).nfe
+    if declared is not None and asked.calls != declared:
+        problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
+        raise ComponentError("sampler", problem)
+
+
+def sample(
+    sampler: Sampler[Any],
+    denoiser: Denoiser,
+    shape: Sequence[int],
+    *,
+    noise: Noise,
+    cond: Condition | None = None,
+    observe: Callable[[Reached], None] | None = None,
+    plan: Plan | None = None,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Draw samples (B, *shape): the last of the `states`.
+
+    Args:
+        sampler: the method.
+        denoiser: the model.
+        shape: of one sample.
+        noise: the randomness.
+        cond: what each sample is told.
+        observe: called after every step.
+        plan: the times to go through instead of the sampler's own.
+        start: x at the first time, instead of noise.
+
+    Raises:
+        ComponentError: a component broke its contract, or the samples are not finite.
+    """
+    way = partial(states, sampler, denoiser, shape, noise=noise, cond=cond, plan=plan, start=start)
+    for reached in way():
+        if observe is not None:
+            observe(reached)
+    if not reached.x.isfinite().all():
+        raise next(filter(None, map(_fault, way())))
+    return reached.x
+
+
+def _fault(reached: Reached) -> ComponentError | None:
+    """Who broke a run, which is repeated to find out: sound runs need not look at each step."""
+    where = f"at step {reached.step}, which leads to t = {reached.t:g}"
+    if not reached.estimate.output.isfinite().all():
+        return ComponentError("backbone", f"returned numbers that are not finite {where}")
+    if not reached.x.isfinite().all():
+        return ComponentError("sampler", f"made numbers that are not finite {where}")
+    return None

@@ -1,0 +1,100 @@
+"""What the exponential integrators of the data end share.
+
+With l = log(alpha / sigma), h = l' - l and H = (1 + tau^2) h the exact solution of a step is
+
+    x' = (sigma'/sigma) exp(-tau^2 h) x + alpha' int_0^1 H exp(-(1 - u) H) D(u) du
+         + sigma' sqrt(1 - exp(-2 tau^2 h)) z,    u = (l(s) - l) / h,
+
+and a method says how the integral is weighed from estimates D of the data: from those at u = 0 and
+before by a predictor, with the one at u = 1 by a corrector. The estimate at the predicted point
+serves the corrector of this step and the predictor of the next, and both begin at the same x, so
+
+    corrected = predicted + sum_j (corrector_j - predictor_j) D_j
+
+and predictor and corrector together are one linear multistep method, which costs one combination.
+
+A step from l = -inf, where no data are left, takes D as constant; its corrector takes D as linear
+in exp(l), which it is there to first order. For later steps what it leaves stands at `nodes` one
+unit before the next, which gives the slope in l that such a line has.
+
+References:
+    Zhao et al., UniPC, 2023, arXiv:2302.04867.
+    Xue et al., SA-Solver, 2023, arXiv:2309.05019.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from diffx_core import Plan
+from diffx_samplers.multistep import Row
+
+SMALL = 0.5
+"""Below this the recursion of the moments loses digits that their series has."""
+
+
+class Weights(NamedTuple):
+    """What a method makes of one step.
+
+    Args:
+        predictor: of D at the step and before, newest first.
+        corrector: of D at the end of the step, at the step and before; none if empty.
+        tau: how much noise is drawn.
+    """
+
+    predictor: Sequence[float]
+    corrector: Sequence[float] = ()
+    tau: float = 0.0
+
+
+def moments(size: float, count: int) -> list[float]:
+    """The integrals of H exp(-(1 - u) H) u^k over [0, 1], for k from 0."""
+    if size < SMALL:
+        return [_series(size, k) for k in range(count)]
+    found = [-math.expm1(-size)]
+    for k in range(1, count):
+        found.append(1 - k / size * found[-1])
+    return found
+
+
+def _series(size: float, k: int) -> float:
+    """H k! sum_n (-H)^n / (k + n + 1)!."""
+    term = total = size / (k + 1)
+    for n in range(1, 16):
+        term *= -size / (k + n + 1)
+        total += term
+    return total
+
+
+def nodes(plan: Plan) -> list[float]:
+    """Where in l the estimates of every step stand, for the steps after it."""
+    first, *others = plan.half_log_snr
+    return [others[0] - 1 if math.isinf(first) else first, *others]
+
+
+def first_corrector(tau: float) -> list[float]:
+    """The weights of D at the new point and at l = -inf, between which it is linear in exp(l)."""
+    new = (1 + tau**2) / (2 + tau**2)
+    return [new, 1 - new]
+
+
+def predict_and_correct(plan: Plan, steps: Sequence[Weights]) -> tuple[Row, ...]:
+    """The rows of a method that is given by its weights in every step."""
+    ell, rows = plan.half_log_snr, []
+    correction: list[float] = []
+    for i, (predictor, corrector, tau) in enumerate(steps):
+        alpha, sigma, h = plan.alpha[i + 1], plan.sigma[i + 1], ell[i + 1] - ell[i]
+        of_x = sigma / plan.sigma[i] * (math.exp(-(tau**2) * h) if tau else 1.0)
+        noise = sigma * math.sqrt(-math.expm1(-2 * tau**2 * h)) if tau else 0.0
+        before = correction if of_x else []
+        data, *past = (
+            alpha * now + of_x * plan.alpha[i] * earlier
+            for now, earlier in zip_longest(predictor, before, fillvalue=0.0)
+        )
+        rows.append(Row(of_x * plan.alpha[i] + data, of_x * plan.sigma[i], past, noise))
+        correction = [
+            new - old for new, old in zip_longest(corrector, [0.0, *predictor], fillvalue=0.0)
+        ]
+        correction = correction if corrector else []
+    return tuple(rows)

@@ -1,0 +1,107 @@
+"""Methods that also use the estimates of earlier steps.
+
+    x' = a x0 + b eps + sum_j w_j past_j + c z
+
+where past_j are the x0 (or the eps) of the estimates before, newest first. All weights are known
+from the plan. A method is a function that fills the rows; most of them integrate the polynomial
+through what was estimated, which `interpolated` weighs.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+from attrs import frozen
+from torch import Tensor
+
+from diffx_core import Denoise, Plan, Sampler, StepNoise
+
+
+class Row(NamedTuple):
+    """The weights of one step.
+
+    Args:
+        x0: of the data end of the estimate.
+        eps: of its noise end.
+        past: of what was kept of earlier estimates, newest first.
+        noise: of fresh noise.
+    """
+
+    x0: float
+    eps: float
+    past: Sequence[float] = ()
+    noise: float = 0.0
+
+
+class Memory(NamedTuple):
+    """What goes from step to step.
+
+    Args:
+        rows: the weights of every step.
+        depths: how many estimates are still of use after each step.
+        past: these estimates, newest first.
+    """
+
+    rows: tuple[Row, ...]
+    depths: tuple[int, ...]
+    past: tuple[Tensor, ...] = ()
+
+
+@frozen(kw_only=True)
+class Multistep(Sampler[Memory]):
+    """A linear multistep method: one network call a step."""
+
+    keeps: ClassVar[Literal["x0", "eps"]] = "x0"
+    """The end of the estimates that later steps use."""
+
+    @abstractmethod
+    def rows(self, plan: Plan) -> tuple[Row, ...]:
+        """The weights of every step."""
+
+    def start(self, plan: Plan) -> Memory:
+        """The weights of every step, and nothing to remember."""
+        rows = self.rows(plan)
+        depths = [0]
+        for row in reversed(rows[1:]):
+            depths.append(max(len(row.past), depths[-1] - 1))
+        return Memory(rows, tuple(reversed(depths)))
+
+    def step(
+        self, denoise: Denoise, x: Tensor, i: int, plan: Plan, state: Memory, noise: StepNoise
+    ) -> tuple[Tensor, Memory]:
+        """One linear combination."""
+        rows, depths, past = state
+        estimate, row, depth = denoise(x, plan.times[i]), rows[i], depths[i]
+        moved = estimate.mix(row.x0, row.eps)
+        for weight, old in zip(row.past, past, strict=False):
+            moved.add_(old, alpha=weight)
+        if row.noise:
+            moved.add_(noise(), alpha=row.noise)
+        if not depth:
+            return moved, Memory(rows, depths)
+        kept = estimate.x0 if self.keeps == "x0" else estimate.eps
+        return moved, Memory(rows, depths, (kept, *past)[:depth])
+
+
+def history(levels: Sequence[float], i: int, most: int) -> list[float]:
+    """The levels of step i and of up to `most` - 1 steps before it, newest first."""
+    return list(levels[max(i - most + 1, 0) : i + 1])[::-1]
+
+
+def interpolated(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:
+    """The weights of values at the nodes in the integral of the polynomial through them.
+
+    Args:
+        nodes: where the values are, all different.
+        moments: the integrals of 1, u, u^2 and so on, as many as there are nodes.
+    """
+    weights = []
+    for one in nodes:
+        basis = [1.0]  # coefficients of the polynomial that is 1 at this node, 0 at the others
+        for other in nodes:
+            if other != one:
+                shifted = zip([0.0, *basis], [*basis, 0.0], strict=True)
+                basis = [(up - other * same) / (one - other) for up, same in shifted]
+        weights.append(math.fsum(c * m for c, m in zip(basis, moments, strict=True)))
+    return weights

@@ -1,0 +1,62 @@
+"""A model of one process, sampled under another: the same samples, scaled."""
+
+import itertools
+
+import pytest
+import torch
+
+from diffx_core import PREDICTIONS, NetworkDenoiser, NoiseSource, SwappedProcess, sample
+from diffx_core.sampler import Plan
+from diffx_core.testing import REFERENCE_PROCESSES, GaussianDenoiser
+from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
+from diffx_samplers.ddim import DDIM
+
+PAIRS = list(itertools.permutations(REFERENCE_PROCESSES, 2))
+BOTH = pytest.mark.parametrize(
+    ("trained", "other"), PAIRS, ids=["-".join(type(s).__name__ for s in pair) for pair in PAIRS]
+)
+
+
+@BOTH
+def test_the_oracle_of_one_process_becomes_that_of_the_other(trained, other):
+    swapped, expected = SwappedProcess(GaussianDenoiser(trained), other), GaussianDenoiser(other)
+    x = torch.linspace(-3, 3, 7, dtype=torch.float64)[:, None]
+    for t in (0.3, 0.5, swapped.t_max):
+        found, wanted = swapped(x, t), expected(x, t)
+        assert torch.allclose(found.x0, wanted.x0, rtol=1e-9, atol=1e-9)
+        assert torch.allclose(found.eps, wanted.eps, rtol=1e-9, atol=1e-9)
+
+
+@BOTH
+def test_times_for_each_example_are_the_same_as_one_for_all(trained, other):
+    swapped = SwappedProcess(GaussianDenoiser(trained), other)
+    x = torch.linspace(-3, 3, 4, dtype=torch.float64)[:, None]
+    each = swapped(x, torch.full((4,), 0.4, dtype=torch.float64))
+    assert torch.allclose(each.x0, swapped(x, 0.4).x0, rtol=1e-12)
+
+
+def test_sampling_under_the_other_process_changes_nothing_on_the_same_noise_ratios():
+    """DDIM is the same map for every process: so is a swapped model under its own grid."""
+
+    def network(x, noise_label, cond):
+        return torch.tanh(x) * (noise_label[:, None] / 1000).to(x)
+
+    trained, other = ReferenceVP(), ReferenceFlow()
+    model = NetworkDenoiser(network, trained, PREDICTIONS["v"], 0.5)
+    levels = torch.linspace(-6, 6, 12, dtype=torch.float64)
+    noise = NoiseSource(0, range(5), dtype=torch.float64)
+    ends = []
+    for denoiser in (model, SwappedProcess(model, other)):
+        plan = Plan.of(denoiser.scheduler, denoiser.scheduler.time_of(levels))
+        start = noise.normal((3,), -1) * (plan.alpha[0] ** 2 + plan.sigma[0] ** 2) ** 0.5
+        ends.append(sample(DDIM(), denoiser, (3,), noise=noise, plan=plan, start=start))
+    assert torch.allclose(*ends, atol=1e-7)  # noise labels are float32
+
+
+def test_a_swapped_model_is_asked_about_no_more_noise_than_it_knows():
+    model = NetworkDenoiser(lambda x, label, cond: x, ReferenceVP(), PREDICTIONS["eps"], 0.5)
+    swapped = SwappedProcess(model, ReferenceFlow())
+    last = torch.tensor([swapped.t_max, model.t_max], dtype=torch.float64)
+    assert float(ReferenceFlow().log_snr(last[0])) == pytest.approx(
+        float(ReferenceVP().log_snr(last[1])), rel=1e-9
+    )
