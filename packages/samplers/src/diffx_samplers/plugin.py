@@ -52,4 +52,11 @@ def diffx_samplers() -> list[Component]:
             "diffx_samplers.dpm_solver:DPMSolver",
             "DPM-Solver and DPM-Solver++, singlestep, order 2 and 3",
         ),
+        Component(
+            "restart", "diffx_samplers.restart:Restart", "An ODE method with repeated jumps back"
+        ),
+        Component(
+            "parallel", "diffx_samplers.parallel:Parallel", "Many steps at once, by Picard sweeps"
+        ),
+        Component("rk45", "diffx_samplers.rk45:RK45", "Dormand-Prince, to a tolerance"),
     ]
