@@ -9,7 +9,7 @@ from diffx_core.testing import SAMPLER_LAWS
 from diffx_core.testing.oracle import GaussianDenoiser, ReferenceVP
 from diffx_core.testing.probe import is_affine, response
 from diffx_core.testing.sampler_laws import window
-from diffx_samplers.ddim import DDIM, ddim_table
+from diffx_samplers.ddim import DDIM
 from diffx_samplers.one_step import Transition, advance
 from diffx_samplers.predictor_corrector import PredictorCorrector
 
@@ -35,7 +35,7 @@ class Broken(Sampler):
         return 2 if self.bug == "order" else 1
 
     def start(self, plan):
-        table = ddim_table(plan, 1.0)
+        table = DDIM(eta=1.0).table(plan)
         if self.bug == "noise":
             return tuple(Transition(a, b, 1.1 * c) for a, b, c in table)
         return table
@@ -87,7 +87,7 @@ def test_probing_finds_every_coefficient_of_a_stochastic_sampler():
     denoiser, plan = GaussianDenoiser(scheduler, mean=0.7, std=0.5), window(scheduler, 3)
     offset, gain, noise = response(DDIM(eta=1.0), denoiser, plan)
     expected_offset, expected_gain, expected_noise = 0.0, 1.0, []
-    for i, row in enumerate(ddim_table(plan, 1.0)):
+    for i, row in enumerate(DDIM(eta=1.0).table(plan)):
         alpha, sigma = plan.alpha[i], plan.sigma[i]
         k = alpha * 0.25 / (alpha**2 * 0.25 + sigma**2)
         slope = row.x0 * k + row.eps * (1 - alpha * k) / sigma
