@@ -96,7 +96,7 @@ class NetworkDenoiser:
         rows = zip(*columns, strict=True)
         return {
             t: Reading(scale, label, Decoding(*row))
-            for t, scale, label, row in zip(times, scales, labels.split(1), rows, strict=True)
+            for t, scale, label, row in zip(times, scales, labels[:, None], rows, strict=True)
         }
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:

@@ -62,7 +62,8 @@ class Asked:
 
 def require(sampler: Sampler[Any], scheduler: Scheduler) -> None:
     """Refuse a pair that cannot work, saying what is missing."""
-    missing = sampler.needs() - scheduler.offers()
+    offered = scheduler.offers() | ({"any_time"} if scheduler.grid() is None else set())
+    missing = sampler.needs() - offered
     if missing:
         raise ConfigError(
             f"the sampler {type(sampler).__name__} needs {', '.join(sorted(missing))}, "

@@ -26,8 +26,12 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.noise import Noise
 
-Capability = Literal["reverse_sde"]
-"""What a sampler may need of a process: a score, and so a reverse-time SDE with Gaussian noise."""
+Capability = Literal["reverse_sde", "any_time"]
+"""What a sampler may need of a process.
+
+reverse_sde: a score, and so a reverse-time SDE with Gaussian noise. any_time: to be known at any
+time; this is not claimed, every process without a `grid()` has it.
+"""
 
 BISECTIONS = 64
 """Halvings of [t_min, t_max]: more than the 53 bits of a float64."""
