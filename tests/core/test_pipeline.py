@@ -61,6 +61,7 @@ SAMPLERS = pytest.mark.parametrize(
 @SAMPLERS
 def test_a_sample_does_not_depend_on_how_many_are_drawn_at_once(conditional, sampler):
     pipeline = Pipeline.load(conditional, REGISTRY)
+    pipeline.denoiser.backbone.double()
     at_once = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0])
     in_parts = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0], batch_size=3)
     assert torch.allclose(at_once, in_parts, atol=1e-5)
