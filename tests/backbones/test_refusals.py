@@ -15,6 +15,7 @@ HUGE = 10**12
 CASES = {
     "mlp-image": (MLP, IMAGE, {}, ["(1, 12, 10)"]),
     "mlp-sizes": (MLP, VECTOR, {"width": 0, "depth": -1}, ["width", "got 0", "depth", "got -1"]),
+    "mlp-octaves": (MLP, VECTOR, {"octaves": 17}, ["octaves", "0 to 16", "got 17"]),
     "unet-vector": (UNet, VECTOR, {}, ["(2,)"]),
     "unet-side": (UNet, IMAGE, {"mults": (1, 1, 1)}, ["width 10", "divisible by 4", "3 levels"]),
     "unet-no-levels": (UNet, IMAGE, {"mults": ()}, ["mults"]),

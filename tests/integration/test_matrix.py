@@ -14,7 +14,7 @@ from diffx_core.plugins import Registry
 
 REGISTRY = Registry.load({})
 OURS = [one for one in REGISTRY.all() if one.distribution.startswith("diffx-")]
-SCHEDULERS = [one.name for one in OURS if one.kind == "scheduler"]
+SCHEDULERS = [*{one.target: one.name for one in OURS if one.kind == "scheduler"}.values()]
 SAMPLERS = [one.name for one in OURS if one.kind == "sampler"]
 SMALL = {
     "mlp": {"width": 64, "depth": 2},

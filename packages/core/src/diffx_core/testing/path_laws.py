@@ -20,6 +20,9 @@ from diffx_core.testing.times import ends, interior, span
 
 SIGMA_DATA = 0.5
 """Root mean square of the data for which predictions are read."""
+TOLERANCE = 1e-10
+ROUNDINGS = 16
+"""How often a number is rounded on the way through a prediction, at most."""
 STEP = 3
 """The step whose noise is looked at."""
 
@@ -28,7 +31,8 @@ def predictions(scheduler: Scheduler) -> Measurement:
     """The error of both ends read from each prediction's target, wherever the output knows them.
 
     eps and score know no data at alpha = 0, x0 no noise at sigma = 0. At the ends of the process
-    the error is a share of what the reading magnifies rounding by.
+    the error is a share of what the reading magnifies rounding by, and so it is where some
+    roundings, magnified, are more than the tolerance.
     """
     inside = interior(scheduler)
     level = Level(scheduler, torch.cat([ends(scheduler), inside]), SIGMA_DATA)
@@ -44,14 +48,15 @@ def predictions(scheduler: Scheduler) -> Measurement:
             ("x0", estimate.x0 - x0, decoding.x0_f, (prediction.reads == "eps", level.alpha)),
             ("eps", estimate.eps - eps, decoding.eps_f, (prediction.reads == "x0", level.sigma)),
         ):
-            size = torch.as_tensor(magnified).abs().clamp(min=1)
-            size[2:] = 1
+            size = torch.as_tensor(magnified).abs()
+            size[2:] *= ROUNDINGS * torch.finfo(torch.float64).eps / TOLERANCE
+            size = size.clamp(min=1)
             figure = (error.abs().amax(1) / size).nan_to_num(torch.inf)
             blind, amount = unknown
             figure = figure[amount > 0] if blind else figure
             if float(figure.max()) > worst:
                 worst, where = float(figure.max()), f"{end} of {name}"
-    return Measurement(worst, 1e-10, where)
+    return Measurement(worst, TOLERANCE, where)
 
 
 def discrete_times(scheduler: Scheduler) -> Measurement:
