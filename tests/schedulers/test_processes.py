@@ -194,3 +194,28 @@ def test_a_cut_cosine_is_the_straight_angle_of_its_paper():
     expected = -2 * ((high - low) * INSIDE + low).tan().log()
     found = LogSNR(log_snr_max=9.0, log_snr_min=-7.0).log_snr(INSIDE)
     assert torch.allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+RATES = ("alpha_rate", "sigma_rate", "drift", "diffusion")
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_rates_agree_in_single_precision(process, rate):
+    """Relative to the value and a thousandth of its mean, between the ends."""
+    margin = 1e-3 * (process.t_max - process.t_min)
+    t = torch.linspace(process.t_min + margin, process.t_max - margin, 999).float()
+    found, expected = getattr(process, rate)(t).double(), getattr(process, rate)(t.double())
+    scale = expected.abs() + 1e-3 * expected.abs().mean() + 1e-30
+    assert float(((found - expected).abs() / scale).max()) < 1e-5
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_rates_are_defined_at_both_ends(process, rate):
+    assert not getattr(process, rate)(at(process.t_min, process.t_max)).isnan().any()
+
+
+def test_the_sde_of_a_curve_has_its_limit_where_there_is_no_noise():
+    cosine, sigmoid, start, after = LogSNR(), LogSNR(curve="sigmoid"), at(0.0), at(1e-9)
+    assert (float(cosine.drift(start)), float(cosine.diffusion(start))) == (0, 0)
+    close(sigmoid.drift(start), sigmoid.drift(after), 1e-8)
+    close(sigmoid.diffusion(start), sigmoid.diffusion(after), 1e-8)

@@ -46,6 +46,8 @@ def test_no_option_may_be_without_bounds(make, option, value):
         (VP, {"beta_min": 21.0}, r"beta_min \(21\) must not exceed beta_max \(20\)"),
         (SubVP, {"beta_max": 0.01}, r"beta_min \(0.1\) must not exceed beta_max \(0.01\)"),
         (VP, {"beta_min": 0.0}, "'beta_min' must be > 0"),
+        (VP, {"beta_max": 1e4}, r"beta_min \(0.1\) and beta_max \(10000\) must not exceed 200"),
+        (VE, {"sigma_max": 1e200}, "'sigma_max' must be <= "),
         (VE, {"sigma_min": 60.0}, r"sigma_min \(60\) must be below sigma_max \(50\)"),
         (VE, {"sigma_min": -1.0}, "'sigma_min' must be > 0"),
         (EDM, {"sigma_min": 80.0}, r"sigma_min \(80\) must be below sigma_max \(80\)"),

@@ -296,7 +296,21 @@ class FlatAnchor(Anchored):
         return cond.image.flatten(1)
 
 
+@frozen
+class StaysInTheMiddle(ReferenceVP):
+    def spaced(self, first, last, count):
+        return torch.linspace(0.25, 0.75, count, dtype=torch.float64)
+
+
+@frozen
+class StandsStill(ReferenceVP):
+    def spaced(self, first, last, count):
+        return super().spaced(first, last, count).mul(8).round().div(8)
+
+
 BROKEN = [
+    (StaysInTheMiddle(), "equal steps lead from one end to the other"),
+    (StandsStill(), "equal steps lead from one end to the other"),
     (VarianceForDeviation(), "drift and diffusion follow from alpha and sigma"),
     (VarianceForDeviation(), "the SDE reproduces the marginals"),
     (RisingSNR(), "the signal-to-noise ratio falls strictly"),

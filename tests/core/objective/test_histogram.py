@@ -164,6 +164,18 @@ def test_an_objective_learns_where_the_loss_is(process, kind, weighting, base):
     assert float(found - before) != 0
 
 
+def test_equal_processes_share_what_was_learned_and_others_are_refused():
+    objective, denoiser = objective_on(ReferenceVP(), times="adaptive")
+    for _ in range(3):
+        equal = NetworkDenoiser(denoiser.backbone, ReferenceVP(), denoiser.prediction)
+        objective(equal, batch())
+    learned = objective.get_extra_state()["losses"]
+    assert int((learned["seen"] > 0).sum()) > 10
+    other = NetworkDenoiser(denoiser.backbone, ReferenceVE(), denoiser.prediction)
+    with pytest.raises(ConfigError, match=r"follow the losses of ReferenceVP.* of its own"):
+        objective(other, batch())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "scheduler", [ReferenceVP(), ReferenceVE(), ReferenceFlow()], ids=["vp", "ve", "flow"]

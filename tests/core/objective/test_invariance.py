@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from diffx_core import PREDICTIONS, Batch, Level, NetworkDenoiser, Objective
-from diffx_core.objective.weighting import ABSOLUTE, WEIGHTINGS
-from diffx_core.options import ObjectiveOptions
+from diffx_core.objective.weighting import WEIGHTINGS
+from diffx_core.options import ABSOLUTE, ObjectiveOptions
 from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
 
 N = 4096

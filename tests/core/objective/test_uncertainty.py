@@ -29,6 +29,29 @@ def test_its_parameters_are_those_of_the_objective():
     ]
 
 
+def test_times_follow_the_loss_that_is_left_when_levels_are_alike():
+    """A hundred times as much loss at one end as at the other, which the uncertainty knows."""
+
+    def steep(x, noise_label, cond):
+        return x * (noise_label / 460).exp()[:, None]
+
+    denoiser = NetworkDenoiser(steep, ReferenceFlow(), PREDICTIONS["flow"])
+    batch = Batch(torch.zeros(128, 3))
+    settings = {"prediction": "flow", "weighting": "flow", "uncertainty": True}
+    spread = {}
+    for times in ("uniform", "adaptive"):
+        objective = Objective(ObjectiveOptions(times=times, low_discrepancy=False, **settings))
+        optimizer = torch.optim.Adam(objective.parameters(), lr=0.05)
+        for _ in range(400):
+            objective(denoiser, batch).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        with torch.no_grad():
+            losses = torch.stack([objective(denoiser, batch) for _ in range(200)])
+        spread[times] = float(losses.std())
+    assert spread["adaptive"] < 1.5 * spread["uniform"]
+
+
 def test_its_optimum_is_the_logarithm_of_the_loss():
     """Of a loss that the noise level decides: 128 features fit a smooth function of it."""
     log_snr = torch.linspace(-8, 8, 200)

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 import torch
 
-from diffx_core import PREDICTIONS, Batch, Condition, Level, NetworkDenoiser, Objective
+from diffx_core import PREDICTIONS, Batch, Condition, ConfigError, Level, NetworkDenoiser, Objective
 from diffx_core.objective.ends import Ends
-from diffx_core.objective.weighting import ABSOLUTE, WEIGHTINGS, NoiseLevel
-from diffx_core.options import LossName, ObjectiveOptions, WeightingName
+from diffx_core.objective.weighting import WEIGHTINGS, NoiseLevel
+from diffx_core.options import ABSOLUTE, LossName, ObjectiveOptions, WeightingName
 from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
 
 SIGMA_DATA = 0.6
@@ -52,14 +52,23 @@ def test_a_weighting_is_finite_at_both_ends(name):
     assert (ends >= 0).all()
 
 
+UNBOUNDED_WITHOUT_DATA = {
+    (weighting, prediction)
+    for weighting in ("snr", "truncated_snr", "edm", "flow", "likelihood", "sigmoid")
+    for prediction in ("eps", "score")
+}
+"""What counts the error of x0 there, which an output without x0 says with an infinite error."""
+
+
 def on_output(weighting, prediction, scheduler, t, **options):
     """The weight on the square error of the network's output."""
     denoiser = NetworkDenoiser(None, scheduler, PREDICTIONS[prediction], SIGMA_DATA)
     objective = Objective(ObjectiveOptions(weighting=weighting, prediction=prediction, **options))
-    objective.check(denoiser)
+    objective.density(scheduler, SIGMA_DATA)
+    plan = objective._plan_for(denoiser)
     level = Level(scheduler, t, SIGMA_DATA)
     ends = Ends(level)
-    return objective._plan.weight(ends) * ends.gain(denoiser.prediction.target(level))
+    return plan.weight(ends) * ends.gain(denoiser.prediction.target(level))
 
 
 @pytest.mark.parametrize(
@@ -82,9 +91,27 @@ def test_flow_matching_on_the_straight_path_is_a_plain_mean_square():
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_derived_weights_are_finite_at_both_ends(weighting, prediction, process):
     t = torch.tensor([process.t_min, process.t_max], dtype=torch.float64)
+    if process.grid() is not None and (weighting, prediction) in UNBOUNDED_WITHOUT_DATA:
+        with pytest.raises(ConfigError, match=f"{weighting} has no bound .* {prediction} at t = 1"):
+            on_output(weighting, prediction, process, t)
+        return
     found = on_output(weighting, prediction, process, t)
     assert found.isfinite().all()
     assert (found > 0).all()
+
+
+def test_the_likelihood_of_a_process_that_begins_without_noise_is_refused():
+    objective = Objective(ObjectiveOptions(weighting="likelihood"))
+    with pytest.raises(ConfigError, match="infinite for ReferenceFlow, which begins without noise"):
+        objective.check(NetworkDenoiser(None, ReferenceFlow(), PREDICTIONS["v"]))
+    objective.check(NetworkDenoiser(None, ReferenceVE(), PREDICTIONS["v"]))
+
+
+@pytest.mark.parametrize("weighting", sorted(ABSOLUTE))
+def test_a_bound_looks_at_every_level_by_default(weighting):
+    options = ObjectiveOptions(prediction="flow", weighting=weighting)
+    assert options.resolved().times == "uniform"
+    assert ObjectiveOptions(prediction="flow").resolved().times == "logit_normal"
 
 
 class Spoken(torch.nn.Module):

@@ -10,6 +10,7 @@ from diffx_cli.request import Chosen, Request
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.dataset import Dataset, spec_to_json
 from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.engine.scale import as_seen
 from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ConfigError
 from diffx_core.noise import key
@@ -65,6 +66,7 @@ def assemble(request: Request) -> Assembly:
     )
     objective = request.sections["objective"]
     prediction = prediction_named(objective.prediction)
+    spec = as_seen(dataset, scheduler)
     record = Run(
         components={
             kind: SavedComponent.of(chosen.registered, chosen.options)
@@ -72,9 +74,9 @@ def assemble(request: Request) -> Assembly:
         },
         sections={name: plain(asdict(one)) for name, one in request.sections.items()},
         seed=seed,
-        spec=spec_to_json(dataset.spec),
+        spec=spec_to_json(spec),
     )
-    sigma_data = objective.sigma_data or dataset.spec.sigma_data
+    sigma_data = objective.sigma_data or spec.sigma_data
     denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data)
     return Assembly(dataset, denoiser, record)
 

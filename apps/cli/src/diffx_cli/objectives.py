@@ -12,7 +12,7 @@ MEANINGS: dict[PredictionName, str] = {
     "eps": "F = eps, the noise",
     "x0": "F = x0, the data",
     "v": "F = (alpha eps - sigma x0) / sqrt(alpha^2 + sigma^2)",
-    "flow": "F = (alpha' x0 + sigma' eps) / max(|alpha'|, |sigma'|), the velocity of the path",
+    "flow": "F = (alpha' x0 + sigma' eps) / max(|alpha'|, |sigma'|), the direction of the path",
     "score": "F = sigma grad log p(x) = -eps",
     "edm": "F = (x0 - c_skip x / alpha) / c_out, of unit variance at every noise level",
 }

@@ -34,8 +34,8 @@ class DataSpec:
     Args:
         shape: of one example, without the batch.
         num_classes: labels run over 0 .. num_classes - 1; None if the data have no labels.
-        sigma_data: root mean square of the values about zero, which makes the network's input of
-            unit variance.
+        sigma_data: root mean square of the values about zero, or about the anchor of a process that
+            has one, which makes the network's input of unit variance.
         value_range: lowest and highest legal value, for images; None for data without bounds.
     """
 

@@ -30,9 +30,10 @@ class SchedulerFromSDE(Scheduler):
     """A noise process of which the author writes `drift` and `diffusion`, and nothing else.
 
     Both take times (...) in float64 on the CPU and return tensors of the same shape, finite on all
-    of [t_min, t_max]. Jumps and kinks are found and resolved. The process starts at t_min, with
-    alpha = 1 and sigma = `start_std`; a subclass may assign `t_min`, `t_max` and `start_std` as
-    class attributes, or make them fields.
+    of [t_min, t_max]. Jumps and kinks are found and resolved; what happens within less than a
+    thousandth of the process may be missed. The process starts at t_min, with alpha = 1 and sigma =
+    `start_std`; a subclass may assign `t_min`, `t_max` and `start_std` as class attributes, or make
+    them fields.
 
     With start_std = 0 noise sets in as sqrt(t - t_min), so the rate of sigma and of the log-SNR may
     be infinite at t_min: there they are those of a moment later, a 1e-9th of the process.

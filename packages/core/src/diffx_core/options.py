@@ -78,6 +78,9 @@ DEFAULTS: dict[PredictionName, Default] = {
 }
 """What `auto` means for each prediction."""
 
+ABSOLUTE: frozenset[WeightingName] = frozenset({"likelihood", "sigmoid"})
+"""Weightings that say what counts in the bound of the log-likelihood, whatever the times."""
+
 PARAMETERS: dict[str, dict[str, float | int | str]] = {
     "weighting=min_snr": {"gamma": 5.0},
     "weighting=p2": {"gamma": 1.0},
@@ -115,7 +118,8 @@ class ObjectiveOptions:
         weighting: how much each noise level counts; auto is what suits the prediction.
         gamma: where min_snr (5) cuts off the SNR, or the exponent of p2 (1).
         bias: log-SNR below which sigmoid counts in full (2).
-        times: how often each noise level is seen; auto is what suits the prediction.
+        times: how often each noise level is seen; auto is what suits the prediction, and uniform
+            for likelihood and sigmoid.
         times_mean: mean of logit_normal (0), or of log_normal_sigma (-1.2), which is log(sigma /
             alpha) for data of sigma_data 0.5 and moves along with other data.
         times_std: standard deviation of logit_normal (1) or of log_normal_sigma (1.2).
@@ -186,10 +190,10 @@ class ObjectiveOptions:
 
     def _names(self, prediction: PredictionName) -> dict[str, str]:
         default = DEFAULTS[prediction]
-        return {
-            "weighting": default.weighting if self.weighting == "auto" else self.weighting,
-            "times": default.times if self.times == "auto" else self.times,
-        }
+        weighting = default.weighting if self.weighting == "auto" else self.weighting
+        # What suits a prediction looks at some levels only; a bound counts every one of them.
+        times = "uniform" if weighting in ABSOLUTE else default.times
+        return {"weighting": weighting, "times": times if self.times == "auto" else self.times}
 
     def _used(self, prediction: PredictionName) -> dict[str, float | int | str]:
         names = {**self._names(prediction), "loss": self.loss}

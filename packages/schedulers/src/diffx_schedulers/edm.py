@@ -10,7 +10,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import ConfigError, Scheduler
-from diffx_schedulers.checks import POSITIVE
+from diffx_schedulers.checks import RATIO
 
 
 @frozen(kw_only=True)
@@ -29,8 +29,8 @@ class EDM(Scheduler):
         Karras et al., Elucidating the Design Space, 2022, arXiv:2206.00364, table 1.
     """
 
-    sigma_min: float = field(default=0.002, validator=POSITIVE)
-    sigma_max: float = field(default=80.0, validator=POSITIVE)
+    sigma_min: float = field(default=0.002, validator=RATIO)
+    sigma_max: float = field(default=80.0, validator=RATIO)
 
     def __attrs_post_init__(self) -> None:
         if self.sigma_min >= self.sigma_max:

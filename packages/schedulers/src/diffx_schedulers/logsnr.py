@@ -101,9 +101,14 @@ class LogSNR(VariancePreserving):
         return self._curve.time_of(log_snr - self.shift).clamp(self.t_min, self.t_max)
 
     def drift(self, t: Tensor) -> Tensor:
-        """1/2 lambda' sigma^2."""
-        return self.log_snr_rate(t) * self.sigma(t) ** 2 / 2
+        """1/2 lambda' sigma^2, and its limit at t = 0."""
+        return -self._growth(t) / 2
 
     def diffusion(self, t: Tensor) -> Tensor:
-        """Sigma sqrt(-lambda')."""
-        return self.sigma(t) * (-self.log_snr_rate(t)).sqrt()
+        """Sigma sqrt(-lambda'), and its limit at t = 0."""
+        return self._growth(t).sqrt()
+
+    def _growth(self, t: Tensor) -> Tensor:
+        """g^2 = -lambda' sigma^2."""
+        order, pull = self._curve.order, self._curve.pull(t, self.shift)
+        return -pull * self.sigma(t) ** (2 - order) / self.alpha(t) ** order

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import Scheduler
-from diffx_schedulers.checks import POSITIVE
+from diffx_schedulers.checks import RATIO
 
 
 @frozen(kw_only=True)
@@ -29,7 +29,7 @@ class RectifiedFlow(Scheduler):
         Esser et al., Scaling Rectified Flow Transformers, 2024, arXiv:2403.03206, eq. 23 (shift).
     """
 
-    shift: float = field(default=1.0, validator=POSITIVE)
+    shift: float = field(default=1.0, validator=RATIO)
 
     def _norm(self, t: Tensor) -> Tensor:
         """1 + (a - 1) t, as a sum of two positive numbers."""

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import ConfigError, Scheduler
-from diffx_schedulers.checks import POSITIVE
+from diffx_schedulers.checks import RATIO
 
 
 @frozen(kw_only=True)
@@ -30,8 +30,8 @@ class VE(Scheduler):
         Song et al., Score-Based Generative Modeling through SDEs, 2021, arXiv:2011.13456, eq. 9.
     """
 
-    sigma_min: float = field(default=0.01, validator=POSITIVE)
-    sigma_max: float = field(default=50.0, validator=POSITIVE)
+    sigma_min: float = field(default=0.01, validator=RATIO)
+    sigma_max: float = field(default=50.0, validator=RATIO)
 
     def __attrs_post_init__(self) -> None:
         if self.sigma_min >= self.sigma_max:

@@ -16,6 +16,9 @@ from diffx_core import ConfigError, Scheduler
 from diffx_schedulers.checks import POSITIVE
 from diffx_schedulers.preserving import VariancePreserving
 
+MOST_NOISE = 200.0
+"""Twice the largest B(1), whose log-SNR is -100."""
+
 
 @frozen(kw_only=True)
 class LinearBeta(Scheduler):
@@ -35,6 +38,11 @@ class LinearBeta(Scheduler):
         if self.beta_min > self.beta_max:
             raise ConfigError(
                 f"beta_min ({self.beta_min:g}) must not exceed beta_max ({self.beta_max:g})"
+            )
+        if self.beta_min + self.beta_max > MOST_NOISE:
+            raise ConfigError(
+                f"beta_min ({self.beta_min:g}) and beta_max ({self.beta_max:g}) must not exceed "
+                f"{MOST_NOISE:g} together: nothing would be left of the data in any float32"
             )
 
     def beta(self, t: Tensor) -> Tensor:
@@ -78,6 +86,10 @@ class VP(LinearBeta, VariancePreserving):
     def sigma(self, t: Tensor) -> Tensor:
         """sqrt(1 - exp(-B))."""
         return (-(-self.integral(t)).expm1()).sqrt()
+
+    def sigma_rate(self, t: Tensor) -> Tensor:
+        """Beta alpha^2 / (2 sigma)."""
+        return self.beta(t) * (-self.integral(t)).exp() / (2 * self.sigma(t))
 
     def log_snr(self, t: Tensor) -> Tensor:
         """-log(exp(B) - 1), in the form that does not overflow."""

@@ -50,6 +50,11 @@ class Histogram(ABC):
         """What was learned from losses; the tensors themselves."""
 
     @property
+    def has_learned(self) -> bool:
+        """Whether it has seen losses."""
+        return any(bool(one.any()) for one in self.statistics().values())
+
+    @property
     def masses(self) -> Tensor:
         """The probability of each bin."""
         if self._masses is None:

@@ -145,17 +145,18 @@ class Objective(nn.Module):
             alpha * x0 + sigma * eps, level, self._told(batch.cond, noise, step)
         )
         loss = measure.flatten() * plan.criterion(root * (output - (p * x0 + q * eps)))
+        u = None if self.uncertainty is None else self.uncertainty(log_snr.flatten())
+        if u is not None:
+            loss = (-u).exp() * loss
         if self.training and plan.histogram is not None:
             self._pending_step = step
             self._pending[tuple(part.slots)] = (v, loss.detach())
-        if self.uncertainty is not None:
-            u = self.uncertainty(log_snr.flatten())
-            loss = (-u).exp() * loss + u
+        loss = loss if u is None else loss + u
         return Terms(level.t, ends.log_snr, loss / chance.flatten())
 
     def check(self, denoiser: NetworkDenoiser) -> None:
         """Raise a `ConfigError` if the options do not suit the process or the prediction."""
-        self._plan_for(denoiser)
+        self._plan_for(denoiser).check_integral()
 
     def density(self, scheduler: Scheduler, sigma_data: float = 1.0) -> TimeDensity:
         """What times of a process are drawn from, for the prediction of the options.
@@ -186,6 +187,11 @@ class Objective(nn.Module):
     def _plan_for(self, denoiser: NetworkDenoiser) -> Plan:
         facts = denoiser.scheduler, denoiser.sigma_data, denoiser.prediction.name
         if self._plan is None or not self._plan.fits(*facts):
+            if self._plan is not None and self._plan.has_learned:
+                raise ConfigError(
+                    f"the times follow the losses of {self._plan.scheduler}: another process, "
+                    "prediction or sigma_data needs an objective of its own"
+                )
             self._pending.clear()
             self._plan = Plan.of(self.options, *facts)
             if self._plan.histogram is not None and self._saved is not None:

@@ -11,13 +11,17 @@ from torch import Tensor
 from diffx_core.errors import ConfigError
 from diffx_core.objective.densities import base_density, check_levels, histogram_over
 from diffx_core.objective.ends import Ends
+from diffx_core.objective.grid import OnGrid
 from diffx_core.objective.histogram import Histogram, Reweighted
 from diffx_core.objective.loss import LOSSES
 from diffx_core.objective.times import TimeDensity
-from diffx_core.objective.weighting import ABSOLUTE, WEIGHTINGS, NoiseLevel
-from diffx_core.options import DEFAULTS, PARAMETERS, ObjectiveOptions, PredictionName
-from diffx_core.prediction import Level
+from diffx_core.objective.weighting import WEIGHTINGS, NoiseLevel
+from diffx_core.options import ABSOLUTE, DEFAULTS, PARAMETERS, ObjectiveOptions, PredictionName
+from diffx_core.prediction import PREDICTIONS, Level
 from diffx_core.scheduler import Scheduler
+
+LARGEST_WEIGHT = 1e9
+"""On the square of the output's error; that of sound processes at their ends is far below."""
 
 
 @frozen(eq=False)
@@ -59,12 +63,47 @@ class Plan:
         full = options.resolved(prediction)
         assert full.times != "auto"
         base = base_density(scheduler, full, sigma_data)
-        return cls(full, scheduler, sigma_data, base, histogram_over(full.times, scheduler, base))
+        histogram = histogram_over(full.times, scheduler, base)
+        plan = cls(full, scheduler, sigma_data, base, histogram)
+        plan.check_bounds()
+        return plan
+
+    def check_bounds(self) -> None:
+        """Refuse a weight that grows without bound at a time that is drawn again and again.
+
+        At a time that has no probability of its own, a weight may be infinite and its integral
+        finite; in discrete time, one example would have all of it.
+        """
+        if isinstance(self.base, OnGrid):
+            level = Level(self.scheduler, self.base.grid, self.sigma_data)
+            ends, prediction = Ends(level), PREDICTIONS[self.options.prediction]
+            weight = self.measure(ends) * self.weight(ends) * ends.gain(prediction.target(level))
+            if float(weight.max()) > LARGEST_WEIGHT:
+                raise ConfigError(
+                    f"the weighting {self.options.weighting} has no bound for the prediction "
+                    f"{prediction.name} at t = {level.t[weight.argmax()]:g}, which is one of the "
+                    "times of training: choose another of the two"
+                )
+
+    def check_integral(self) -> None:
+        """Refuse a weighting whose loss is infinite for any network that is not exact."""
+        first = torch.tensor(self.scheduler.t_min, dtype=torch.float64)
+        if self.options.weighting == "likelihood" and float(self.scheduler.sigma(first)) == 0:
+            raise ConfigError(
+                f"the bound of the likelihood is infinite for {type(self.scheduler).__name__}, "
+                "which begins without noise: choose the weighting sigmoid, or a process that "
+                "begins with some, as vpsde, vesde, edm and logsnr with a log_snr_max do"
+            )
 
     def fits(self, scheduler: Scheduler, sigma_data: float, prediction: PredictionName) -> bool:
         """Whether it is about this process, these data and this prediction."""
-        same = self.scheduler is scheduler and self.sigma_data == sigma_data
+        same = self.scheduler == scheduler and self.sigma_data == sigma_data
         return same and self.options.prediction == prediction
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether the times have begun to follow the losses."""
+        return self.histogram is not None and self.histogram.has_learned
 
     @property
     def density(self) -> TimeDensity:

@@ -155,5 +155,4 @@ WEIGHTINGS: dict[WeightingName, Callable[..., Tensor]] = {
     "likelihood": likelihood,
     "sigmoid": sigmoid,
 }
-ABSOLUTE: frozenset[WeightingName] = frozenset({"likelihood", "sigmoid"})
 """The weightings that are a W of the log-SNR."""

@@ -23,6 +23,8 @@ SIGMA_DATA = 0.5
 TOLERANCE = 1e-10
 ROUNDINGS = 16
 """How often a number is rounded on the way through a prediction, at most."""
+SPACED = 65
+"""How many times of equal steps are looked at."""
 STEP = 3
 """The step whose noise is looked at."""
 
@@ -75,6 +77,21 @@ def discrete_times(scheduler: Scheduler) -> Measurement:
     inverse = scheduler.time_of(scheduler.log_snr(known)) - known
     error = torch.cat([moved, inverse]).abs().nan_to_num(torch.inf).max() / span(scheduler)
     return Measurement(float(error), 1e-9)
+
+
+def equal_steps(scheduler: Scheduler) -> Measurement:
+    """How far the ends of `spaced` are from those asked for; infinite if times do not rise."""
+    first, last = ends(scheduler).tolist()
+    worst = 0.0
+    for start, stop in ((first, last), (last, first)):
+        times = scheduler.spaced(start, stop, SPACED)
+        if times.dtype != torch.float64 or times.shape != (SPACED,):
+            return Measurement(float("inf"), 1e-12, f"{times.dtype} {tuple(times.shape)}")
+        if not bool((times.diff() * (stop - start) > 0).all()):
+            return Measurement(float("inf"), 1e-12, "times on the way turn back or stand still")
+        error = (times[[0, -1]] - times.new_tensor([start, stop])).abs().max()
+        worst = max(worst, float(error) / span(scheduler))
+    return Measurement(worst, 1e-12)
 
 
 def drawn(scheduler: Scheduler, indices: list[int], step: int = STEP) -> Tensor:
@@ -155,6 +172,7 @@ def anchored(scheduler: Scheduler) -> Measurement:
 PATH_LAWS: tuple[Law[Scheduler], ...] = (
     Law("every prediction can be read at every level", predictions),
     Law("discrete times rise and stay where they are", discrete_times),
+    Law("equal steps lead from one end to the other", equal_steps),
     Law("an example's noise does not depend on its batch", keyed_noise),
     Law("a process with a score has normal noise", gaussian_noise),
     Law("samples move with the anchor", anchored),
