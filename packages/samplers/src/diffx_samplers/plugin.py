@@ -21,6 +21,9 @@ def diffx_samplers() -> list[Component]:
             "Predictor with a Langevin corrector",
         ),
         Component(
+            "dpmpp", "diffx_samplers.dpmpp:DPMPP", "DPM-Solver++, multistep, with or without noise"
+        ),
+        Component(
             "unipc", "diffx_samplers.unipc:UniPC", "UniPC: predictor and corrector, one call"
         ),
         Component(
@@ -36,6 +39,7 @@ def diffx_samplers() -> list[Component]:
         ),
         Component("euler", "diffx_samplers.euler:Euler", "Euler on the velocity"),
         Component("ddpm", "diffx_samplers.ddpm:DDPM", "Exact ancestral sampling, either variance"),
+        Component("heun", "diffx_samplers.heun:Heun", "Heun, of second order; EDM with churn"),
         Component(
             "sde_heun",
             "diffx_samplers.sde_heun:SDEHeun",
