@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffx_core.brownian import BrownianSource as BrownianSource
+    from diffx_core.contract import require as require
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
     from diffx_core.dataset import Condition as Condition
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "brownian": ("BrownianSource",),
+    "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
     "errors": (

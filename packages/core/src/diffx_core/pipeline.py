@@ -13,6 +13,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from diffx_core.config.run import Run
+from diffx_core.contract import require
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.denoiser import Denoiser, NetworkDenoiser
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
@@ -23,7 +24,7 @@ from diffx_core.options import GuidanceOptions, ObjectiveOptions
 from diffx_core.plugins import Registry
 from diffx_core.prediction import prediction_named
 from diffx_core.sampler import Sampler
-from diffx_core.sampling import require, sample
+from diffx_core.sampling import sample
 
 UNGUIDED = GuidanceOptions()
 

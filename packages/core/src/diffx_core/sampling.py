@@ -14,14 +14,14 @@ from typing import Any
 from attrs import define, evolve, frozen
 from torch import Tensor
 
+from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError, ConfigError
+from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.noise import START, Noise, Span
 from diffx_core.sampler import Noises, Plan, Sampler
-from diffx_core.scheduler import Scheduler
 
 
 @frozen(eq=False)
@@ -58,17 +58,6 @@ class Asked:
             cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
         self.last = estimate = self.denoiser(x, t, cond)
         return estimate
-
-
-def require(sampler: Sampler[Any], scheduler: Scheduler) -> None:
-    """Refuse a pair that cannot work, saying what is missing."""
-    offered = scheduler.offers() | ({"any_time"} if scheduler.grid() is None else set())
-    missing = sampler.needs() - offered
-    if missing:
-        raise ConfigError(
-            f"the sampler {type(sampler).__name__} needs {', '.join(sorted(missing))}, "
-            f"which the scheduler {type(scheduler).__name__} does not offer"
-        )
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
@@ -112,7 +101,7 @@ def states(
         start: x at the first time, instead of noise.
     """
     scheduler = denoiser.scheduler
-    require(sampler, scheduler)
+    agree(sampler, scheduler)
     plan = plan_for(sampler, denoiser) if plan is None else plan
     denoiser.prepare(sampler.asks(plan), noise.device)
     anchor = scheduler.anchor(cond or Condition())
