@@ -124,8 +124,13 @@ class NetworkDenoiser:
 
 
 def checked(output: object, x: Tensor) -> Tensor:
-    """The network's output, if it has the shape of its input."""
+    """The network's output, if it has the shape and the type of its input.
+
+    Under autocast, the type is what autocast makes of it.
+    """
     if not isinstance(output, Tensor) or output.shape != x.shape:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ComponentError("backbone", f"returned {got} for an input of shape {tuple(x.shape)}")
+    if output.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ComponentError("backbone", f"returned {output.dtype} for an input of {x.dtype}")
     return output

@@ -109,11 +109,16 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    asked = Asked(denoiser, cond)
-    for i, state in enumerate(sampler.run(asked, x, plan, noises(noise, shape, plan))):
-        assert asked.last is not None, "a first step asks the model"
-        shown = state if anchor is None else state + anchor
-        yield Reached(i + 1, plan.times[i + 1], shown, asked.last)
+    asked, done = Asked(denoiser, cond), 0
+    try:
+        for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):
+            assert asked.last is not None, "a first step asks the model"
+            done += 1
+            shown = state if anchor is None else state + anchor
+            yield Reached(done, plan.times[done], shown, asked.last)
+    except ComponentError as error:
+        where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
+        raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
     declared = evolve(sampler, steps=plan.steps).nfe
     if declared is not None and asked.calls != declared:
         problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
@@ -157,9 +162,13 @@ def sample(
 
 def _fault(reached: Reached) -> ComponentError | None:
     """Who broke a run, which is repeated to find out: sound runs need not look at each step."""
-    where = f"at step {reached.step}, which leads to t = {reached.t:g}"
+    where = _where(reached.step, reached.t)
     if not reached.estimate.output.isfinite().all():
         return ComponentError("backbone", f"returned numbers that are not finite {where}")
     if not reached.x.isfinite().all():
         return ComponentError("sampler", f"made numbers that are not finite {where}")
     return None
+
+
+def _where(step: int, t: float) -> str:
+    return f"at step {step}, which leads to t = {t:g}"
