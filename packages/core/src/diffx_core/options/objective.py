@@ -1,17 +1,12 @@
-"""The options of a run that belong to no component.
+"""What the network learns to say, and which errors count how much."""
 
-Kept apart from what uses them, so that help needs no torch.
-"""
-
-import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from attrs import Attribute, evolve, field, frozen
-from attrs.validators import and_, ge, gt, in_, le, lt, optional
+from attrs import evolve, field, frozen
+from attrs.validators import and_, ge, gt, le, lt
 
 from diffx_core.errors import ConfigError
+from diffx_core.options.checks import finite, given
 
 PredictionName = Literal["eps", "x0", "v", "flow", "score", "edm"]
 WeightingName = Literal[
@@ -92,17 +87,6 @@ PARAMETERS: dict[str, dict[str, float | int | str]] = {
     "loss=huber": {"huber_scale": 0.00054},
 }
 """The options that only some choices use, with what they are if nobody says."""
-
-
-def finite(_: object, attribute: "Attribute[float]", value: float) -> None:
-    """A validator: no number is NaN or infinite."""
-    if not math.isfinite(value):
-        raise ValueError(f"'{attribute.name}' must be finite: {value}")
-
-
-def given(*checks: Callable[[Any, Any, Any], Any]) -> Any:  # noqa: ANN401  # as attrs' own
-    """The checks of an option that may be left out."""
-    return optional(and_(*checks))
 
 
 @frozen(kw_only=True)
@@ -211,113 +195,3 @@ class ObjectiveOptions:
 
 
 PARAMETER_NAMES = frozenset(name for used in PARAMETERS.values() for name in used)
-
-
-@frozen(kw_only=True)
-class TrainOptions:
-    """How long and how fast the network learns.
-
-    Args:
-        steps: optimizer steps.
-        batch_size: examples in one step.
-        lr: learning rate of AdamW after warm-up.
-        warmup: steps over which the learning rate grows from zero.
-        weight_decay: decoupled weight decay of AdamW.
-        grad_clip: largest gradient norm; longer gradients are scaled down to it.
-        log_every: steps between two lines of metrics.jsonl.
-    """
-
-    steps: int = field(default=2000, validator=ge(1))
-    batch_size: int = field(default=128, validator=ge(1))
-    lr: float = field(default=2e-3, validator=gt(0))
-    warmup: int = field(default=100, validator=ge(0))
-    weight_decay: float = field(default=0.0, validator=ge(0))
-    grad_clip: float = field(default=1.0, validator=gt(0))
-    log_every: int = field(default=10, validator=ge(1))
-
-
-@frozen(kw_only=True)
-class EmaOptions:
-    """The moving average of the weights, which is what samples are drawn from.
-
-    Args:
-        decay: share of the average that a step keeps, once it has warmed up.
-    """
-
-    decay: float = field(default=0.999, validator=and_(ge(0), lt(1)))
-
-
-RuleName = Literal["plain", "rescale", "plusplus", "projected"]
-
-RULE_PARAMETERS: dict[RuleName, dict[str, float]] = {
-    "plain": {},
-    "rescale": {"phi": 0.7},
-    "plusplus": {},
-    "projected": {"momentum": -0.5, "norm": 1.0, "parallel": 0.0},
-}
-"""The options that only some rules use, with what they are if nobody says."""
-
-
-@frozen(kw_only=True)
-class GuidanceOptions:
-    """How hard samples are pushed towards their condition, and away from what.
-
-    An option that would change nothing is refused, not ignored.
-
-    Args:
-        scale: 1 samples the conditional model, 0 the unconditional one, more than 1 exaggerates the
-            condition.
-        rule: what is made of the two estimates: plain extrapolation, rescale to the contrast of the
-            conditional one, plusplus (CFG++, scale up to 1), projected (APG).
-        interval: noise ratios sigma / alpha between which guidance acts, as LOW,HIGH; everywhere if
-            none.
-        against: run or checkpoint of a worse model to guide away from (autoguidance), instead of
-            what the model says without a label.
-        phi: share of the contrast that rescale restores (0.7).
-        momentum: of the difference in projected; below zero pushes away from where it was (-0.5).
-        norm: root mean square that a difference may have in projected (1).
-        parallel: what projected keeps of the difference along the estimate (0).
-    """
-
-    scale: float = field(default=1.0, validator=and_(ge(0), le(100)))
-    rule: RuleName = field(default="plain", validator=in_(get_args(RuleName)))
-    interval: tuple[float, float] | None = None
-    against: Path | None = None
-    phi: float | None = field(default=None, validator=given(ge(0), le(1)))
-    momentum: float | None = field(default=None, validator=given(gt(-1), lt(1)))
-    norm: float | None = field(default=None, validator=given(gt(0)))
-    parallel: float | None = field(default=None, validator=given(ge(0), le(1)))
-
-    def __attrs_post_init__(self) -> None:
-        problems = [
-            f"{name} is {getattr(self, name):g}, but the rule {self.rule} does not use it: only "
-            f"{rule} does"
-            for rule, used in RULE_PARAMETERS.items()
-            for name in used
-            if rule != self.rule and getattr(self, name) is not None
-        ]
-        if self.interval is not None and not 0 <= self.interval[0] < self.interval[1]:
-            low, high = self.interval
-            problems.append(f"interval needs 0 <= low < high, got {low:g},{high:g}")
-        if self.rule == "plusplus" and self.scale > 1:
-            problems.append(f"the rule plusplus takes a scale of at most 1, got {self.scale:g}")
-        wanted = [name for name in ("interval", "against") if getattr(self, name) is not None]
-        if not self.active and (wanted or self.rule != "plain"):
-            named = f"rule {self.rule}" if self.rule != "plain" else wanted[0]
-            problems.append(f"{named} changes nothing at scale 1: say how hard to guide with scale")
-        if problems:
-            raise ConfigError(*problems)
-
-    @property
-    def active(self) -> bool:
-        """Whether there is anything to do."""
-        return self.scale != 1 or self.rule == "plusplus"
-
-    @property
-    def parameters(self) -> dict[str, float]:
-        """The options that the rule uses, with a number for each."""
-        filled = {name: getattr(self, name) for name in RULE_PARAMETERS[self.rule]}
-        return {
-            name: RULE_PARAMETERS[self.rule][name] if value is None else value
-            for name, value in filled.items()
-        }
