@@ -5,6 +5,7 @@ the same samples whatever the prediction.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from attrs import frozen
@@ -13,8 +14,16 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.estimate import Decoding, Estimate, spread
+from diffx_core.noise import NoiseSource
 from diffx_core.prediction import Level, Prediction
+from diffx_core.sampler import Sampler
+from diffx_core.sampling import plan_for, sample
 from diffx_core.scheduler import Scheduler
+from diffx_core.testing.marginal_laws import IMAGE, conditions
+from diffx_core.testing.oracle import MixtureDenoiser
+
+SAMPLES = 4
+"""Of each kind that are compared."""
 
 
 @frozen(eq=False)
@@ -54,3 +63,22 @@ class PredictedDenoiser:
         if isinstance(t, float):
             decoding = Decoding(*(float(one) for one in decoding))
         return Estimate(x, p * known.x0 + q * known.eps, decoding)
+
+
+def disagreement(sampler: Sampler[Any], scheduler: Scheduler, prediction: Prediction) -> float:
+    """How far samples of a mixture that are read through a prediction are from the others.
+
+    Both go through the same times with the same noise, and are told the same where the process has
+    an anchor.
+    """
+    cond = conditions(SAMPLES)
+    anchored = scheduler.anchor(cond) is not None
+    shape = IMAGE if anchored else (3,)
+    exact = MixtureDenoiser(scheduler)
+    through = PredictedDenoiser(exact, prediction)
+    noise, plan = NoiseSource(0, range(SAMPLES), dtype=torch.float64), plan_for(sampler, through)
+    told = cond if anchored else None
+    first, second = (
+        sample(sampler, one, shape, noise=noise, cond=told, plan=plan) for one in (exact, through)
+    )
+    return float((first - second).abs().max())
