@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
     from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
+    from diffx_core.grids import Grid as Grid
+    from diffx_core.grids.optimal import OptimalGrid as OptimalGrid
+    from diffx_core.grids.optimal import optimal_grid as optimal_grid
     from diffx_core.guidance import DPS as DPS
     from diffx_core.guidance import Autoguidance as Autoguidance
     from diffx_core.guidance import Blur as Blur
@@ -84,6 +87,8 @@ _HOME = {
     ),
     "estimate": ("Decoding", "Estimate"),
     "from_sde": ("SchedulerFromSDE",),
+    "grids": ("Grid",),
+    "grids.optimal": ("OptimalGrid", "optimal_grid"),
     "guidance": (
         "Autoguidance",
         "Blur",
