@@ -61,8 +61,8 @@ SAMPLERS = pytest.mark.parametrize(
 @SAMPLERS
 def test_a_sample_does_not_depend_on_how_many_are_drawn_at_once(conditional, sampler):
     pipeline = Pipeline.load(conditional, REGISTRY)
-    at_once = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0])
-    in_parts = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0], batch_size=3)
+    at_once = pipeline.sample(7, sampler=sampler, label=[0, 1] * 3 + [0])
+    in_parts = pipeline.sample(7, sampler=sampler, label=[0, 1] * 3 + [0], batch_size=3)
     assert torch.allclose(at_once, in_parts, atol=1e-5)
 
 
@@ -84,7 +84,7 @@ def test_samples_are_drawn_from_the_averaged_weights(conditional):
 def test_labels_and_guidance_matter(conditional):
     pipeline = Pipeline.load(conditional, REGISTRY)
     drawn = [
-        pipeline.sample(4, sampler=DDIM(steps=5), labels=labels, guidance=GuidanceOptions(scale=s))
+        pipeline.sample(4, sampler=DDIM(steps=5), label=labels, guidance=GuidanceOptions(scale=s))
         for labels, s in (([0] * 4, 1.0), ([1] * 4, 1.0), ([0] * 4, 3.0), (None, 1.0))
     ]
     for i, one in enumerate(drawn):
@@ -96,9 +96,9 @@ def test_labels_and_guidance_matter(conditional):
     ("arguments", "message"),
     [
         ({"n": 0}, "n must be at least 1, got 0"),
-        ({"n": 2, "labels": [0]}, "1 labels for 2 samples"),
-        ({"n": 2, "labels": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
-        ({"n": 1, "labels": [-1]}, r"no such label: \[-1\]"),
+        ({"n": 2, "label": [0]}, "1 labels for 2 samples"),
+        ({"n": 2, "label": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
+        ({"n": 1, "label": [-1]}, r"no such label: \[-1\]"),
         ({"n": 1, "guidance": GuidanceOptions(scale=2.0)}, "none was given"),
     ],
 )
@@ -111,7 +111,7 @@ def test_what_a_conditional_model_cannot_do_is_refused(conditional, arguments, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"labels": [0]}, "trained without labels: it takes none"),
+        ({"label": [0]}, "trained without labels: it takes none"),
         ({"guidance": GuidanceOptions(scale=2.0)}, "there is nothing to guide"),
     ],
 )
@@ -126,7 +126,7 @@ def test_guidance_needs_a_model_that_has_seen_hidden_labels(tmp_path):
     run = saved(tmp_path, {"kind": "moons", "points": 64}, label_dropout=0.0)
     pipeline = Pipeline.load(run, REGISTRY)
     with pytest.raises(ConfigError, match="label_dropout 0, so it has nothing to guide away from"):
-        pipeline.sample(1, sampler=DDIM(), labels=[0], guidance=GuidanceOptions(scale=2.0))
+        pipeline.sample(1, sampler=DDIM(), label=[0], guidance=GuidanceOptions(scale=2.0))
 
 
 def test_a_sampled_model_can_still_be_differentiated(conditional):

@@ -53,7 +53,11 @@ if TYPE_CHECKING:
     from diffx_core.objective import Part as Part
     from diffx_core.objective import Terms as Terms
     from diffx_core.objective import TimeDensity as TimeDensity
+    from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.pipeline import Drawing as Drawing
+    from diffx_core.pipeline import Pipeline as Pipeline
+    from diffx_core.pipeline import slerp as slerp
     from diffx_core.plugins import Component as Component
     from diffx_core.plugins import hookimpl as hookimpl
     from diffx_core.prediction import PREDICTIONS as PREDICTIONS
@@ -109,7 +113,8 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("ObjectiveOptions",),
+    "options": ("GuidanceOptions", "ObjectiveOptions"),
+    "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
     "sampling": ("Reached", "sample", "states"),
