@@ -60,14 +60,15 @@ the order is the slope of the error in the limit. For a method without noise the
 distance from the end of the probability-flow ODE, and a method that looks back starts with exact
 points. For a method with noise it is that of mean and variance of the result, on Gaussian data of
 three widths, where they follow to rounding from the response to each single noise: no random number
-is drawn. The process is a variance-preserving one; these methods are the same maps for every process
-([the matrix](../matrix.md)).
+is drawn. The process is a variance-preserving one; these methods are the same maps for every
+process ([the matrix](../matrix.md)).
 
 """
 TAIL = """
 What stands out:
 
-* `dpmpp` with `variant=published` has the formula of the papers, which lacks a factor 2: it is of second order. The default is of third.
+* `dpmpp` with `variant=published` has the formula of the papers, which lacks a factor 2: it is of
+  second order. The default is of third.
 * A multistep method that is not given exact points starts with a step of first order, and that
   leaves an error of second order, small as it is. The corrector of `unipc` mends it.
 * `ipndm` takes the weights of equal steps on steps that are not equal, so its order is 2 whatever
