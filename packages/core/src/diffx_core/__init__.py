@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from diffx_core.grids.optimal import OptimalGrid as OptimalGrid
     from diffx_core.grids.optimal import optimal_grid as optimal_grid
     from diffx_core.guidance import DPS as DPS
+    from diffx_core.guidance import AnalyticFirstStep as AnalyticFirstStep
+    from diffx_core.guidance import AnnealedCondition as AnnealedCondition
     from diffx_core.guidance import Autoguidance as Autoguidance
     from diffx_core.guidance import Blur as Blur
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
@@ -94,6 +96,8 @@ _HOME = {
     "grids": ("Grid",),
     "grids.optimal": ("OptimalGrid", "optimal_grid"),
     "guidance": (
+        "AnalyticFirstStep",
+        "AnnealedCondition",
         "Autoguidance",
         "Blur",
         "ClassifierFreeGuidance",
