@@ -1,7 +1,8 @@
 """From data to noise and back along the probability-flow ODE, and ways between noises.
 
 A deterministic sampler steps in either direction. From data it begins where the noise is too little
-to see, at sigma / alpha = 1/1000, with x = alpha x0, and it ends there on the way back.
+to see, at sigma / alpha = 1/1000, with x = alpha x0, and it ends there on the way back. Where no
+data are left at the end, the way ends at sigma / alpha = 1000, so that there is a way back.
 
     slerp(a, b, u) = |.| (sin((1 - u) th) a/|a| + sin(u th) b/|b|) / sin(th),    th the angle
 
@@ -32,6 +33,9 @@ def plan_down(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
         # At most half the noise of the time before, where that has hardly any itself.
         level = scheduler.log_snr(times[-2:-1]) + math.log(4)
         times[-1:] = scheduler.time_of(level.clamp(min=FINITE_LOG_SNR))
+        level = scheduler.log_snr(times[1:2]) - math.log(4)
+        latest = scheduler.time_of(level.clamp(max=-FINITE_LOG_SNR))
+        times[:1] = torch.minimum(times[:1], latest)
     else:
         times = legal(scheduler, torch.cat([times, times[-1:]]))[:-1]
     return Plan.of(scheduler, times, clean=False)
