@@ -43,6 +43,7 @@ METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("sa_solver", {"tau": 0.0, "predictor": 2}),
     ("sa_solver", {}),
     ("restart", {}),
+    ("repaint", {"jump": 5, "resamples": 2}),
     ("parallel", {"tolerance": 0.0}),
     ("pc", {"corrector_steps": 0}),
 )
