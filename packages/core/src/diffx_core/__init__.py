@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
+    from diffx_core.sampler import grid_option as grid_option
     from diffx_core.sampling import Reached as Reached
     from diffx_core.sampling import sample as sample
     from diffx_core.sampling import states as states
@@ -120,7 +121,7 @@ _HOME = {
     "options": ("GuidanceOptions", "ObjectiveOptions"),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
-    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
+    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise", "grid_option"),
     "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),

@@ -110,6 +110,12 @@ class Plan:
         return self.scheduler.prior_std() if first else self.sigma[0]
 
 
+def grid_option(usual: GridName) -> str | Grid:
+    """The option `grid`, for a sampler that has a usual grid of its own."""
+    option: str | Grid = field(default=usual, validator=is_grid, metadata={"text": GridName | str})
+    return option
+
+
 @frozen(kw_only=True)
 class Sampler(ABC, Generic[State]):
     """A way from noise to data. Subclasses are frozen attrs classes with their options.
@@ -124,9 +130,7 @@ class Sampler(ABC, Generic[State]):
     """
 
     steps: int = field(default=50, validator=ge(1))
-    grid: str | Grid = field(
-        default="uniform", validator=is_grid, metadata={"text": GridName | str}
-    )
+    grid: str | Grid = grid_option("uniform")
 
     @property
     def rate(self) -> int:

@@ -9,7 +9,7 @@ from attrs.validators import and_, ge, gt, in_, le, lt
 from diffx_core.errors import ConfigError
 from diffx_core.options.checks import given
 
-DEFAULT_SAMPLER = "ddim"
+DEFAULT_SAMPLER = "unipc"
 """The component that samples if nobody says which."""
 
 RuleName = Literal["plain", "rescale", "plusplus", "projected"]
