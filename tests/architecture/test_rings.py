@@ -25,6 +25,7 @@ SECOND = {
     "grids",
     "sampler",
     "sampling",
+    "contract",
     "swap",
     "likelihood",
     "objective",

@@ -187,12 +187,12 @@ def test_sampling_takes_the_newest_run(diffx):
     _train(diffx, "--scheduler", "vesde")
     result = diffx("sample", "--n", "5", "--steps", "3")
     assert result.rc == 0, result.err
-    folder = Path("runs/00001-vesde-mlp-toy2d/samples/0000-ddim")
+    folder = Path("runs/00001-vesde-mlp-toy2d/samples/0000-unipc")
     assert result.out == f"samples: {folder / 'grid.png'}\n"
     files = {path.name for path in folder.iterdir()}
     assert files == {"grid.png", "sample.json", "samples.safetensors"}
     facts = json.loads((folder / "sample.json").read_text())
-    assert facts["sampler"]["name"] == "diffx-samplers:ddim"
+    assert facts["sampler"]["name"] == "diffx-samplers:unipc"
     assert (facts["sampler"]["options"]["steps"], facts["nfe"], facts["n"]) == (3, 3, 5)
 
 

@@ -71,3 +71,21 @@ def test_guiding_a_network_is_guiding_its_output():
 def test_an_unconditional_call_is_passed_on():
     inner = ByClass()
     assert torch.equal(ClassifierFreeGuidance(inner, 5.0)(X, 0.5).x0, inner(X, 0.5).x0)
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_guidance_is_the_same_in_every_space(name):
+    """What is guided may be called x0, eps, v, velocity or score: each is a mix of both ends."""
+
+    def network(x, noise_label, cond):
+        return x * noise_label[:, None] / 1000 + cond.label[:, None]
+
+    process, t = ReferenceVP(), torch.tensor(0.5, dtype=torch.float64)
+    model = NetworkDenoiser(network, process, PREDICTIONS[name])
+    told, untold = (model(X, 0.5, Condition(c)) for c in (LABELS, torch.full((4,), -1)))
+    guided = ClassifierFreeGuidance(model, 2.5)(X, 0.5, Condition(LABELS))
+    alpha, sigma = float(process.alpha(t)), float(process.sigma(t))
+    rates = float(process.alpha_rate(t)), float(process.sigma_rate(t))
+    for space in ((1.0, 0.0), (0.0, 1.0), (-sigma, alpha), rates, (0.0, -1 / sigma)):
+        wanted = 2.5 * told.mix(*space) - 1.5 * untold.mix(*space)
+        torch.testing.assert_close(guided.mix(*space), wanted, rtol=1e-10, atol=1e-10)

@@ -1,5 +1,7 @@
 """Inverse problems, where the posterior is known."""
 
+import math
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from diffx_core import (
     Mask,
     NoiseSource,
     PiGDM,
+    Plan,
     Replacement,
     sample,
 )
@@ -20,6 +23,7 @@ from diffx_core.testing import REFERENCE_PROCESSES, GaussianDenoiser
 from diffx_core.testing.oracle import ReferenceVP
 from diffx_samplers.ddim import DDIM
 from diffx_samplers.dpmpp import DPMPP
+from diffx_samplers.heun import Heun
 
 SHAPE = (2, 3, 8, 8)
 CHECKED = Mask((torch.arange(64).reshape(8, 8) % 3 > 0).double())
@@ -78,6 +82,52 @@ def test_samples_of_pigdm_have_the_posterior_law():
         assert torch.allclose(found[..., column], exact, atol=2e-3)
 
 
+@PROCESSES
+def test_the_ode_of_pigdm_is_the_transport_to_the_posterior(process):
+    """Between two noise levels, to the accuracy of the method: no law, every sample is met."""
+    known, s, y = Mask(torch.tensor([1.0, 0.0], dtype=torch.float64)), 0.5, 0.8
+    prior = GaussianDenoiser(process, mean=0.0, std=1.0)
+    model = PiGDM(prior, operator=known, measurement=torch.tensor([y, 0.0]).double(), noise_std=s)
+    levels = -2 * torch.linspace(math.log(5), math.log(0.05), 801, dtype=torch.float64)
+    plan = Plan.of(process, process.time_of(levels), clean=False)
+    noise = NoiseSource(0, range(16), dtype=torch.float64)
+    start = noise.normal((2,), 7) * plan.sigma[0]
+    found = sample(Heun(), model, (2,), noise=noise, plan=plan, start=start)
+    measured = GaussianDenoiser(process, y / (1 + s**2), s / (1 + s**2) ** 0.5)
+    for column, law in ((0, measured), (1, prior)):
+        exact = law.flow(start, plan.times[0], plan.times[-1])[:, column]
+        assert torch.allclose(found[:, column], exact, atol=1e-5 * plan.alpha[-1])
+
+
+@OPERATORS
+@PROCESSES
+def test_dps_goes_a_step_towards_the_measurement(operator, process):
+    """For x0 ~ N(0, 1) the slope of D is known: D + step r^2 A^T u, u of the misfit's direction."""
+    x, y = image(0), operator(image(1))
+    prior = GaussianDenoiser(process, mean=0.0, std=1.0)
+    found = DPS(prior, operator=operator, measurement=y, step=0.7)(x, 0.4).x0
+    at = torch.tensor(0.4, dtype=torch.float64)
+    alpha, sigma = float(process.alpha(at)), float(process.sigma(at))
+    x0, r2 = prior(x, 0.4).x0, sigma**2 / (alpha**2 + sigma**2)
+    missing = y - operator(x0)
+    towards = missing / missing.flatten(1).norm(dim=1).reshape(-1, 1, 1, 1)
+    assert torch.allclose(found, x0 + 0.7 * r2 * operator.adjoint(towards), atol=1e-10)
+
+
+def test_samples_of_dps_meet_the_measurement_and_leave_the_rest():
+    """With enough of a pull; the pixel that was not measured is untouched."""
+    operator = Mask(torch.tensor([[[1.0, 0.0]]], dtype=torch.float64))
+    prior = GaussianDenoiser(ReferenceVP(), mean=0.0, std=1.0)
+    y = torch.full((1, 1, 2), 0.8, dtype=torch.float64)
+    model = DPS(prior, operator=operator, measurement=operator(y), step=4.0)
+    noise = NoiseSource(0, range(16), dtype=torch.float64)
+    sampler = DDIM(steps=400, grid="logsnr")
+    found, free = (sample(sampler, one, (1, 1, 2), noise=noise) for one in (model, prior))
+    assert torch.allclose(found[..., 1], free[..., 1], atol=1e-10)
+    assert float((found[..., 0] - 0.8).abs().max()) < 0.1
+    assert float((free[..., 0] - 0.8).abs().max()) > 1
+
+
 @OPERATORS
 def test_dps_reduces_the_misfit(operator):
     x, y = image(0), operator(image(1))
@@ -105,6 +155,15 @@ def test_replacement_meets_what_is_known():
     assert torch.allclose(CHECKED(found), CHECKED(y), atol=1e-12)
     free = sample(DDIM(steps=10), prior, SHAPE[1:], noise=noise)
     assert torch.allclose(found - CHECKED(found), free - CHECKED(free), atol=1e-12)
+
+
+def test_noise_for_another_batch_is_refused():
+    """Which is what happens inside of classifier-free guidance, that doubles the batch."""
+    prior = GaussianDenoiser(ReferenceVP(), mean=0.0, std=1.0)
+    noise = NoiseSource(0, range(3), dtype=torch.float64)
+    model = Replacement(prior, mask=CHECKED, measurement=image(1), noise=noise)
+    with pytest.raises(ConfigError, match="is for 3 samples and the batch has 2"):
+        model(image(0), 0.5)
 
 
 def test_classifier_guidance_is_bayes_rule():

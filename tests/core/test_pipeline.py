@@ -7,7 +7,7 @@ import pytest
 import torch
 from attrs import evolve
 
-from diffx_core import CheckpointError, ConfigError
+from diffx_core import Autoguidance, CheckpointError, ConfigError
 from diffx_core.config.run import Run, SavedComponent
 from diffx_core.dataset import spec_to_json
 from diffx_core.engine.checkpoint import save_checkpoint
@@ -16,11 +16,13 @@ from diffx_core.pipeline import Pipeline
 from diffx_core.plugins import Registry
 from diffx_samplers.ddim import DDIM
 from diffx_samplers.predictor_corrector import PredictorCorrector
+from diffx_schedulers.rectified_flow import RectifiedFlow
+from diffx_schedulers.vp import VP
 
 REGISTRY = Registry.load({})
 
 
-def saved(folder, dataset_options, label_dropout=0.1):
+def saved(folder, dataset_options, label_dropout=0.1, seed=0):
     """A run of an untrained but not silent network."""
     found = {
         "scheduler": (REGISTRY.find("scheduler", "vpsde"), {}),
@@ -28,7 +30,7 @@ def saved(folder, dataset_options, label_dropout=0.1):
         "dataset": (REGISTRY.find("dataset", "toy2d"), dataset_options),
     }
     spec = found["dataset"][0].load()(**dataset_options).spec
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = found["backbone"][0].load()(spec, width=16, depth=1)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
@@ -62,8 +64,8 @@ SAMPLERS = pytest.mark.parametrize(
 def test_a_sample_does_not_depend_on_how_many_are_drawn_at_once(conditional, sampler):
     pipeline = Pipeline.load(conditional, REGISTRY)
     pipeline.denoiser.backbone.double()
-    at_once = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0])
-    in_parts = pipeline.sample(7, sampler=sampler, labels=[0, 1] * 3 + [0], batch_size=3)
+    at_once = pipeline.sample(7, sampler=sampler, label=[0, 1] * 3 + [0])
+    in_parts = pipeline.sample(7, sampler=sampler, label=[0, 1] * 3 + [0], batch_size=3)
     assert torch.allclose(at_once, in_parts, atol=1e-5)
 
 
@@ -85,7 +87,7 @@ def test_samples_are_drawn_from_the_averaged_weights(conditional):
 def test_labels_and_guidance_matter(conditional):
     pipeline = Pipeline.load(conditional, REGISTRY)
     drawn = [
-        pipeline.sample(4, sampler=DDIM(steps=5), labels=labels, guidance=GuidanceOptions(scale=s))
+        pipeline.sample(4, sampler=DDIM(steps=5), label=labels, guidance=GuidanceOptions(scale=s))
         for labels, s in (([0] * 4, 1.0), ([1] * 4, 1.0), ([0] * 4, 3.0), (None, 1.0))
     ]
     for i, one in enumerate(drawn):
@@ -97,9 +99,9 @@ def test_labels_and_guidance_matter(conditional):
     ("arguments", "message"),
     [
         ({"n": 0}, "n must be at least 1, got 0"),
-        ({"n": 2, "labels": [0]}, "1 labels for 2 samples"),
-        ({"n": 2, "labels": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
-        ({"n": 1, "labels": [-1]}, r"no such label: \[-1\]"),
+        ({"n": 2, "label": [0]}, "1 labels for 2 samples"),
+        ({"n": 2, "label": [0, 2]}, r"no such label: \[2\]; the model knows 0 to 1"),
+        ({"n": 1, "label": [-1]}, r"no such label: \[-1\]"),
         ({"n": 1, "guidance": GuidanceOptions(scale=2.0)}, "none was given"),
     ],
 )
@@ -112,7 +114,7 @@ def test_what_a_conditional_model_cannot_do_is_refused(conditional, arguments, m
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"labels": [0]}, "trained without labels: it takes none"),
+        ({"label": [0]}, "trained without labels: it takes none"),
         ({"guidance": GuidanceOptions(scale=2.0)}, "there is nothing to guide"),
     ],
 )
@@ -127,7 +129,7 @@ def test_guidance_needs_a_model_that_has_seen_hidden_labels(tmp_path):
     run = saved(tmp_path, {"kind": "moons", "points": 64}, label_dropout=0.0)
     pipeline = Pipeline.load(run, REGISTRY)
     with pytest.raises(ConfigError, match="label_dropout 0, so it has nothing to guide away from"):
-        pipeline.sample(1, sampler=DDIM(), labels=[0], guidance=GuidanceOptions(scale=2.0))
+        pipeline.sample(1, sampler=DDIM(), label=[0], guidance=GuidanceOptions(scale=2.0))
 
 
 def test_a_sampled_model_can_still_be_differentiated(conditional):
@@ -160,3 +162,34 @@ def test_a_run_without_facts_is_refused(tmp_path):
     save_checkpoint(tmp_path, 1, weights={}, ema={}, record=run.to_json())
     with pytest.raises(CheckpointError, match="no facts about the data"):
         Pipeline.load(tmp_path, REGISTRY)
+
+
+def test_an_earlier_checkpoint_guides_the_run(conditional, tmp_path):
+    weak = saved(tmp_path / "weak", {"kind": "moons", "points": 64}, seed=1)
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    how = {"sampler": DDIM(steps=4), "label": 1}
+    options = GuidanceOptions(scale=2.0, against=weak)
+    by_hand = Autoguidance(pipeline.denoiser, 2.0, weak=Pipeline.load(weak, REGISTRY).denoiser)
+    found = pipeline.sample(3, guidance=options, **how)
+    assert torch.equal(found, evolve(pipeline, denoiser=by_hand).sample(3, **how))
+    under = pipeline.under(RectifiedFlow()).sample(3, guidance=options, **how)
+    assert under.isfinite().all()
+
+
+def test_a_model_of_other_data_cannot_guide(conditional, unconditional):
+    pipeline = Pipeline.load(conditional, REGISTRY)
+    with pytest.raises(ConfigError, match="is a model of other data"):
+        pipeline.sample(1, guidance=GuidanceOptions(scale=2.0, against=unconditional))
+
+
+def test_without_labels_another_model_still_guides(unconditional):
+    pipeline = Pipeline.load(unconditional, REGISTRY)
+    options = GuidanceOptions(scale=2.0, against=unconditional)
+    x = pipeline.sample(2, sampler=DDIM(steps=2), guidance=options)
+    torch.testing.assert_close(x, pipeline.sample(2, sampler=DDIM(steps=2)))  # of itself
+
+
+def test_another_process_is_refused_before_the_network_is_built(conditional, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "__init__", lambda self: pytest.fail("a network"))
+    with pytest.raises(ConfigError, match="VP cannot be sampled under VP: it ends with"):
+        Pipeline.load(conditional, REGISTRY, scheduler=VP(beta_max=1.0))

@@ -4,12 +4,23 @@ import itertools
 
 import pytest
 import torch
+from attrs import frozen
 
-from diffx_core import PREDICTIONS, NetworkDenoiser, NoiseSource, SwappedProcess, sample
+from diffx_core import (
+    PREDICTIONS,
+    ConfigError,
+    DataSpec,
+    NetworkDenoiser,
+    NoiseSource,
+    Pipeline,
+    SwappedProcess,
+    sample,
+)
 from diffx_core.sampler import Plan
 from diffx_core.testing import REFERENCE_PROCESSES, GaussianDenoiser
-from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
+from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
 from diffx_samplers.ddim import DDIM
+from diffx_samplers.heun import Heun
 
 PAIRS = list(itertools.permutations(REFERENCE_PROCESSES, 2))
 BOTH = pytest.mark.parametrize(
@@ -60,3 +71,76 @@ def test_a_swapped_model_is_asked_about_no_more_noise_than_it_knows():
     assert float(ReferenceFlow().log_snr(last[0])) == pytest.approx(
         float(ReferenceVP().log_snr(last[1])), rel=1e-9
     )
+
+
+@frozen
+class Anchored(ReferenceVP):
+    """A process that is drawn to a point."""
+
+    def anchor(self, cond):
+        return cond.image
+
+
+@frozen
+class OtherNoise(ReferenceVP):
+    """A process without Gaussian noise."""
+
+    def offers(self):
+        return frozenset()
+
+
+@frozen
+class Early(ReferenceVP):
+    """A process that ends while half of the data are there."""
+
+    t_max = 0.25
+
+
+@frozen
+class Cleaner(ReferenceVE):
+    """A process that begins with less noise."""
+
+    def sigma(self, t):
+        return 1e-4 * 5e5**t
+
+
+REFUSED = {
+    "anchor": (ReferenceVP(), Anchored(), "their paths lead to other points"),
+    "anchored": (Anchored(), ReferenceVP(), "their paths lead to other points"),
+    "noise": (OtherNoise(), ReferenceVP(), "their noise has another law"),
+    "other noise": (ReferenceVP(), OtherNoise(), "their noise has another law"),
+    "early": (ReferenceVP(), Early(), "it ends with 1 times as much data as noise"),
+}
+
+
+@pytest.mark.parametrize(("trained", "other", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_process_that_a_model_does_not_know_is_refused(trained, other, reason):
+    pipeline = Pipeline(GaussianDenoiser(trained), DataSpec((3,)))
+    message = f"a model of {type(trained).__name__} cannot be sampled under {type(other).__name__}"
+    with pytest.raises(ConfigError, match=f"{message}: {reason}"):
+        pipeline.under(other)
+
+
+def test_a_model_that_ends_early_itself_can_be_sampled_as_early():
+    pipeline = Pipeline(GaussianDenoiser(Early()), DataSpec((3,)))
+    assert pipeline.under(Early()).sample(2, sampler=DDIM(steps=3)).isfinite().all()
+
+
+def test_less_noise_than_a_model_knows_is_refused_before_it_is_asked():
+    model = GaussianDenoiser(ReferenceVE())
+    pipeline = Pipeline(model, DataSpec((3,))).under(Cleaner())
+    reason = r"Cleaner asks about sigma / alpha = .*, and the model of ReferenceVE knows .* 0.01"
+    with pytest.raises(ConfigError, match=reason):
+        pipeline.sample(2, sampler=DDIM(steps=10, grid="karras"))
+    assert model.calls == []
+    assert pipeline.sample(2, sampler=DDIM(steps=10, grid="flow")).isfinite().all()
+
+
+@BOTH
+def test_a_swapped_model_has_the_same_law(trained, other):
+    """The flow of Gaussian data, in steps small enough."""
+    pipeline = Pipeline(GaussianDenoiser(trained), DataSpec((3,)), dtype=torch.float64)
+    sampler = Heun(steps=60, grid="flow")
+    x = pipeline.under(other).sample(3, sampler=sampler)
+    own = Pipeline(GaussianDenoiser(other), DataSpec((3,)), dtype=torch.float64)
+    torch.testing.assert_close(x, own.sample(3, sampler=sampler), rtol=0, atol=1e-2)

@@ -22,7 +22,8 @@ class Command:
         options: attrs class of the command's own options.
         run: does it, once everything has been checked.
         words: options that may be given as bare words, in order.
-        components: kinds that the command needs, each with the component it takes by default.
+        components: kinds that the command takes, each with its component by default; None if the
+            command can do without.
         sections: attrs class of each section of dotted options.
         aliases: own options that are another spelling of a dotted one.
         exclusive: keys of which at most one may be given.
@@ -34,7 +35,7 @@ class Command:
     options: type
     run: Run
     words: tuple[str, ...] = ()
-    components: Mapping[Kind, str] = field(factory=dict)
+    components: Mapping[Kind, str | None] = field(factory=dict)
     sections: Mapping[str, type] = field(factory=dict)
     aliases: Mapping[str, str] = field(factory=dict)
     exclusive: tuple[tuple[str, ...], ...] = ()

@@ -83,7 +83,7 @@ def option_lines(options: Iterable[Option], prefix: str) -> list[str]:
 
 def _component_rows(command: Command, registry: Registry) -> Iterable[tuple[str, str]]:
     for kind, default in command.components.items():
-        yield f"--{kind} NAME", f"{_names(registry, kind)} [default: {default}]"
+        yield f"--{kind} NAME", f"{_names(registry, kind)} [default: {default or 'none'}]"
 
 
 def _names(registry: Registry, kind: Kind) -> str:

@@ -67,18 +67,19 @@ def grid(images: Tensor, columns: int) -> Tensor:
     return sheet
 
 
+def picture(image: Tensor) -> Image.Image:
+    """An image (C, H, W) of bytes, with one channel or three."""
+    pixels = image.permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
 def _write_images(folder: Path, images: Tensor, columns: int) -> Path:
     (folder / "images").mkdir(exist_ok=True)
     for i, image in enumerate(images):
-        _picture(image).save(folder / "images" / f"{i:05d}.png")
+        picture(image).save(folder / "images" / f"{i:05d}.png")
     file = folder / "grid.png"
-    _picture(grid(images, columns)).save(file)
+    picture(grid(images, columns)).save(file)
     return file
-
-
-def _picture(image: Tensor) -> Image.Image:
-    pixels = image.permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
 def _write_scatter(folder: Path, points: Tensor, labels: Sequence[int] | None) -> Path:

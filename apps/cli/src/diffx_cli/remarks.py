@@ -1,11 +1,7 @@
 """What a user should know about a combination that works, but perhaps not as they expect."""
 
-import torch
-
 from diffx_core.scheduler import Scheduler
-
-MUCH = 0.1
-"""More data than this, against one of noise, is more than a trace: 1 % of the variance."""
+from diffx_core.swap import MUCH, data_left
 
 
 def remarks(scheduler: Scheduler, label: str, sigma_data: float) -> list[str]:
@@ -25,12 +21,6 @@ def remarks(scheduler: Scheduler, label: str, sigma_data: float) -> list[str]:
         " that let it end with more noise avoid that"
     )
     return [line]
-
-
-def data_left(scheduler: Scheduler, sigma_data: float) -> float:
-    """How much of the data stands out of the last noise: alpha sigma_data / sigma at t_max."""
-    end = torch.tensor(scheduler.t_max, dtype=torch.float64)
-    return float(scheduler.alpha(end) * sigma_data / scheduler.sigma(end))
 
 
 def is_anchored(scheduler: Scheduler) -> bool:

@@ -64,7 +64,11 @@ class _Resolver:
             name: self._filled(target, _under(given, name), f"{name}.", f"section {name}")
             for name, target in self.command.sections.items()
         }
-        found = {kind: self._find(kind, given) for kind in self.command.components}
+        found = {
+            kind: self._find(kind, given)
+            for kind, default in self.command.components.items()
+            if kind in given or default is not None
+        }
         chosen: dict[Kind, Chosen | None] = {}
         # Those with options first: their mistakes belong to the same answer; the others are loaded
         # if all is well.
@@ -125,10 +129,13 @@ class _Resolver:
     def _unknown(self, given: Mapping[str, Given]) -> None:
         declared = self.command.declared()
         owners = (*self.command.components, *self.command.sections)
+        optional = {kind for kind, default in self.command.components.items() if default is None}
         for key, one in given.items():
             owner, dot, _ = key.partition(".")
             if not (key in declared or (dot and owner in owners)):
                 self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
+            elif dot and owner in optional - set(given):
+                self._problem(f"{one.source}: needs --{owner} NAME, whose option it is")
 
     def _filled(
         self, target: type, given: Mapping[str, Given], prefix: str, owner: str

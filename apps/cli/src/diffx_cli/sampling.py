@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,16 +10,18 @@ from attrs import asdict, frozen
 
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
+from diffx_cli.film import Film, is_picture
 from diffx_cli.folders import claim, clear, newest_run
 from diffx_cli.pictures import write_samples
 from diffx_cli.request import Chosen, Request
-from diffx_core.config.run import Run, plain
+from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
-from diffx_core.pipeline import Pipeline
+from diffx_core.pipeline import Drawing, Pipeline
+from diffx_core.plugins.registered import Registered
 from diffx_core.sampler import Sampler
 
-WRITTEN = ("grid.png", "images", "sample.json", "samples.safetensors")
+WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
 """What a folder of samples holds that diffx wrote."""
 
 MOST_COLUMNS = 20
@@ -33,14 +36,14 @@ class Sampling:
         request: what was asked for.
         source: the run, or one of its checkpoints.
         pipeline: the run, loaded.
-        sampler: the method.
+        drawing: the samples.
         labels: of every sample; None if the model knows none.
     """
 
     request: Request
     source: Path
     pipeline: Pipeline
-    sampler: Sampler[Any]
+    drawing: Drawing
     labels: list[int] | None
 
     @classmethod
@@ -48,33 +51,53 @@ class Sampling:
         """Load the run and check that it can be sampled as it was asked.
 
         Raises:
-            ConfigError: the sampler or the labels do not suit the run.
+            ConfigError: the sampler, the process, the guidance or the labels do not suit the run.
             CheckpointError: there is no such run.
         """
         options, chosen = request.options, request.components["sampler"]
         sampler = _with_nfe(chosen, options.nfe)
-        device = device_named(options.device)
+        process = request.components.get("scheduler")
         source = options.run or newest_run()
         try:
-            pipeline = Pipeline.load(source, request.registry, device=device, sampler=sampler)
+            pipeline = Pipeline.load(
+                source,
+                request.registry,
+                device=device_named(options.device),
+                sampler=sampler,
+                scheduler=None if process is None else process.build(),
+            )
         except ConfigError as error:
-            raise ConfigError(*_refusal(chosen, source, error)) from error
+            raise ConfigError(*_refusal(chosen, process, source, error)) from error
+        if options.gif and not is_picture(pipeline.spec):
+            raise ConfigError("--gif: shows images, and this model makes none")
         labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
-        return cls(request, source, pipeline, sampler, labels)
+        drawing = pipeline.drawing(
+            options.n,
+            sampler=sampler,
+            guidance=request.sections["guidance"],
+            label=labels,
+            seed=options.seed,
+        )
+        return cls(request, source, pipeline, drawing, labels)
+
+    @property
+    def run(self) -> Run:
+        """How the model was made."""
+        assert self.pipeline.run is not None, "it was loaded"
+        return self.pipeline.run
 
     def facts(self) -> dict[str, Any]:
         """What reproduces the samples, as plain JSON types."""
-        registered = self.request.components["sampler"].registered
+        chosen = self.request.components
+        process = chosen.get("scheduler")
+        under = None if process is None else _saved(process.registered, process.options)
         return {
             "run": str(self.source),
             "step": self.pipeline.step,
-            "sampler": {
-                "name": registered.qualified,
-                "distribution": registered.distribution,
-                "version": registered.version,
-                "options": plain(asdict(self.sampler)),
-            },
-            "nfe": self.sampler.nfe,
+            "sampler": _saved(chosen["sampler"].registered, asdict(self.drawing.sampler)),
+            "nfe": self.drawing.sampler.nfe,
+            "trained_with": self.run.components["scheduler"].name,
+            "scheduler": under or asdict(self.run.components["scheduler"]),
             "guidance": plain(asdict(self.request.sections["guidance"])),
             "labels": self.labels,
             "seed": self.request.options.seed,
@@ -83,29 +106,31 @@ class Sampling:
 
     def write(self) -> Path:
         """Draw the samples and write them; returns the file to look at."""
-        options = self.request.options
-        owners = {kind: one.label for kind, one in self.pipeline.run.components.items()}
-        with blaming(owners):
-            samples = self.pipeline.sample(
-                options.n,
-                sampler=self.sampler,
-                labels=self.labels,
-                guidance=self.request.sections["guidance"],
-                seed=options.seed,
-            )
+        options, spec = self.request.options, self.pipeline.spec
+        columns = _columns(options.n, self.labels)
+        film = Film(self.drawing, spec, columns) if options.gif else None
+        owners = {kind: one.label for kind, one in self.run.components.items()}
+        with blaming({**owners, **self.request.labels()}):
+            samples = self.drawing.samples(observe=film)
         name = self.request.components["sampler"].registered.name
         home = self.source if (self.source / "latest").exists() else self.source.parent.parent
         folder = claim(options.out, home / "samples", name, width=4)
         clear(folder, WRITTEN)
         text = json.dumps(self.facts(), indent=2) + "\n"
         (folder / "sample.json").write_text(text, encoding="utf-8")
-        columns = _columns(options.n, self.labels)
-        return write_samples(folder, samples, self.pipeline.spec, self.labels, columns)
+        if film is not None:
+            film.write(folder / "progress.gif")
+        return write_samples(folder, samples, spec, self.labels, columns)
 
 
-def _refusal(chosen: Chosen, source: Path, error: ConfigError) -> list[str]:
+def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(SavedComponent.of(registered, options))
+
+
+def _refusal(chosen: Chosen, process: Chosen | None, source: Path, error: ConfigError) -> list[str]:
     made = Run.from_json(load_checkpoint(source).record).components["scheduler"]
-    pair = f"{chosen.label} cannot sample {source}, which has scheduler {made.label}"
+    under = "" if process is None else f" under {process.label}"
+    pair = f"{chosen.label} cannot sample {source}, which has scheduler {made.label}{under}"
     return [f"{pair}: {problem}" for problem in error.problems]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffx_core.brownian import BrownianSource as BrownianSource
+    from diffx_core.contract import require as require
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
     from diffx_core.dataset import Condition as Condition
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
     from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
+    from diffx_core.grids import Grid as Grid
+    from diffx_core.grids.optimal import OptimalGrid as OptimalGrid
+    from diffx_core.grids.optimal import optimal_grid as optimal_grid
     from diffx_core.guidance import DPS as DPS
+    from diffx_core.guidance import AnalyticFirstStep as AnalyticFirstStep
+    from diffx_core.guidance import AnnealedCondition as AnnealedCondition
     from diffx_core.guidance import Autoguidance as Autoguidance
     from diffx_core.guidance import Blur as Blur
     from diffx_core.guidance import ClassifierFreeGuidance as ClassifierFreeGuidance
@@ -49,7 +55,11 @@ if TYPE_CHECKING:
     from diffx_core.objective import Part as Part
     from diffx_core.objective import Terms as Terms
     from diffx_core.objective import TimeDensity as TimeDensity
+    from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.pipeline import Drawing as Drawing
+    from diffx_core.pipeline import Pipeline as Pipeline
+    from diffx_core.pipeline import slerp as slerp
     from diffx_core.plugins import Component as Component
     from diffx_core.plugins import hookimpl as hookimpl
     from diffx_core.prediction import PREDICTIONS as PREDICTIONS
@@ -60,6 +70,7 @@ if TYPE_CHECKING:
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
+    from diffx_core.sampler import grid_option as grid_option
     from diffx_core.sampling import Reached as Reached
     from diffx_core.sampling import sample as sample
     from diffx_core.sampling import states as states
@@ -69,6 +80,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "brownian": ("BrownianSource",),
+    "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
     "errors": (
@@ -82,7 +94,11 @@ _HOME = {
     ),
     "estimate": ("Decoding", "Estimate"),
     "from_sde": ("SchedulerFromSDE",),
+    "grids": ("Grid",),
+    "grids.optimal": ("OptimalGrid", "optimal_grid"),
     "guidance": (
+        "AnalyticFirstStep",
+        "AnnealedCondition",
         "Autoguidance",
         "Blur",
         "ClassifierFreeGuidance",
@@ -102,9 +118,10 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("ObjectiveOptions",),
+    "options": ("GuidanceOptions", "ObjectiveOptions"),
+    "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
-    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise"),
+    "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise", "grid_option"),
     "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),

@@ -37,12 +37,15 @@ class DataSpec:
         sigma_data: root mean square of the values about zero, or about the anchor of a process that
             has one, which makes the network's input of unit variance.
         value_range: lowest and highest legal value, for images; None for data without bounds.
+        levels: how many values there are in the range, at equal distances: 256 for bytes; None for
+            data of any value.
     """
 
     shape: tuple[int, ...] = field(converter=sizes)
     num_classes: int | None = None
     sigma_data: float = field(default=1.0, converter=float)
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
+    levels: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -51,6 +54,16 @@ class DataSpec:
             raise ConfigError(f"sigma_data must be > 0, got {self.sigma_data}")
         if self.num_classes is not None and self.num_classes < 1:
             raise ConfigError(f"num_classes must be at least 1 or None, got {self.num_classes}")
+        if self.levels is not None and (self.levels < 2 or self.value_range is None):
+            raise ConfigError(f"levels are two or more within a value_range, got {self.levels}")
+
+    @property
+    def cell(self) -> float | None:
+        """The distance between neighbouring values; None for data of any value."""
+        if self.levels is None or self.value_range is None:
+            return None
+        low, high = self.value_range
+        return (high - low) / (self.levels - 1)
 
     @property
     def is_image(self) -> bool:
@@ -144,4 +157,5 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
         "num_classes": spec.num_classes,
         "sigma_data": spec.sigma_data,
         "value_range": None if spec.value_range is None else list(spec.value_range),
+        "levels": spec.levels,
     }

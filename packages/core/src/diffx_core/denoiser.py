@@ -9,6 +9,7 @@ given as a tensor, it is computed where x is. Shapes: x (B, *), t () as float or
 (B,).
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
@@ -53,6 +54,9 @@ class Denoiser(Protocol):
         ...
 
 
+UNTOLD = Condition()
+
+
 class Reading(NamedTuple):
     """What a call at one time needs besides the network."""
 
@@ -92,6 +96,8 @@ class NetworkDenoiser:
         level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)
         labels = self.scheduler.noise_label(level.t).to(torch.float32).to(device)
         scales = level.spread.reciprocal().tolist()
+        # Off by rounding where a process preserves the variance: the call saves a pass over x.
+        scales = [1.0 if math.isclose(scale, 1.0, rel_tol=1e-12) else scale for scale in scales]
         columns = (torch.as_tensor(c).tolist() for c in self.prediction.decode(level))
         rows = zip(*columns, strict=True)
         return {
@@ -102,13 +108,13 @@ class NetworkDenoiser:
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """Both ends of the path through x at time t."""
         if isinstance(t, Tensor):
-            return self._at_each(x, t, cond or Condition())
+            return self._at_each(x, t, cond or UNTOLD)
         reading = self._readings.get(t)
         if reading is None or reading.noise_label.device != x.device:
             reading = self._read([t], x.device)[t]
         scale, label, decoding = reading
         output = self.backbone(
-            x if scale == 1 else x * scale, label.expand(x.shape[0]), cond or Condition()
+            x if scale == 1 else x * scale, label.expand(x.shape[0]), cond or UNTOLD
         )
         return Estimate(x, checked(output, x), decoding)
 
@@ -124,8 +130,13 @@ class NetworkDenoiser:
 
 
 def checked(output: object, x: Tensor) -> Tensor:
-    """The network's output, if it has the shape of its input."""
+    """The network's output, if it has the shape and the type of its input.
+
+    Under autocast, the type is what autocast makes of it.
+    """
     if not isinstance(output, Tensor) or output.shape != x.shape:
         got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise ComponentError("backbone", f"returned {got} for an input of shape {tuple(x.shape)}")
+    if output.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise ComponentError("backbone", f"returned {output.dtype} for an input of {x.dtype}")
     return output

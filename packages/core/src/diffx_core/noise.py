@@ -136,5 +136,9 @@ class NoiseSource:
         """The streams of the same samples for another use."""
         return evolve(self, purpose=purpose)
 
+    def of(self, indices: Sequence[int]) -> "NoiseSource":
+        """The streams of other samples."""
+        return evolve(self, indices=indices)
+
     def _keys(self, step: int, substep: int) -> Words:
         return keys((self.seed, self.purpose), self.indices, (step, substep))

@@ -10,15 +10,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from itertools import pairwise
-from typing import Generic, Protocol, Self, TypeVar, get_args
+from typing import Generic, Protocol, Self, TypeVar
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.grids import GRIDS, GridName
+from diffx_core.grids import Grid, GridName, grid_named, is_grid
 from diffx_core.noise import Span
 from diffx_core.scheduler import Capability, Scheduler
 
@@ -110,6 +110,12 @@ class Plan:
         return self.scheduler.prior_std() if first else self.sigma[0]
 
 
+def grid_option(usual: GridName) -> str | Grid:
+    """The option `grid`, for a sampler that has a usual grid of its own."""
+    option: str | Grid = field(default=usual, validator=is_grid, metadata={"text": GridName | str})
+    return option
+
+
 @frozen(kw_only=True)
 class Sampler(ABC, Generic[State]):
     """A way from noise to data. Subclasses are frozen attrs classes with their options.
@@ -117,11 +123,14 @@ class Sampler(ABC, Generic[State]):
     Args:
         steps: steps from noise to data.
         grid: where the steps are: uniform in time (edm: in its logarithm), quadratic in time,
-            uniform in log-SNR, or as Karras et al. have them.
+            uniform in log-SNR (logsnr), karras with its rho (karras:7), flow in sigma / (alpha +
+            sigma), the same shifted for large images (time_shift:3), Align Your Steps (ays:sd15,
+            ays:sdxl, ays:svd), or falling values of sigma / alpha (ratios:20,5,1,0.1). In Python
+            also a function.
     """
 
     steps: int = field(default=50, validator=ge(1))
-    grid: GridName = field(default="uniform", validator=in_(get_args(GridName)))
+    grid: str | Grid = grid_option("uniform")
 
     @property
     def rate(self) -> int:
@@ -165,7 +174,11 @@ class Sampler(ABC, Generic[State]):
 
     def times(self, scheduler: Scheduler, t_max: float) -> Tensor:
         """Steps + 1 falling times in float64, from t_max to the end of the process."""
-        return GRIDS[self.grid](scheduler, self.steps, t_max)
+        grid = grid_named(self.grid) if isinstance(self.grid, str) else self.grid
+        times = grid(scheduler, self.steps, t_max)
+        if times.shape != (self.steps + 1,) or not (times.diff() < 0).all():
+            raise ConfigError(f"the grid does not have {self.steps + 1} falling times")
+        return times.double()
 
     def asks(self, plan: Plan) -> Iterable[float]:
         """When the model will be asked, as far as that is known: it can prepare for these times."""

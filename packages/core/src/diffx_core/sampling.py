@@ -14,14 +14,14 @@ from typing import Any
 from attrs import define, evolve, frozen
 from torch import Tensor
 
+from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError, ConfigError
+from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.noise import START, Noise, Span
 from diffx_core.sampler import Noises, Plan, Sampler
-from diffx_core.scheduler import Scheduler
 
 
 @frozen(eq=False)
@@ -58,17 +58,6 @@ class Asked:
             cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
         self.last = estimate = self.denoiser(x, t, cond)
         return estimate
-
-
-def require(sampler: Sampler[Any], scheduler: Scheduler) -> None:
-    """Refuse a pair that cannot work, saying what is missing."""
-    offered = scheduler.offers() | ({"any_time"} if scheduler.grid() is None else set())
-    missing = sampler.needs() - offered
-    if missing:
-        raise ConfigError(
-            f"the sampler {type(sampler).__name__} needs {', '.join(sorted(missing))}, "
-            f"which the scheduler {type(scheduler).__name__} does not offer"
-        )
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
@@ -112,7 +101,7 @@ def states(
         start: x at the first time, instead of noise.
     """
     scheduler = denoiser.scheduler
-    require(sampler, scheduler)
+    agree(sampler, scheduler)
     plan = plan_for(sampler, denoiser) if plan is None else plan
     denoiser.prepare(sampler.asks(plan), noise.device)
     anchor = scheduler.anchor(cond or Condition())
@@ -120,11 +109,16 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    asked = Asked(denoiser, cond)
-    for i, state in enumerate(sampler.run(asked, x, plan, noises(noise, shape, plan))):
-        assert asked.last is not None, "a first step asks the model"
-        shown = state if anchor is None else state + anchor
-        yield Reached(i + 1, plan.times[i + 1], shown, asked.last)
+    asked, done = Asked(denoiser, cond), 0
+    try:
+        for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):
+            assert asked.last is not None, "a first step asks the model"
+            done += 1
+            shown = state if anchor is None else state + anchor
+            yield Reached(done, plan.times[done], shown, asked.last)
+    except ComponentError as error:
+        where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
+        raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
     declared = evolve(sampler, steps=plan.steps).nfe
     if declared is not None and asked.calls != declared:
         problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
@@ -168,9 +162,13 @@ def sample(
 
 def _fault(reached: Reached) -> ComponentError | None:
     """Who broke a run, which is repeated to find out: sound runs need not look at each step."""
-    where = f"at step {reached.step}, which leads to t = {reached.t:g}"
+    where = _where(reached.step, reached.t)
     if not reached.estimate.output.isfinite().all():
         return ComponentError("backbone", f"returned numbers that are not finite {where}")
     if not reached.x.isfinite().all():
         return ComponentError("sampler", f"made numbers that are not finite {where}")
     return None
+
+
+def _where(step: int, t: float) -> str:
+    return f"at step {step}, which leads to t = {t:g}"

@@ -8,7 +8,9 @@ so a model of process A, asked at A's time of the same log-SNR about r x, knows 
 path: they are the same x0 and the same eps.
 """
 
+import math
 from collections.abc import Iterable
+from functools import cached_property
 
 import torch
 from attrs import field, frozen
@@ -19,6 +21,43 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Decoding, Estimate, spread
 from diffx_core.scheduler import Scheduler
+
+MUCH = 0.1
+"""More data than this, against one of noise, is more than a trace: 1 % of the variance."""
+SLACK = 0.01
+"""Of a log-SNR: half a percent of the noise more or less, which no network can tell."""
+
+
+def require_swap(trained: Scheduler, other: Scheduler, sigma_data: float = 1.0) -> None:
+    """Refuse to sample a model under a process that it cannot be sampled under.
+
+    Args:
+        trained: the process of the model.
+        other: the one to sample under.
+        sigma_data: root mean square of the data.
+
+    Raises:
+        ConfigError: they differ in more than alpha and sigma, or the other one ends too early.
+    """
+    if trained == other:
+        return
+    pair = f"a model of {type(trained).__name__} cannot be sampled under {type(other).__name__}"
+    if not {"reverse_sde"} <= trained.offers() & other.offers():
+        raise ConfigError(f"{pair}: their noise has another law")
+    if any(type(one).anchor is not Scheduler.anchor for one in (trained, other)):
+        raise ConfigError(f"{pair}: their paths lead to other points")
+    kept, left = (data_left(one, sigma_data) for one in (trained, other))
+    if left > MUCH and left > kept * math.exp(SLACK):
+        raise ConfigError(
+            f"{pair}: it ends with {left:.2g} times as much data as noise, and noise alone is what "
+            "sampling begins with"
+        )
+
+
+def data_left(scheduler: Scheduler, sigma_data: float) -> float:
+    """How much of the data stands out of the last noise: alpha sigma_data / sigma at t_max."""
+    end = torch.tensor(scheduler.t_max, dtype=torch.float64)
+    return float(scheduler.alpha(end) * sigma_data / scheduler.sigma(end))
 
 
 @frozen(eq=False)
@@ -38,18 +77,19 @@ class SwappedProcess:
     _asked: dict[float, tuple[float, float]] = field(factory=dict, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        trained = self.inner.scheduler
-        if "reverse_sde" in trained.offers() ^ self.scheduler.offers():
-            raise ConfigError(
-                f"a model of {type(trained).__name__} cannot be sampled under "
-                f"{type(self.scheduler).__name__}: their noise has another law"
-            )
+        require_swap(self.inner.scheduler, self.scheduler, sigma_data=0.0)
 
     @property
     def t_max(self) -> float:
         """The time at which there is as much noise as the inner denoiser can be asked about."""
         last = torch.tensor(self.inner.t_max, dtype=torch.float64)
         return float(self.scheduler.time_of(self.inner.scheduler.log_snr(last)))
+
+    @cached_property
+    def _cleanest(self) -> float:
+        """The log-SNR of the least noise that the inner denoiser knows."""
+        first = torch.tensor(self.inner.scheduler.t_min, dtype=torch.float64)
+        return float(self.inner.scheduler.log_snr(first))
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Find the inner times and the factors, and prepare the inner denoiser for them."""
@@ -62,8 +102,15 @@ class SwappedProcess:
         self.inner.prepare(there.tolist(), device)
 
     def _matched(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        inner = self.inner.scheduler
-        there = inner.time_of(self.scheduler.log_snr(t))
+        inner, level = self.inner.scheduler, self.scheduler.log_snr(t)
+        if bool((level > self._cleanest + SLACK).any()):
+            asked, known = (math.exp(-one / 2) for one in (float(level.max()), self._cleanest))
+            raise ConfigError(
+                f"{type(self.scheduler).__name__} asks about sigma / alpha = {asked:.2g}, and the "
+                f"model of {type(inner).__name__} knows nothing below {known:.2g}: take another "
+                "grid or fewer steps"
+            )
+        there = inner.time_of(level)
         size = torch.hypot(self.scheduler.alpha(t), self.scheduler.sigma(t))
         return there, torch.hypot(inner.alpha(there), inner.sigma(there)) / size
 

@@ -19,6 +19,9 @@ from diffx_datasets.resident import Resident
 WHITE = 16
 """The brightest of the grey levels, which start at 0."""
 
+SIDE = 8
+"""Pixels of a side of the images as they are; others are resized, and have values in between."""
+
 
 @frozen(kw_only=True)
 class Digits(Dataset):
@@ -47,6 +50,7 @@ class Digits(Dataset):
             num_classes=10,
             sigma_data=self._resident.rms,
             value_range=(-1.0, 1.0),
+            levels=WHITE + 1 if self.size == SIDE else None,
         )
 
     def __len__(self) -> int:
@@ -65,7 +69,7 @@ def _read() -> tuple[Tensor, Tensor]:
         raise DataError(
             f"digits: the file inside scikit-learn cannot be read ({error}); reinstall scikit-learn"
         ) from error
-    image = torch.from_numpy(grey).float().view(-1, 1, 8, 8)
+    image = torch.from_numpy(grey).float().view(-1, 1, SIDE, SIDE)
     return image / (WHITE / 2) - 1, torch.from_numpy(label).long()
 
 

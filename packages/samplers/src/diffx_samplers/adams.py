@@ -44,7 +44,7 @@ class AdamsBashforth(Multistep):
         """The weights of the estimates at nodes 0 and below, for a step from 0 to 1."""
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
-        """The weights of every step; of order one from infinite kappa and onto clean data."""
+        """The weights of every step; of order one from infinite kappa."""
         levels = list(zip(plan.alpha, plan.sigma, strict=True))
         kappa = [sigma / alpha if alpha else math.inf for alpha, sigma in levels]
         singular = math.isinf(kappa[0])
@@ -52,7 +52,7 @@ class AdamsBashforth(Multistep):
             kappa[0] = 2 * kappa[1]
         rows = []
         for i, (alpha, sigma) in enumerate(levels[1:]):
-            if (singular and i == 0) or not sigma:
+            if singular and i == 0:
                 rows.append(Row(alpha, sigma))
                 continue
             h = kappa[i + 1] - kappa[i]

@@ -53,6 +53,7 @@ def diffx_samplers() -> list[Component]:
         Component(
             "restart", "diffx_samplers.restart:Restart", "An ODE method with repeated jumps back"
         ),
+        Component("repaint", "diffx_samplers.repaint:RePaint", "Repeated steps, for inpainting"),
         Component(
             "parallel", "diffx_samplers.parallel:Parallel", "Many steps at once, by Picard sweeps"
         ),

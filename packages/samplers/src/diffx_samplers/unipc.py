@@ -12,7 +12,7 @@ import math
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
-from diffx_core import Plan
+from diffx_core import Grid, Plan, grid_option
 from diffx_samplers.dpmpp import orders, weights
 from diffx_samplers.exponential import Weights, moments, nodes, predict_and_correct
 from diffx_samplers.multistep import Multistep, Row, interpolated
@@ -45,6 +45,7 @@ class UniPC(Multistep):
         Zhao et al., UniPC, 2023, arXiv:2302.04867.
     """
 
+    grid: str | Grid = grid_option("flow")
     order: int = field(default=2, validator=and_(ge(1), le(3)))
     corrector: bool = True
     lower_order_final: bool = True

@@ -6,6 +6,7 @@ from diffx_cli.commands import (
     demo,
     describe,
     list_plugins,
+    matrix,
     plot_schedule,
     sample,
     train,
@@ -13,6 +14,6 @@ from diffx_cli.commands import (
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, sample, list_plugins, describe, check_plugin, plot_schedule, demo)
+    for module in (train, sample, list_plugins, describe, check_plugin, plot_schedule, matrix, demo)
 }
 """Every command by name, in the order of the help."""

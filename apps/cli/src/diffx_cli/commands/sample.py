@@ -11,7 +11,7 @@ from diffx_cli.console import say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Working
 from diffx_cli.request import Request
-from diffx_core.options import GuidanceOptions
+from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
 
 @frozen(kw_only=True)
@@ -26,6 +26,7 @@ class SampleCommandOptions(Working):
         nfe: instead of steps, how many times the network is called.
         label: the class of every sample.
         labels: the classes of the samples, in turn; by default all classes in turn.
+        gif: also write progress.gif, which shows how the images come out of the noise.
     """
 
     run: Path | None = None
@@ -34,6 +35,7 @@ class SampleCommandOptions(Working):
     nfe: int | None = field(default=None, validator=optional(ge(1)))
     label: int | None = field(default=None, validator=optional(ge(0)))
     labels: tuple[int, ...] | None = None
+    gif: bool = False
 
 
 def run(request: Request) -> None:
@@ -59,13 +61,15 @@ COMMAND = Command(
     options=SampleCommandOptions,
     run=run,
     words=("run",),
-    components={"sampler": "ddim"},
+    components={"sampler": DEFAULT_SAMPLER, "scheduler": None},
     sections={"guidance": GuidanceOptions},
     aliases={"steps": "sampler.steps"},
     exclusive=(("sampler.steps", "nfe"), ("label", "labels")),
     examples=(
         "diffx sample --sampler pc",
         "diffx sample runs/00000-vpsde-unet-digits --n 100 --label 3 --guidance.scale 2",
-        "diffx sample --steps 20 --seed 1 --out pictures",
+        "diffx sample --nfe 20 --seed 1 --gif --out pictures",
+        "diffx sample --scheduler rectified_flow --sampler heun --nfe 25",
+        "diffx sample --label 3 --guidance.scale 4 --guidance.rule projected",
     ),
 )

@@ -1,8 +1,9 @@
 """The options of a component, read from its class: written once, where they are used.
 
-A frozen attrs class has its keyword-only fields as options, and their validators as checks. Any
-other class, such as an ``nn.Module``, has the annotated keyword-only parameters of its
-``__init__``. Help is the class docstring's ``Args:``.
+A frozen attrs class has its keyword-only fields as options, and their validators as checks; a field
+that takes more in Python than text can say has the type of the text as metadata "text". Any other
+class, such as an ``nn.Module``, has the annotated keyword-only parameters of its ``__init__``. Help
+is the class docstring's ``Args:``.
 """
 
 import inspect
@@ -70,7 +71,7 @@ def _of_attrs(target: type) -> Iterator[Option]:
         if one.init and one.kw_only:
             yield Option(
                 name=one.alias,
-                type=hints.get(one.name, one.type),
+                type=one.metadata.get("text", hints.get(one.name, one.type)),
                 default=_default(one),
                 help=texts.get(one.name, ""),
                 checks=() if one.validator is None else (_check(one),),

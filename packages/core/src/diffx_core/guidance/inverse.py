@@ -4,7 +4,6 @@ No training is needed; the denoiser is changed while sampling.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable
 
 import torch
 from attrs import field, frozen
@@ -15,7 +14,7 @@ from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.operators import LinearOperator, Mask
-from diffx_core.guidance.wrapper import Guided
+from diffx_core.guidance.wrapper import Guided, fresh
 from diffx_core.noise import Noise
 
 
@@ -100,7 +99,7 @@ class DPS(Reconstruction):
 class Replacement(Guided):
     """Inpainting by replacement: what is known is put into x, with fresh noise, at every level.
 
-    x <- m (alpha y + sigma z) + (1 - m) x. With a sampler that goes back and forth (`restart`),
+    x <- m (alpha y + sigma z) + (1 - m) x. With a sampler that goes back and forth (`repaint`),
     this is RePaint.
 
     Args:
@@ -117,19 +116,12 @@ class Replacement(Guided):
     measurement: Tensor = field(kw_only=True)
     noise: Noise = field(kw_only=True)
     fill: bool = field(default=True, kw_only=True)
-    _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
-
-    def prepare(self, times: Iterable[float], device: torch.device) -> None:
-        """Begin anew."""
-        self._calls[0] = 0
-        super().prepare(times, device)
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The estimate of x with the known part put in."""
         known, image = self.mask.known.to(x), self.measurement.to(x)
         alpha, sigma = self.level(t, x)
-        z = self.noise.normal(x.shape[1:], self._calls[0]).to(x)
-        self._calls[0] += 1
+        z = fresh(self.noise, x.shape[1:], self.called(), x)
         mixed = torch.lerp(x, alpha * image + sigma * z, known)
         estimate = self.inner(mixed, t, cond)
         if not self.fill:

@@ -1,6 +1,6 @@
 """A denoiser around a denoiser: what every kind of guidance has in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +8,9 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core.denoiser import Denoiser
+from diffx_core.errors import ConfigError
 from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
+from diffx_core.noise import Noise
 from diffx_core.scheduler import Scheduler
 
 
@@ -29,6 +31,17 @@ class Pair(NamedTuple):
         return self.sigma * self.sigma / self.alpha
 
 
+def fresh(noise: Noise, shape: Sequence[int], call: int, x: Tensor, *, substep: int = 0) -> Tensor:
+    """Noise (B, *shape) of a guided denoiser's own, for one of its calls, beside x (B, *)."""
+    z = noise.normal(shape, call, substep)
+    if len(z) != len(x):
+        raise ConfigError(
+            f"the noise of the guidance is for {len(z)} samples and the batch has {len(x)}: "
+            "classifier-free guidance must be inside of it, and the sampler call for all samples"
+        )
+    return z.to(x)
+
+
 @frozen(eq=False)
 class Guided:
     """A denoiser that changes what another one says.
@@ -39,6 +52,7 @@ class Guided:
 
     inner: Denoiser
     _levels: dict[float, Pair] = field(factory=dict, init=False, repr=False)
+    _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -53,6 +67,7 @@ class Guided:
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Forget earlier runs, look up the levels, and prepare the inner denoiser."""
         here = list(times)
+        self._calls[0] = 0
         self._levels.clear()
         t = torch.tensor(here, dtype=torch.float64)
         columns = self.scheduler.alpha(t).tolist(), self.scheduler.sigma(t).tolist()
@@ -68,3 +83,8 @@ class Guided:
             at = torch.tensor(t, dtype=torch.float64)
             self._levels[t] = Pair(float(self.scheduler.alpha(at)), float(self.scheduler.sigma(at)))
         return self._levels[t]
+
+    def called(self) -> int:
+        """How many calls of the run were counted before; this one is counted."""
+        self._calls[0] += 1
+        return self._calls[0] - 1

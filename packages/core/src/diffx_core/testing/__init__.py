@@ -13,6 +13,7 @@ from diffx_core.testing.oracle import (
     MixtureDenoiser,
     PointsDenoiser,
 )
+from diffx_core.testing.predicted import PredictedDenoiser
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
@@ -28,6 +29,7 @@ __all__ = [
     "Measurement",
     "MixtureDenoiser",
     "PointsDenoiser",
+    "PredictedDenoiser",
     "SamplerSuite",
     "SchedulerSuite",
 ]

@@ -11,7 +11,8 @@ import pytest
 
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.law import Law
-from diffx_core.testing.sampler_laws import SAMPLER_LAWS, AnySampler
+from diffx_core.testing.run_laws import AnySampler
+from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
 

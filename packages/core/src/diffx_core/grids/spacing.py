@@ -1,20 +1,14 @@
-"""Where on the way from noise to data a sampler stops: falling times, the last one that of data.
+"""Grids that a formula gives: equal steps in some function of the noise level, or of time.
 
-A grid maps (scheduler, steps, latest time) to steps + 1 times, in float64. The last step of a
-sampler usually lands on clean data instead of the last time; see `diffx_core.sampler.Plan`.
+A grid maps (scheduler, steps, latest time) to steps + 1 falling times, in float64.
 """
 
 import math
-from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from diffx_core.errors import ConfigError
 from diffx_core.scheduler import Scheduler
-
-GridName = Literal["uniform", "quadratic", "logsnr", "karras", "flow"]
 
 FINITE_LOG_SNR = 2 * math.log(1e3)
 """The log-SNR grid keeps to noise ratios from 1/1000 to 1000 where the process has no bounds."""
@@ -57,38 +51,22 @@ def karras(scheduler: Scheduler, steps: int, t_max: float, rho: float = 7.0) -> 
 
 def flow(scheduler: Scheduler, steps: int, t_max: float) -> Tensor:
     """Equal steps in sigma / (alpha + sigma), the time of rectified flow, for every process."""
+    return time_shift(scheduler, steps, t_max, shift=1.0)
+
+
+def time_shift(scheduler: Scheduler, steps: int, t_max: float, shift: float = 3.0) -> Tensor:
+    """Equal steps in u, where sigma / (alpha + sigma) = shift u / (1 + (shift - 1) u).
+
+    So sigma / alpha is `shift` times that of equal steps in the time of rectified flow: more steps
+    at much noise, which large images need. For m times as many pixels the shift is sqrt(m).
+
+    References:
+        Esser et al., Scaling Rectified Flow Transformers, 2024, arXiv:2403.03206, section 5.3.2.
+    """
     ends = torch.tensor([t_max, scheduler.t_min], dtype=torch.float64)
-    high, low = (-scheduler.log_snr(ends) / 2).sigmoid().tolist()
-    share = torch.linspace(high, low, steps + 1, dtype=torch.float64)
-    times = scheduler.time_of(2 * ((-share).log1p() - share.log()))
+    level = -scheduler.log_snr(ends) / 2 - math.log(shift)  # log(sigma / alpha), not yet shifted
+    high, low = level.sigmoid().tolist()
+    u = torch.linspace(high, low, steps + 1, dtype=torch.float64)
+    times = scheduler.time_of(2 * ((-u).log1p() - u.log() - math.log(shift)))
     times[0] = t_max
     return times
-
-
-def legal(scheduler: Scheduler, times: Tensor) -> Tensor:
-    """The same falling times, all but the last moved to the nearest that the process knows.
-
-    Raises:
-        ConfigError: a process in discrete time has fewer times than there are steps.
-    """
-    known = scheduler.grid()
-    steps = len(times) - 1
-    if known is None:
-        return times
-    if steps > len(known):
-        raise ConfigError(f"the process has {len(known)} times: it cannot take {steps} steps")
-    middles = (known[1:] + known[:-1]) / 2
-    nearest = torch.bucketize(times[:-1], middles)
-    down = torch.arange(steps)
-    # No time twice: of two that meet, the later step gives way, but leaves room for those after it.
-    falling = (nearest + down).cummin(0).values - down
-    return torch.cat([known[torch.maximum(falling, down.flip(0))], times[-1:]])
-
-
-GRIDS: dict[GridName, Callable[[Scheduler, int, float], Tensor]] = {
-    "uniform": uniform,
-    "quadratic": quadratic,
-    "logsnr": logsnr,
-    "karras": karras,
-    "flow": flow,
-}

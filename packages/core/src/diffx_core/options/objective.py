@@ -1,16 +1,12 @@
-"""The options of a run that belong to no component.
+"""What the network learns to say, and which errors count how much."""
 
-Kept apart from what uses them, so that help needs no torch.
-"""
-
-import math
-from collections.abc import Callable
 from typing import Any, Literal, Self, get_args
 
-from attrs import Attribute, evolve, field, frozen
-from attrs.validators import and_, ge, gt, le, lt, optional
+from attrs import evolve, field, frozen
+from attrs.validators import and_, ge, gt, le, lt
 
 from diffx_core.errors import ConfigError
+from diffx_core.options.checks import finite, given
 
 PredictionName = Literal["eps", "x0", "v", "flow", "score", "edm"]
 WeightingName = Literal[
@@ -94,17 +90,6 @@ PARAMETERS: dict[str, dict[str, float | int | str]] = {
     "loss=huber": {"huber_scale": 0.00054},
 }
 """The options that only some choices use, with what they are if nobody says."""
-
-
-def finite(_: object, attribute: "Attribute[float]", value: float) -> None:
-    """A validator: no number is NaN or infinite."""
-    if not math.isfinite(value):
-        raise ValueError(f"'{attribute.name}' must be finite: {value}")
-
-
-def given(*checks: Callable[[Any, Any, Any], Any]) -> Any:  # noqa: ANN401  # as attrs' own
-    """The checks of an option that may be left out."""
-    return optional(and_(*checks))
 
 
 @frozen(kw_only=True)
@@ -214,49 +199,3 @@ class ObjectiveOptions:
 
 
 PARAMETER_NAMES = frozenset(name for used in PARAMETERS.values() for name in used)
-
-
-@frozen(kw_only=True)
-class TrainOptions:
-    """How long and how fast the network learns.
-
-    Args:
-        steps: optimizer steps.
-        batch_size: examples in one step.
-        lr: learning rate of AdamW after warm-up.
-        warmup: steps over which the learning rate grows from zero.
-        weight_decay: decoupled weight decay of AdamW.
-        grad_clip: largest gradient norm; longer gradients are scaled down to it.
-        log_every: steps between two lines of metrics.jsonl.
-    """
-
-    steps: int = field(default=2000, validator=ge(1))
-    batch_size: int = field(default=128, validator=ge(1))
-    lr: float = field(default=2e-3, validator=gt(0))
-    warmup: int = field(default=100, validator=ge(0))
-    weight_decay: float = field(default=0.0, validator=ge(0))
-    grad_clip: float = field(default=1.0, validator=gt(0))
-    log_every: int = field(default=10, validator=ge(1))
-
-
-@frozen(kw_only=True)
-class EmaOptions:
-    """The moving average of the weights, which is what samples are drawn from.
-
-    Args:
-        decay: share of the average that a step keeps, once it has warmed up.
-    """
-
-    decay: float = field(default=0.999, validator=and_(ge(0), lt(1)))
-
-
-@frozen(kw_only=True)
-class GuidanceOptions:
-    """How hard samples are pushed towards their condition.
-
-    Args:
-        scale: 1 samples the conditional model, 0 the unconditional one, more than 1 exaggerates the
-            condition.
-    """
-
-    scale: float = field(default=1.0, validator=and_(ge(0), le(100)))

@@ -1,0 +1,51 @@
+"""The first step without a network call: where x is all noise, there is nothing to find in it.
+
+For data of mean zero and standard deviation S the best linear estimate of the data behind x is
+
+    D = alpha S^2 / (alpha^2 S^2 + sigma^2) x,
+
+and at the first time of a run no network knows much more.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from attrs import field, frozen
+from attrs.validators import gt
+from torch import Tensor
+
+from diffx_core.dataset import Condition
+from diffx_core.estimate import Estimate
+from diffx_core.guidance.wrapper import Guided
+
+
+@frozen(eq=False)
+class AnalyticFirstStep(Guided):
+    """Answers the question about the first time of a run itself; all others go to the network.
+
+    So N steps of a method with one call a step make N - 1 network calls. For methods that do not
+    know beforehand when they will ask, nothing is answered. Goes around all other wrappers.
+
+    Args:
+        sigma_data: S, root mean square of the data.
+
+    References:
+        Dockhorn et al., GENIE, 2022, arXiv:2210.05475.
+    """
+
+    sigma_data: float = field(default=1.0, kw_only=True, validator=gt(0))
+    _first: list[float] = field(factory=list, init=False, repr=False)
+
+    def prepare(self, times: Iterable[float], device: torch.device) -> None:
+        """Find the first time."""
+        here = list(times)
+        self._first[:] = [max(here)] if here else []
+        super().prepare(here, device)
+
+    def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
+        """The estimate for Gaussian data at the first time, what the inner one says at others."""
+        if isinstance(t, Tensor) or t not in self._first:
+            return self.inner(x, t, cond)
+        level, variance = self.level(t, x), self.sigma_data**2
+        share = level.alpha * variance / (level.alpha**2 * variance + level.sigma**2)
+        return level.around(x, share * x)

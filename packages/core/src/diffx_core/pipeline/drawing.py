@@ -1,0 +1,98 @@
+"""Samples that are about to be drawn: all that can be refused has been, and nothing has run."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_core.contract import agree
+from diffx_core.dataset import Condition
+from diffx_core.denoiser import Denoiser
+from diffx_core.errors import ConfigError
+from diffx_core.noise import NoiseSource
+from diffx_core.sampler import Plan, Sampler
+from diffx_core.sampling import Reached, sample, states
+
+BATCH = 256
+"""Samples that are drawn at once."""
+
+
+@frozen(eq=False, kw_only=True)
+class Drawing:
+    """n samples of a model.
+
+    Args:
+        denoiser: the model, guided.
+        sampler: the method.
+        shape: of one sample.
+        cond: what each sample is told, (n,) wherever it is told anything.
+        n: how many.
+        seed: of the noise; that of sample i depends on the seed and on i alone.
+        device: of the model.
+        dtype: of the samples.
+        bounds: which samples are clamped to; None for no bounds.
+        plan: the times to go through.
+        start: (n, *shape) x at the first time, instead of noise.
+    """
+
+    denoiser: Denoiser
+    sampler: Sampler[Any]
+    shape: tuple[int, ...]
+    cond: Condition
+    n: int
+    seed: int = 0
+    device: torch.device = field(factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+    bounds: tuple[float, float] | None = None
+    plan: Plan
+    start: Tensor | None = None
+
+    def __attrs_post_init__(self) -> None:
+        agree(self.sampler, self.denoiser.scheduler)
+        self.denoiser.prepare(self.sampler.asks(self.plan), self.device)
+
+    @torch.no_grad()
+    def states(self) -> Iterator[Reached]:
+        """Every state on the way, of all samples at once; to be shown, or ended at any time."""
+        yield from states(*self._model(), **self._part(range(self.n)))
+
+    @torch.no_grad()
+    def samples(
+        self, batch_size: int = BATCH, observe: Callable[[Reached], None] | None = None
+    ) -> Tensor:
+        """The samples (n, *shape), on the CPU.
+
+        Args:
+            batch_size: samples drawn at once.
+            observe: called after every step of every batch.
+
+        Raises:
+            ComponentError: a component broke its contract, or the samples are not finite.
+        """
+        if batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        draw = partial(sample, *self._model(), observe=observe)
+        firsts = range(0, self.n, batch_size)
+        parts = [
+            draw(**self._part(range(first, min(first + batch_size, self.n)))).cpu()
+            for first in firsts
+        ]
+        samples = torch.cat(parts)
+        return samples if self.bounds is None else samples.clamp(*self.bounds)
+
+    def _model(self) -> tuple[Sampler[Any], Denoiser, tuple[int, ...]]:
+        return self.sampler, self.denoiser, self.shape
+
+    def _part(self, indices: range) -> dict[str, Any]:
+        rows = slice(indices.start, indices.stop)
+        told = {name: one[rows] for name, one in self.cond.given().items()}
+        start = None if self.start is None else self.start[rows].to(self.device, self.dtype)
+        return {
+            "noise": NoiseSource(self.seed, indices, device=self.device, dtype=self.dtype),
+            "cond": Condition(**told).to(self.device),
+            "plan": self.plan,
+            "start": start,
+        }

@@ -1,0 +1,83 @@
+"""From options of guidance to a wrapper of denoisers; what the model does not know is refused."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from attrs import frozen
+
+from diffx_core.dataset import DataSpec
+from diffx_core.denoiser import Denoiser
+from diffx_core.errors import ConfigError
+from diffx_core.guidance import (
+    Autoguidance,
+    ClassifierFreeGuidance,
+    Extrapolation,
+    PlusPlus,
+    Projected,
+    Rescaled,
+)
+from diffx_core.guidance.contrast import EVERYWHERE
+from diffx_core.guidance.rules import Rule
+from diffx_core.options import GuidanceOptions, RuleName
+
+Wrapper: TypeAlias = Callable[[Denoiser], Denoiser]
+"""Makes a denoiser of a denoiser: one of the classes of `diffx_core.guidance`, or several."""
+
+RULES: dict[RuleName, Callable[..., Rule]] = {
+    "plain": Extrapolation,
+    "rescale": Rescaled,
+    "plusplus": PlusPlus,
+    "projected": Projected,
+}
+
+
+@frozen(eq=False)
+class Guiding:
+    """The wrapper that options stand for.
+
+    Args:
+        options: what to do.
+        weak: the model to guide away from; if None, the same model without its label.
+    """
+
+    options: GuidanceOptions
+    weak: Denoiser | None = None
+
+    def __call__(self, denoiser: Denoiser) -> Denoiser:
+        """The guided denoiser."""
+        if not self.options.active:
+            return denoiser
+        rule = RULES[self.options.rule](self.options.scale, **self.options.parameters)
+        interval = self.options.interval or EVERYWHERE
+        if self.weak is None:
+            return ClassifierFreeGuidance(denoiser, rule, interval)
+        return Autoguidance(denoiser, rule, interval, weak=self.weak)
+
+
+def require_guidable(
+    options: GuidanceOptions, spec: DataSpec, *, has_labels: bool, dropout: float | None
+) -> None:
+    """Refuse guidance that a model does not know.
+
+    Args:
+        options: the guidance.
+        spec: the facts about the data.
+        has_labels: whether samples are told a label.
+        dropout: share of labels that were hidden in training; None if that is not known.
+
+    Raises:
+        ConfigError: there is nothing to guide towards, or to guide away from.
+    """
+    if not options.active or options.against is not None:
+        return
+    if spec.num_classes is None:
+        raise ConfigError(
+            "the model was trained without labels: there is nothing to guide, but against another "
+            "model"
+        )
+    if not has_labels:
+        raise ConfigError("guidance pushes towards a label, and none was given")
+    if dropout == 0:
+        raise ConfigError(
+            "the model was trained with label_dropout 0, so it has nothing to guide away from"
+        )

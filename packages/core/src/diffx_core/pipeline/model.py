@@ -1,0 +1,197 @@
+"""A trained run, loaded: its model, and samples of it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from attrs import evolve, field, frozen
+from torch import Tensor
+
+from diffx_core.config.run import Run
+from diffx_core.contract import agree
+from diffx_core.dataset import DataSpec
+from diffx_core.denoiser import Denoiser
+from diffx_core.errors import ConfigError
+from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOptions
+from diffx_core.pipeline.drawing import BATCH, Drawing
+from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
+from diffx_core.pipeline.loading import build, build_weak, read
+from diffx_core.pipeline.told import Labels, told
+from diffx_core.plugins import Registry
+from diffx_core.sampler import Plan, Sampler
+from diffx_core.sampling import plan_for
+from diffx_core.scheduler import Scheduler
+from diffx_core.swap import SwappedProcess, require_swap
+
+UNGUIDED = GuidanceOptions()
+
+AnySampler = Sampler[Any] | str
+Guidance = GuidanceOptions | Wrapper
+
+
+@frozen(eq=False)
+class Model:
+    """A model and the facts about its data.
+
+    A sampler is an object or the name of a component. Guidance is options or any function from
+    denoiser to denoiser, such as the classes of `diffx_core.guidance` and combinations of them.
+
+    Args:
+        denoiser: the model, with the averaged weights.
+        spec: the facts.
+        run: how it was made, if it was loaded.
+        step: after how many steps.
+        device: where the model is.
+        dtype: of noise and samples.
+        registry: where names of samplers are looked up; what is installed if None.
+    """
+
+    denoiser: Denoiser
+    spec: DataSpec
+    run: Run | None = None
+    step: int = 0
+    device: torch.device = field(factory=lambda: torch.device("cpu"), kw_only=True)
+    dtype: torch.dtype = field(default=torch.float32, kw_only=True)
+    registry: Registry | None = field(default=None, kw_only=True, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        registry: Registry | None = None,
+        *,
+        device: torch.device | None = None,
+        sampler: Sampler[Any] | None = None,
+        scheduler: Scheduler | None = None,
+    ) -> Self:
+        """Load a run or one of its checkpoints.
+
+        Args:
+            path: the run folder, or the folder of a checkpoint.
+            registry: where to find the components; what is installed if None.
+            device: where to put the model; the CPU if None.
+            sampler: if given, refused before the network is built if it cannot work.
+            scheduler: a process to sample under instead of the model's own, see `under`.
+        """
+        saved = read(Path(path))
+        device, registry = device or torch.device("cpu"), registry or Registry.load()
+        denoiser = build(saved, registry, device, sampler=sampler, scheduler=scheduler)
+        step = saved.checkpoint.step
+        loaded = cls(denoiser, saved.spec, saved.run, step, device=device, registry=registry)
+        return loaded if scheduler is None else loaded.under(scheduler)
+
+    def under(self, scheduler: Scheduler) -> Self:
+        """The same model under another process: exactly the same estimates at equal noise ratios.
+
+        Raises:
+            ConfigError: their noise has different laws, or one ends with too little noise.
+        """
+        require_swap(self.denoiser.scheduler, scheduler, self.spec.sigma_data)
+        return evolve(self, denoiser=SwappedProcess(self.denoiser, scheduler))
+
+    def method(
+        self, sampler: AnySampler, *, nfe: int | None = None, steps: int | None = None
+    ) -> Sampler[Any]:
+        """A sampler, by its name if it has one, with a number of network calls or of steps.
+
+        Raises:
+            ConfigError: there is no such sampler, or it cannot make so many calls or steps.
+        """
+        for name, count in (("nfe", nfe), ("steps", steps)):
+            if count is not None and count < 1:
+                raise ConfigError(f"{name} must be at least 1, got {count}")
+        if nfe is not None and steps is not None:
+            raise ConfigError("nfe and steps exclude each other: give one of them")
+        one: Sampler[Any]
+        one = (
+            self._registry.find("sampler", sampler).load()()
+            if isinstance(sampler, str)
+            else sampler
+        )
+        if steps is not None:
+            one = evolve(one, steps=steps)
+        return one if nfe is None else one.with_nfe(nfe)
+
+    def drawing(
+        self,
+        n: int,
+        *,
+        sampler: AnySampler = DEFAULT_SAMPLER,
+        nfe: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance = UNGUIDED,
+        label: Labels | None = None,
+        seed: int = 0,
+        plan: Plan | None = None,
+        start: Tensor | None = None,
+    ) -> Drawing:
+        """What `sample` does, checked and ready; its `states` can be watched or ended at any time.
+
+        Args:
+            n: how many samples.
+            sampler: the method.
+            nfe: how many times the network is called, exactly.
+            steps: instead, how many steps are made.
+            guidance: how hard samples are pushed towards their class, or any other wrapper.
+            label: the class of all samples, or of each of them; None for none.
+            seed: of the noise.
+            plan: the times to go through instead of the sampler's own.
+            start: (n, *shape) x at the first time, instead of noise.
+
+        Raises:
+            ConfigError: it cannot be done; nothing has been computed yet.
+        """
+        method, cond = self.method(sampler, nfe=nfe, steps=steps), told(self.spec, n, label)
+        agree(method, self.denoiser.scheduler)
+        denoiser = self._wrapper(guidance, has_labels=label is not None)(self.denoiser)
+        return Drawing(
+            denoiser=denoiser,
+            sampler=method,
+            shape=self.spec.shape,
+            cond=cond,
+            n=n,
+            seed=seed,
+            device=self.device,
+            dtype=self.dtype,
+            bounds=self.spec.value_range,
+            plan=plan_for(method, denoiser) if plan is None else plan,
+            start=start,
+        )
+
+    def sample(
+        self,
+        n: int,
+        *,
+        sampler: AnySampler = DEFAULT_SAMPLER,
+        nfe: int | None = None,
+        steps: int | None = None,
+        guidance: Guidance = UNGUIDED,
+        label: Labels | None = None,
+        seed: int = 0,
+        batch_size: int = BATCH,
+    ) -> Tensor:
+        """Draw n samples (n, *shape); the noise of sample i depends on the seed and on i alone.
+
+        Args as of `drawing`, and batch_size: samples drawn at once.
+        """
+        how = partial(self.drawing, sampler=sampler, nfe=nfe, steps=steps, guidance=guidance)
+        return how(n, label=label, seed=seed).samples(batch_size)
+
+    @property
+    def _registry(self) -> Registry:
+        return self.registry or Registry.load()
+
+    def _wrapper(self, guidance: Guidance, *, has_labels: bool) -> Wrapper:
+        """Guidance as a function, if the model can be guided so."""
+        if not isinstance(guidance, GuidanceOptions):
+            return guidance
+        dropout = None
+        if self.run is not None:
+            dropout = self.run.section("objective", ObjectiveOptions).label_dropout
+        require_guidable(guidance, self.spec, has_labels=has_labels, dropout=dropout)
+        if guidance.against is None:
+            return Guiding(guidance)
+        process = self.denoiser.scheduler
+        weak = build_weak(guidance.against, self._registry, self.device, self.spec, process)
+        return Guiding(guidance, weak)
