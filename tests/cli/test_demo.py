@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from diffx_cli.commands import demo
+from diffx_core.options import DEFAULT_SAMPLER
 
 
 def test_the_demo_trains_samples_and_says_where_the_picture_is(diffx, monkeypatch):
@@ -14,5 +15,5 @@ def test_the_demo_trains_samples_and_says_where_the_picture_is(diffx, monkeypatc
     last = result.out.splitlines()[-1]
     assert last.startswith("the picture: ")
     picture = Path(last.removeprefix("the picture: "))
-    assert picture == (Path("here") / "samples" / "0000-ddim" / "grid.png").resolve()
+    assert picture == (Path("here") / "samples" / f"0000-{DEFAULT_SAMPLER}" / "grid.png").resolve()
     assert picture.stat().st_size > 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from attrs import evolve
 from PIL import Image
 
 from diffx_cli.schedule_figure import draw
@@ -56,7 +57,7 @@ def test_options_are_part_of_the_name_in_the_picture(diffx):
 def test_the_objective_is_named_in_the_title(diffx):
     flags = ("--objective.prediction", "v", "--objective.weighting", "p2", "--out", "v.svg")
     assert diffx("plot-schedule", *flags).rc == 0
-    assert "<!-- prediction v, weighting p2, times uniform, sigma_data 0.5 -->" in (
+    assert "<!-- v (p2 weighting, uniform times), sigma_data 0.5 -->" in (
         Path("v.svg").read_text(encoding="utf-8")
     )
 
@@ -64,7 +65,27 @@ def test_the_objective_is_named_in_the_title(diffx):
 def test_other_predictions_are_drawn_beside_that_of_the_objective(diffx):
     assert diffx("plot-schedule", "--predictions", "eps,flow", "--out", "it.svg").rc == 0
     text = Path("it.svg").read_text(encoding="utf-8")
-    assert all(f"<!-- vpsde{what} -->" in text for what in ("", " with eps", " with flow"))
+    eps, flow = (
+        "eps (uniform weighting, uniform times)",
+        "flow (flow weighting, logit_normal times)",
+    )
+    assert all(f"<!-- vpsde{what} -->" in text for what in ("", f" with {eps}", f" with {flow}"))
+
+
+def test_names_of_any_length_are_within_the_picture():
+    one, process = curves(VP()), VP()
+    others = [evolve(curves(process), label=f"{'a long name ' * 20}{i}") for i in range(3)]
+    figure = draw([one], others, "")
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, page = legend.get_window_extent(), figure.bbox
+    assert page.x0 <= box.x0 < box.x1 <= page.x1
+
+
+def test_twenty_lines_have_different_colours():
+    others = [evolve(curves(VP()), label=str(i)) for i in range(19)]
+    _, _, weight, *_ = draw([curves(VP())], others, "").axes
+    assert len({line.get_color() for line in weight.get_lines()}) == 20
 
 
 def test_other_predictions_have_lines_of_their_own():

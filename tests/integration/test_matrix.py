@@ -7,6 +7,7 @@ import torch
 
 from diffx_core import PREDICTIONS, ClassifierFreeGuidance, Condition, NetworkDenoiser, NoiseSource
 from diffx_core import sample as draw
+from diffx_core.contract import offered
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
 from diffx_core.options import ObjectiveOptions, TrainOptions
@@ -47,6 +48,14 @@ def trained(scheduler, backbone, prediction="edm", steps=2, batch_size=8, times=
     return denoiser, dataset.spec
 
 
+def suited(scheduler):
+    """The samplers that can go through a process."""
+    process = build("scheduler", scheduler)
+    found = [name for name in SAMPLERS if build("sampler", name).needs() <= offered(process)]
+    assert len(found) >= len(SAMPLERS) - 1  # rk45 takes steps of its own, which tables do not know
+    return found
+
+
 def samples(denoiser, spec, sampler, scale=1.0, steps=4, count=3, grid="uniform"):
     labels = None if spec.num_classes is None else torch.arange(count) % spec.num_classes
     with torch.inference_mode():
@@ -62,7 +71,7 @@ def samples(denoiser, spec, sampler, scale=1.0, steps=4, count=3, grid="uniform"
 @pytest.mark.parametrize(("scheduler", "backbone"), list(itertools.product(SCHEDULERS, SMALL)))
 def test_every_process_trains_every_network_and_every_sampler_samples_it(scheduler, backbone):
     denoiser, spec = trained(scheduler, backbone)
-    for sampler, scale in itertools.product(SAMPLERS, (1.0, 2.0)):
+    for sampler, scale in itertools.product(suited(scheduler), (1.0, 2.0)):
         drawn = samples(denoiser, spec, sampler, scale)
         assert drawn.shape == (3, *spec.shape)
         assert drawn.isfinite().all()
@@ -73,7 +82,7 @@ def test_every_process_trains_every_network_and_every_sampler_samples_it(schedul
 )
 def test_every_prediction_works_with_every_process_and_sampler(scheduler, prediction):
     denoiser, spec = trained(scheduler, "mlp", prediction)
-    for sampler in SAMPLERS:
+    for sampler in suited(scheduler):
         drawn = samples(denoiser, spec, sampler)
         assert drawn.isfinite().all()
 
@@ -90,7 +99,7 @@ def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, predict
     denoiser, spec = trained(
         scheduler, "mlp", prediction, steps=600, batch_size=128, times="log_normal_sigma"
     )
-    for sampler in SAMPLERS:
+    for sampler in suited(scheduler):
         drawn = samples(denoiser, spec, sampler, steps=50, count=256, grid="logsnr")
         size = float(drawn.square().mean().sqrt())
         assert 0.5 < size < 2, (sampler, size)

@@ -1,9 +1,11 @@
 """A picture of processes: their functions of time, and what training makes of them."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any, Literal
 
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import AsinhLocator
@@ -21,6 +23,16 @@ WIDEST = 3.0
 """Points of the first line; later ones are thinner, so that both are seen where they coincide."""
 LIGHTEST = 1e-3
 """The smallest effective weight in the frame, as a share of the largest."""
+WIDTH = 150
+"""Letters that a line below the picture has room for."""
+HANDLE = 10
+"""How many of them the piece of a line before a name takes."""
+COLORS = [
+    *colormaps["tab10"].colors,  # type: ignore[attr-defined]  # of a map that is a list
+    *colormaps["Dark2"].colors,  # type: ignore[attr-defined]
+    *colormaps["Set2"].colors,  # type: ignore[attr-defined]
+]
+"""Different for 26 lines."""
 
 Shown = Literal["alpha", "sigma", "log_snr", "drift", "diffusion", "weight", "density"]
 
@@ -56,9 +68,11 @@ def draw(curves: Sequence[Curves], others: Sequence[Curves], title: str) -> Figu
     _finish(density, "how often training sees λ", "density p(λ)")
     density.set_ylim(bottom=0)
     figure.suptitle(title)
-    labels = [one.label for one in (*curves, *others)]
+    labels = [fill(one.label, WIDTH) for one in (*curves, *others)]
     lines = [path.plot([], [], label=label, **_pen(i))[0] for i, label in enumerate(labels)]
-    figure.legend(handles=lines, loc="outside lower center", ncols=min(len(lines), 4))
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    columns = max(1, min(len(lines), 4, WIDTH // (longest + HANDLE)))
+    figure.legend(handles=lines, loc="outside lower center", ncols=columns)
     return figure
 
 
@@ -83,7 +97,7 @@ def _over_level(axes: Axes, curves: Sequence[Curves], name: Shown) -> None:
 
 def _pen(place: int) -> dict[str, Any]:
     """How the line of a process looks."""
-    return {"color": f"C{place}", "linewidth": max(1.0, WIDEST - 0.6 * place)}
+    return {"color": COLORS[place % len(COLORS)], "linewidth": max(1.0, WIDEST - 0.6 * place)}
 
 
 def _finish(axes: Axes, title: str, label: str) -> None:

@@ -57,7 +57,7 @@ class DDPM(VariancePreserving):
     """
 
     table: TableName = field(default="linear", validator=in_(get_args(TableName)))
-    T: int = field(default=1000, validator=ge(2))
+    T: int = field(default=1000, validator=and_(ge(2), le(1_000_000)))
     beta_start: float | None = field(default=None, validator=BETA)
     beta_end: float | None = field(default=None, validator=BETA)
     s: float | None = field(default=None, validator=optional(and_(gt(0), le(1))))

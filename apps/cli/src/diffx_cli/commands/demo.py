@@ -20,7 +20,7 @@ TRAINED = {
 }
 """What the demo trains: flags of ``diffx train``."""
 
-SAMPLED = {"sampler": "diffx-samplers:ddim", "steps": "50", "n": "100", "guidance.scale": "2"}
+SAMPLED = {"sampler": "diffx-samplers:unipc", "nfe": "20", "n": "100", "guidance.scale": "2"}
 """How the demo samples: flags of ``diffx sample``."""
 
 

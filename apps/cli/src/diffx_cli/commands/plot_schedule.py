@@ -72,17 +72,24 @@ def run(request: Request) -> None:
     others = [
         found
         for prediction in dict.fromkeys(options.predictions)
-        for found in looked_at(f"{_label(main, request)} with {prediction}", main, prediction)
+        for found in looked_at(
+            f"{_label(main, request)} with {_objective(objective, prediction)}", main, prediction
+        )
     ]
     _refuse(errors)
-    full = objective.resolved()
-    title = f"prediction {full.prediction}, weighting {full.weighting}, times {full.times}"
-    _write(draw(curves, others, f"{title}, sigma_data {sigma_data:g}"), options.out)
+    title = f"{_objective(objective, objective.prediction)}, sigma_data {sigma_data:g}"
+    _write(draw(curves, others, title), options.out)
     if options.json:
         names = [one.registered.qualified for one in chosen.values()]
         say(json.dumps({"picture": str(options.out), "schedulers": names}))
     else:
         say(f"picture: {options.out}")
+
+
+def _objective(options: ObjectiveOptions, prediction: PredictionName) -> str:
+    """A prediction and what it is learned with."""
+    full = options.resolved(prediction)
+    return f"{prediction} ({full.weighting} weighting, {full.times} times)"
 
 
 def _unwritable(out: Path, *, overwrite: bool) -> list[str]:

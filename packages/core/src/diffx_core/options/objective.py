@@ -6,7 +6,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, gt, le, lt
 
 from diffx_core.errors import ConfigError
-from diffx_core.options.checks import finite, given
+from diffx_core.options.checks import given
 
 PredictionName = Literal["eps", "x0", "v", "flow", "score", "edm"]
 WeightingName = Literal[
@@ -121,19 +121,19 @@ class ObjectiveOptions:
 
     prediction: PredictionName = "edm"
     weighting: Literal["auto", WeightingName] = "auto"
-    gamma: float | None = field(default=None, validator=given(finite, gt(0)))
-    bias: float | None = field(default=None, validator=given(finite))
+    gamma: float | None = field(default=None, validator=given(gt(0), le(100)))
+    bias: float | None = field(default=None, validator=given(ge(-100), le(100)))
     times: Literal["auto", TimesName] = "auto"
-    times_mean: float | None = field(default=None, validator=given(finite))
-    times_std: float | None = field(default=None, validator=given(finite, gt(0)))
+    times_mean: float | None = field(default=None, validator=given(ge(-50), le(50)))
+    times_std: float | None = field(default=None, validator=given(gt(0), le(50)))
     times_scale: float | None = field(default=None, validator=given(ge(-1), le(1.75)))
-    times_levels: int | None = field(default=None, validator=given(ge(1)))
+    times_levels: int | None = field(default=None, validator=given(ge(1), le(1_000_000)))
     times_base: BaseTimesName | None = None
     low_discrepancy: bool = True
     loss: LossName = "l2"
-    huber_scale: float | None = field(default=None, validator=given(finite, gt(0)))
+    huber_scale: float | None = field(default=None, validator=given(gt(0), le(1e6)))
     uncertainty: bool = False
-    sigma_data: float | None = field(default=None, validator=given(finite, gt(0)))
+    sigma_data: float | None = field(default=None, validator=given(ge(1e-6), le(1e6)))
     label_dropout: float = field(default=0.1, validator=and_(ge(0), lt(1)))
 
     def __attrs_post_init__(self) -> None:
