@@ -23,7 +23,7 @@ demo: $(STAMP)
 	$(BIN)/diffx demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
