@@ -28,6 +28,24 @@ def test_mix_is_the_mixture_of_the_ends(decoding, a, b):
     assert torch.allclose(estimate.mix(a, b), a * estimate.x0 + b * estimate.eps, atol=1e-14)
 
 
+@FORMS
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.9), (0.0, 2.0), (1.5, 0.0), (-1.0, 1.0)])
+def test_a_mixture_can_be_added_and_may_take_memory_that_is_free(decoding, a, b):
+    estimate, total, free = Estimate(X, F, decoding), torch.ones_like(X), torch.empty_like(X)
+    expected = estimate.mix(a, b)
+    assert torch.allclose(estimate.add_to(total, a, b), 1 + expected, atol=1e-14)
+    found = estimate.mix(a, b, out=free)
+    assert torch.equal(found, expected)
+    assert (found.data_ptr() == free.data_ptr()) == (decoding is AS_FLOATS)
+
+
+def test_memory_is_left_alone_where_a_gradient_is_wanted():
+    x = X.clone().requires_grad_()
+    free = torch.empty_like(X)
+    Estimate(x, F, AS_FLOATS).mix(1.0, 0.0, out=free).sum().backward()
+    assert torch.allclose(x.grad, torch.full_like(X, AS_FLOATS.x0_x))
+
+
 def test_an_end_of_weight_zero_is_not_read_even_if_it_is_infinite():
     blind = Estimate(X, F, Decoding(float("inf"), float("-inf"), 0.0, 1.0))
     assert torch.equal(blind.mix(0.0, 2.0), 2 * F)

@@ -11,6 +11,7 @@ given as a tensor, it is computed where x is. Shapes: x (B, *), t () as float or
 
 import math
 from collections.abc import Iterable
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import torch
@@ -82,15 +83,21 @@ class NetworkDenoiser:
     sigma_data: float = 1.0
     _readings: dict[float, Reading] = field(factory=dict, init=False, repr=False)
 
-    @property
+    @cached_property
     def t_max(self) -> float:
         """The latest time at which the prediction can be read."""
         return self.prediction.horizon(self.scheduler)
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Read the process at all times at once, in float64."""
-        self._readings.clear()
-        self._readings.update(self._read(list(times), device))
+        times = list(times)
+        if not self._knows(times, device):
+            self._readings.clear()
+            self._readings.update(self._read(times, device))
+
+    def _knows(self, times: list[float], device: torch.device) -> bool:
+        found = [self._readings.get(t) for t in times]
+        return all(one is not None and one.noise_label.device == device for one in found)
 
     def _read(self, times: list[float], device: torch.device) -> dict[float, Reading]:
         level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)

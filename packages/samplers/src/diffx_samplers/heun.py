@@ -151,4 +151,4 @@ class Heun(Sampler[tuple[Correction, ...]]):
             return moved, state
         second = denoise(moved, plan.times[i + 1])
         back = second.mix(plan.alpha[i + 1] + weight, plan.sigma[i + 1])
-        return back.add_(first.x0, alpha=-weight), state
+        return first.add_to(back, -weight, 0.0), state

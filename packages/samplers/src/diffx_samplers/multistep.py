@@ -80,7 +80,10 @@ class Multistep(Sampler[Memory]):
             moved.add_(noise(), alpha=row.noise)
         if not depth:
             return moved, Memory(rows, depths)
-        kept = estimate.x0 if self.keeps == "x0" else estimate.eps
+        # The oldest is of no use any more, but its memory is: new memory costs more than the sums.
+        oldest = past[-1] if len(past) >= depth else None
+        ends = (1.0, 0.0) if self.keeps == "x0" else (0.0, 1.0)
+        kept = estimate.mix(*ends, out=oldest)
         return moved, Memory(rows, depths, (kept, *past)[:depth])
 
 

@@ -90,4 +90,4 @@ class SDEHeun(Sampler[tuple[Row, ...]]):
             return moved, state
         second = denoise(moved, plan.times[i + 1])
         back = second.mix(plan.alpha[i + 1] + row.weight, plan.sigma[i + 1])
-        return back.add_(first.x0, alpha=-row.weight), state
+        return first.add_to(back, -row.weight, 0.0), state
