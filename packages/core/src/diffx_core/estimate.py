@@ -112,11 +112,12 @@ class Estimate:
                 x_weight * self.x
                 + spread(torch.as_tensor(of_output).to(self.x), self.x) * self.output
             )
-        if out is not None and (self.x.requires_grad or self.output.requires_grad):
-            out = None
-        if of_x == 0:
-            return torch.mul(self.output, of_output, out=out)
-        return torch.mul(self.x, of_x, out=out).add_(self.output, alpha=of_output)
+        first, weight = (self.output, of_output) if of_x == 0 else (self.x, of_x)
+        if out is None or self.x.requires_grad or self.output.requires_grad:
+            total = first * weight
+        else:
+            total = torch.mul(first, weight, out=out)
+        return total if of_x == 0 else total.add_(self.output, alpha=of_output)
 
 
 def score(estimate: Estimate, sigma: Coefficient) -> Tensor:

@@ -9,9 +9,9 @@ declares.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 from torch import Tensor
 
 from diffx_core.contract import agree
@@ -24,8 +24,7 @@ from diffx_core.noise import START, Noise, Span
 from diffx_core.sampler import Noises, Plan, Sampler
 
 
-@frozen(eq=False)
-class Reached:
+class Reached(NamedTuple):
     """Where sampling stands after a step.
 
     Args:
