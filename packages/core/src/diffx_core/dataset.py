@@ -149,6 +149,19 @@ class Dataset(ABC):
     def batch(self, index: Tensor) -> Batch:
         """The examples at the (B,) positions `index`; a pure function of them."""
 
+    def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
+        """The examples as training sees them: a pure function of seed, index and step.
+
+        The examples as they are, unless a dataset has a reason to change them.
+        """
+        del seed, step
+        return self.batch(index)
+
+    def on(self, device: torch.device | str) -> "Dataset":
+        """The same data for training on a device, which may be kept and batched there."""
+        del device
+        return self
+
 
 def spec_to_json(spec: DataSpec) -> dict[str, Any]:
     """The facts as JSON types, for a saved run."""

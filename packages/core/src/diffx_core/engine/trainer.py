@@ -80,11 +80,12 @@ class Trainer:
         ]
         optimizer = torch.optim.AdamW(groups, lr=options.lr, fused=True)
         average = WeightAverage(model, self.ema.decay)
+        data, seed = self.dataset.on(self.device), self.objective.seed
         self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
         start = time.perf_counter()
         for step in range(options.steps):
-            torch.manual_seed(key(self.objective.seed, "network", step))  # dropout, if there is any
-            batch = self.dataset.batch(order.indices(step)).to(self.device)
+            torch.manual_seed(key(seed, "network", step))  # dropout, if there is any
+            batch = data.augmented(order.indices(step), seed=seed, step=step).to(self.device)
             lr = learning_rate(options, step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
