@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from diffx_core.testing import SAMPLER_LAWS, SCHEDULER_LAWS
+from diffx_core.testing import BACKBONE_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
 
 PLUGIN = """
 from diffx_core import Component, hookimpl
@@ -68,7 +68,11 @@ def status(found, law):
 
 @pytest.mark.parametrize(
     ("name", "kind", "laws"),
-    [("vpsde", "scheduler", SCHEDULER_LAWS), ("diffx-samplers:ddim", "sampler", SAMPLER_LAWS)],
+    [
+        ("vpsde", "scheduler", SCHEDULER_LAWS),
+        ("diffx-samplers:ddim", "sampler", SAMPLER_LAWS),
+        ("dit", "backbone", BACKBONE_LAWS),
+    ],
 )
 def test_every_law_of_the_kind_is_measured(diffx, name, kind, laws):
     found = records(diffx, name)
@@ -137,10 +141,10 @@ def test_a_component_that_prints_does_not_spoil_the_json(diffx, wobble):
 
 
 def test_a_kind_without_laws_says_so_and_does_not_fail(diffx):
-    result = diffx("check-plugin", "unet")
+    result = diffx("check-plugin", "digits")
     assert result.rc == 0
-    assert "no laws for backbones yet" in result.out
-    (one,) = records(diffx, "unet")
+    assert "no laws for datasets yet" in result.out
+    (one,) = records(diffx, "digits")
     assert (one["law"], one["status"]) == (None, "not measured")
 
 

@@ -85,3 +85,10 @@ def test_the_examples_make_a_model_that_samples(example_classes):
         )
     assert x.shape == batch.x.shape
     assert x.isfinite().all()
+
+
+def test_the_example_of_a_network_obeys_every_law(example_classes):
+    from diffx_core.testing import BACKBONE_LAWS
+
+    assert all(law.check(example_classes["backbone"]).measured for law in BACKBONE_LAWS)
+    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("twelve", "12")

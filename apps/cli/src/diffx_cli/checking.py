@@ -14,9 +14,13 @@ from diffx_core.errors import ConfigError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.isolation import IsolatedError, isolated, reason
 from diffx_core.plugins.registered import Registered
-from diffx_core.testing import SAMPLER_LAWS, SCHEDULER_LAWS, Law
+from diffx_core.testing import BACKBONE_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS, Law
 
-LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {"scheduler": SCHEDULER_LAWS, "sampler": SAMPLER_LAWS}
+LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {
+    "scheduler": SCHEDULER_LAWS,
+    "sampler": SAMPLER_LAWS,
+    "backbone": BACKBONE_LAWS,
+}
 """The laws of each kind that has any."""
 
 Status = Literal["ok", "fail", "not measured"]
@@ -103,7 +107,9 @@ def _default(registered: Registered, target: type) -> object:
             " there"
         )
     values = {one.name: one.default for one in options_of(target)}
-    return Chosen(registered=registered, target=target, options=values).build()
+    chosen: Chosen = Chosen(registered=registered, target=target, options=values)
+    # the laws of networks bring data of their own
+    return chosen.build if registered.kind == "backbone" else chosen.build()
 
 
 def _measured(registered: Registered, law: Law[Any], component: object) -> Finding:

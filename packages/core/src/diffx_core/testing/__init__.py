@@ -1,11 +1,13 @@
 """The conformance kit: laws that every component of a kind obeys, ours and yours.
 
-`SchedulerSuite` and `SamplerSuite` are pytest suites to subclass (install `diffx-core[testing]`);
-`SCHEDULER_LAWS` and `SAMPLER_LAWS` are the same laws as plain functions, for any other runner.
+`SchedulerSuite`, `SamplerSuite` and `BackboneSuite` are pytest suites to subclass (install
+`diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS` and `BACKBONE_LAWS` are the same laws as
+plain functions, for any other runner.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.oracle import (
     REFERENCE_PROCESSES,
@@ -18,12 +20,14 @@ from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
 if TYPE_CHECKING:
-    from diffx_core.testing.suites import SamplerSuite, SchedulerSuite
+    from diffx_core.testing.suites import BackboneSuite, SamplerSuite, SchedulerSuite
 
 __all__ = [
+    "BACKBONE_LAWS",
     "REFERENCE_PROCESSES",
     "SAMPLER_LAWS",
     "SCHEDULER_LAWS",
+    "BackboneSuite",
     "GaussianDenoiser",
     "Law",
     "Measurement",
@@ -36,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # the suites need pytest; the laws do not
-    if name in {"SamplerSuite", "SchedulerSuite"}:
+    if name in {"BackboneSuite", "SamplerSuite", "SchedulerSuite"}:
         from diffx_core.testing import suites
 
         return getattr(suites, name)

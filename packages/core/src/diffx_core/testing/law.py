@@ -30,6 +30,11 @@ class Measurement:
         return not self.measured or self.figure <= self.tolerance
 
 
+def name_of(subject: object) -> str:
+    """What messages call a component: a class or a function by its own name."""
+    return str(getattr(subject, "__name__", type(subject).__name__))
+
+
 @frozen
 class Law(Generic[Subject]):
     """A named check.
@@ -48,7 +53,7 @@ class Law(Generic[Subject]):
         if not found.holds:
             where = f" ({found.detail})" if found.detail else ""
             raise AssertionError(
-                f"{type(subject).__name__}: {self.name}: "
+                f"{name_of(subject)}: {self.name}: "
                 f"{found.figure:.3g} > {found.tolerance:.3g}{where}"
             )
         return found

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 import pytest
 
 from diffx_core.scheduler import Scheduler
+from diffx_core.testing.backbone_laws import BACKBONE_LAWS, Build
 from diffx_core.testing.law import Law
 from diffx_core.testing.run_laws import AnySampler
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
@@ -40,6 +41,21 @@ class SamplerSuite(ABC):
 
     @pytest.mark.parametrize("law", SAMPLER_LAWS, ids=str)
     def test_law(self, law: Law[AnySampler]) -> None:
+        """The law holds."""
+        found = law.check(self.component())
+        if not found.measured:
+            pytest.skip(found.detail)
+
+
+class BackboneSuite(ABC):
+    """Every law of a network."""
+
+    @abstractmethod
+    def component(self) -> Build:
+        """The class to test; `functools.partial(Class, width=8)` binds options."""
+
+    @pytest.mark.parametrize("law", BACKBONE_LAWS, ids=str)
+    def test_law(self, law: Law[Build]) -> None:
         """The law holds."""
         found = law.check(self.component())
         if not found.measured:

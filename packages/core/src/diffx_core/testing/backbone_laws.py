@@ -1,0 +1,234 @@
+"""What must hold of every network: what it says, what it listens to, and what it refuses.
+
+A law builds the network itself, on the smallest data that it does not refuse, in float64 and with
+seeded weights. What zeros would hide is looked at after three steps towards a random target.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from diffx_core.dataset import Condition, DataSpec
+from diffx_core.errors import ConfigError
+from diffx_core.testing.law import Law, Measurement
+
+Build: TypeAlias = Callable[[DataSpec], nn.Module]
+"""A class of networks, with its options bound (`functools.partial`) where the defaults are not
+meant."""
+
+SHAPES = ((2, 8, 8), (2, 16, 16), (2, 32, 32), (2, 64, 64), (5,), (2, 16), (2, 4, 8, 8))
+"""The data that are tried, in this order: images, vectors, sequences, films."""
+NUM_CLASSES = 3
+BATCH = 6
+LABELS = (0, 1, 2, -1, 0, 1)
+HUGE = 10**12
+"""A size that cannot be allocated."""
+ROUNDING = 1e-9
+"""How far float64 may stray where the order of sums is free, as a share of the output."""
+
+
+class Inputs(NamedTuple):
+    """What a network is called with."""
+
+    x: Tensor
+    noise_label: Tensor
+    cond: Condition
+
+
+@torch.random.fork_rng(devices=())
+def fitting(build: Build, num_classes: int | None = NUM_CLASSES) -> DataSpec:
+    """The first of `SHAPES` for which there is a network.
+
+    Raises:
+        ConfigError: what was said of each of them.
+    """
+    problems: list[str] = []
+    for shape in SHAPES:
+        spec = DataSpec(shape, num_classes)
+        try:
+            build(spec)
+        except ConfigError as refused:
+            problems += [f"{shape}: {one}" for one in refused.problems]
+        else:
+            return spec
+    raise ConfigError(*problems)
+
+
+def fresh(
+    build: Build, num_classes: int | None = NUM_CLASSES, *, seed: int = 0
+) -> tuple[nn.Module, Inputs]:
+    """A new network, and what it can be called with."""
+    spec = fitting(build, num_classes)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        network = build(spec).double()
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(BATCH, *spec.shape, generator=generator, dtype=torch.float64)
+    noise_label = 1000 * torch.rand(BATCH, generator=generator, dtype=torch.float64)
+    return network, Inputs(x, noise_label, Condition(label=torch.tensor(LABELS)))
+
+
+def trained(build: Build, num_classes: int | None = NUM_CLASSES) -> tuple[nn.Module, Inputs]:
+    """A network that has left its initialisation, so that zeros hide nothing."""
+    network, inputs = fresh(build, num_classes)
+    generator = torch.Generator().manual_seed(2)
+    target = torch.randn(inputs.x.shape, generator=generator, dtype=torch.float64)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (network(*inputs) - target).square().sum().backward()
+        optimizer.step()
+    optimizer.zero_grad()
+    return network.eval(), inputs
+
+
+def share(error: Tensor, of: Tensor) -> float:
+    """The largest error as a share of the largest value; infinite if it is not a number."""
+    size = of.detach().abs().max().clamp(min=torch.finfo(of.dtype).tiny)
+    return float((error.detach().abs().max() / size).nan_to_num(torch.inf))
+
+
+def zero_at_first(build: Build) -> Measurement:
+    """The largest value that a new network says."""
+    network, inputs = fresh(build)
+    return Measurement(float(network(*inputs).detach().abs().max()), 0)
+
+
+def shape_and_dtype(build: Build) -> Measurement:
+    """Zero if the output looks like x, in float64 and float32; else infinite."""
+    network, inputs = fresh(build)
+    for dtype in (torch.float64, torch.float32):
+        x, noise_label = inputs.x.to(dtype), inputs.noise_label.to(dtype)
+        y = network.to(dtype)(x, noise_label, inputs.cond)
+        if (y.shape, y.dtype) != (x.shape, x.dtype):
+            detail = f"{y.dtype} {tuple(y.shape)} for {x.dtype} {tuple(x.shape)}"
+            return Measurement(float("inf"), 0, detail)
+    return Measurement(0, 0)
+
+
+def gradients(build: Build) -> Measurement:
+    """How many parameters get none: no tensor at all at first, or only zeros later on."""
+    lost: dict[str, None] = {}
+    for num_classes in (NUM_CLASSES, None):
+        network, inputs = fresh(build, num_classes)
+        network(*inputs).square().sum().backward()
+        lost |= {name: None for name, one in network.named_parameters() if one.grad is None}
+        network, inputs = trained(build, num_classes)
+        network.train()(*inputs).square().sum().backward()
+        lost |= {
+            name: None
+            for name, one in network.named_parameters()
+            if one.grad is None or not one.grad.any()
+        }
+    return Measurement(len(lost), 0, ", ".join(list(lost)[:3]))
+
+
+def independent(build: Build) -> Measurement:
+    """How far an example's output moves when the batch around it is another."""
+    network, (x, noise_label, cond) = trained(build)
+    assert cond.label is not None
+    y = network(x, noise_label, cond)
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    permuted = network(x[order], noise_label[order], Condition(cond.label[order]))
+    alone = network(x[:1], noise_label[:1], Condition(cond.label[:1]))
+    return Measurement(max(share(permuted - y[order], y), share(alone - y[:1], y)), ROUNDING)
+
+
+def noise_level(build: Build) -> Measurement:
+    """How many examples say the same at another noise level."""
+    network, (x, noise_label, cond) = trained(build)
+    change = network(x, noise_label + 1, cond) - network(x, noise_label, cond)
+    return Measurement(float((~change.flatten(1).any(1)).sum()), 0)
+
+
+def classes(build: Build) -> Measurement:
+    """How many examples say the same of another class."""
+    network, (x, noise_label, cond) = trained(build)
+    assert cond.label is not None
+    other = Condition((cond.label + 1) % NUM_CLASSES)
+    change = network(x, noise_label, other) - network(x, noise_label, cond)
+    return Measurement(float((~change.flatten(1).any(1)).sum()), 0)
+
+
+def forgotten(build: Build) -> Measurement:
+    """The difference between forgotten labels and none, with classes and without."""
+    network, (x, noise_label, cond) = trained(build)
+    untold = network(x, noise_label, Condition())
+    worst = share(network(x, noise_label, cond.forgotten()) - untold, untold)
+    network, (x, noise_label, cond) = trained(build, None)
+    untold = network(x, noise_label, Condition())
+    return Measurement(max(worst, share(network(x, noise_label, cond) - untold, untold)), ROUNDING)
+
+
+def repeatable(build: Build) -> Measurement:
+    """The difference between two calls of a network that does not train."""
+    network, inputs = trained(build)
+    return Measurement(float((network(*inputs) - network(*inputs)).detach().abs().max()), 0)
+
+
+def state(build: Build) -> Measurement:
+    """The difference after another network has read the weights; infinite if it cannot."""
+    network, inputs = trained(build)
+    other, _ = fresh(build, seed=1)
+    known, read = network.state_dict(), other.state_dict()
+    if wrong := sorted(known.keys() ^ read.keys()):
+        return Measurement(float("inf"), 0, f"{wrong[0]} is in one of two networks")
+    other.load_state_dict(known)
+    return Measurement(float((other.eval()(*inputs) - network(*inputs)).detach().abs().max()), 0)
+
+
+def bf16(build: Build) -> Measurement:
+    """The largest error under bf16 autocast, as a share of the largest value."""
+    network, (x, noise_label, cond) = trained(build)
+    network, x, noise_label = network.float(), x.float(), noise_label.float()
+    exact = network(x, noise_label, cond)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = network(x, noise_label, cond)
+    return Measurement(share(rounded.float() - exact, exact), 0.1)
+
+
+def unread(build: Build) -> Measurement:
+    """Zero if the network can be run on tensors that have no values; an error if it cannot."""
+    network, (x, noise_label, cond) = trained(build)
+    y = network.to("meta")(x.to("meta"), noise_label.to("meta"), cond.to("meta"))
+    return Measurement(0 if y.shape == x.shape else float("inf"), 0)
+
+
+@torch.random.fork_rng(devices=())
+def outcome(build: Build, shape: tuple[int, ...]) -> str:
+    """What comes of building for a shape: "built", "refused", or the error."""
+    try:
+        build(DataSpec(shape))
+    except ConfigError:
+        return "refused"
+    except Exception as error:  # noqa: BLE001  # whatever a stranger's constructor raises
+        return f"{len(shape)} axes from {shape[0]}: {type(error).__name__}: {error}"
+    return "built"
+
+
+def refusals(build: Build) -> Measurement:
+    """How many shapes that do not fit fail in another way than by a ConfigError, and at once."""
+    small = {axes: outcome(build, (2,) * axes) for axes in (1, 2, 4, 5)}
+    huge = [outcome(build, (HUGE,) * n) for n, came in small.items() if came == "refused"]
+    wrong = [came for came in (*small.values(), *huge) if came not in {"built", "refused"}]
+    if not huge and not wrong:
+        return Measurement(float("nan"), 0, "it takes data of any number of axes", measured=False)
+    return Measurement(len(wrong), 0, wrong[0] if wrong else "")
+
+
+BACKBONE_LAWS: tuple[Law[Build], ...] = (
+    Law("a new network says zero", zero_at_first),
+    Law("the output has the shape and the dtype of x", shape_and_dtype),
+    Law("every parameter gets a gradient", gradients),
+    Law("an example does not depend on its batch", independent),
+    Law("the noise level matters", noise_level),
+    Law("the class matters", classes),
+    Law("a forgotten label is no label", forgotten),
+    Law("without training it repeats itself", repeatable),
+    Law("the state is all there is", state),
+    Law("bf16 autocast stays near float32", bf16),
+    Law("no value is read on the way", unread),
+    Law("data that do not fit are refused before anything is built", refusals),
+)

@@ -1,0 +1,27 @@
+"""Every network obeys the laws of the conformance kit, as a stranger's does."""
+
+from functools import partial
+
+import pytest
+
+from diffx_backbones.dit import DiT
+from diffx_backbones.mlp import MLP
+from diffx_backbones.unet import UNet
+from diffx_core.testing import BackboneSuite
+
+NETWORKS = {
+    "mlp": partial(MLP, width=16, depth=2),
+    "unet": partial(UNet, channels=8, mults=(1, 2), attention=(1,)),
+    "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
+    "dit": partial(DiT, patch=4, width=16, depth=2),
+    "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),
+}
+
+
+class TestEveryNetwork(BackboneSuite):
+    @pytest.fixture(autouse=True, params=NETWORKS)
+    def network(self, request):
+        self.build = NETWORKS[request.param]
+
+    def component(self):
+        return self.build
