@@ -31,3 +31,11 @@ def dataset(request) -> Dataset:
 @pytest.fixture
 def everything(dataset) -> Batch:
     return dataset.batch(torch.arange(len(dataset)))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A cache of one's own for each test."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("DIFFX_CACHE", str(folder))
+    return folder
