@@ -35,6 +35,15 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "unet-plain": Case(IMAGE, lambda spec: UNet(spec, channels=8, blocks=2, attention=())),
         "dit": Case(IMAGE, lambda spec: DiT(spec, patch=4, width=16, depth=2)),
         "dit-qk-norm": Case(IMAGE, lambda spec: DiT(spec, patch=2, width=16, qk_norm=True)),
+        "dit-modern": Case(
+            IMAGE,
+            lambda spec: DiT(
+                spec, patch=2, width=16, activation="swiglu", pe="rope", qk_norm=True, registers=3
+            ),
+        ),
+        "dit-checkpointed": Case(
+            IMAGE, lambda spec: DiT(spec, width=16, activation="gelu", checkpointing=True)
+        ),
     }
 )
 

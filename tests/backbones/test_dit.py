@@ -1,5 +1,7 @@
 """What is special about the transformer."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -48,3 +50,88 @@ def test_queries_and_keys_are_normalised_if_asked_for(qk_norm):
     network = DiT(SPEC, depth=3, qk_norm=qk_norm)
     norms = [m for m in network.modules() if isinstance(m, HeadNorm)]
     assert len(norms) == (6 if qk_norm else 0)
+
+
+def millions(network):
+    return sum(p.numel() for p in network.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("preset", "published"), [("S/2", 33), ("B/4", 130), ("L/8", 458), ("XL/2", 675)]
+)
+def test_presets_have_the_size_that_was_published(preset, published):
+    with torch.device("meta"):
+        network = DiT(DataSpec((4, 32, 32), num_classes=1000), preset=preset)
+    assert millions(network) == pytest.approx(published, rel=0.01)
+    assert f"/{network.patch}" in preset
+
+
+def test_what_is_told_takes_the_place_of_the_preset():
+    network = DiT(SPEC, preset="small/2", width=32, depth=1)
+    assert (network.patch, len(network.blocks), network.stem.out_features) == (2, 1, 32)
+    assert network.blocks[0].attention.heads == 4
+
+
+@pytest.mark.parametrize("preset", ["tiny/4", "small/4", "S/2", "B/2", "L/2", "XL/2"])
+def test_presets_have_heads_near_the_fast_width(preset):
+    with torch.device("meta"):
+        attention = DiT(SPEC, preset=preset).blocks[0].attention
+    assert attention.out.in_features // attention.heads in {64, 72}
+
+
+def test_a_gated_mlp_has_as_many_parameters():
+    plain, gated = (DiT(SPEC, preset="small/4", activation=one) for one in ("gelu", "swiglu"))
+    assert millions(gated) == pytest.approx(millions(plain), rel=0.01)
+
+
+def blocks_alike(checkpointing):
+    torch.manual_seed(0)
+    network = DiT(SPEC, width=16, depth=4, checkpointing=checkpointing).double()
+    for p in network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    return network
+
+
+def test_checkpointing_gives_the_same_gradients_and_keeps_less():
+    gradients, kept = [], []
+    for checkpointing in (False, True):
+        network, sizes = blocks_alike(checkpointing), []
+
+        def keep(tensor, sizes=sizes):
+            sizes.append(tensor.numel())
+            return tensor
+
+        x = torch.linspace(-1, 1, 3 * 2 * 8 * 12).double().view(3, 2, 8, 12)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            y = network(x, torch.arange(3).double(), Condition())
+        kept.append(sum(sizes))
+        y.square().sum().backward()
+        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
+    assert all(map(torch.equal, *gradients))
+    assert kept[1] < kept[0] / 4
+
+
+def test_registers_change_what_is_said_and_not_its_shape():
+    torch.manual_seed(0)
+    network = DiT(SPEC, width=16, registers=2).double()
+    for p in network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    x = torch.randn(2, 2, 8, 12).double()
+    before = network(x, torch.zeros(2).double(), Condition())
+    network.registers.data += 1
+    assert before.shape == x.shape
+    assert not torch.equal(network(x, torch.zeros(2).double(), Condition()), before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_it_compiles_as_one_graph():
+    torch.manual_seed(0)
+    options = {"pe": "rope", "registers": 1, "activation": "swiglu", "qk_norm": True}
+    network = DiT(SPEC, width=16, depth=1, **options)
+    for p in network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    inputs = torch.randn(2, 2, 8, 12), torch.tensor([3.0, 900.0]), Condition(torch.tensor([0, -1]))
+    with torch.no_grad():
+        compiled = torch.compile(network, fullgraph=True)(*inputs)
+        torch.testing.assert_close(compiled, network(*inputs), atol=1e-5, rtol=1e-5)

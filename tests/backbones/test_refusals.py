@@ -33,6 +33,10 @@ CASES = {
     "dit-vector": (DiT, VECTOR, {}, ["(2,)"]),
     "dit-patch": (DiT, IMAGE, {"patch": 5}, ["height 12", "divisible by 5", "patch"]),
     "dit-heads": (DiT, IMAGE, {"patch": 2, "width": 64, "heads": 5}, ["64", "5", "heads"]),
+    "dit-preset": (DiT, IMAGE, {"preset": "M/2"}, ["'M/2'", "tiny, small, S, B, L, XL", "S/2"]),
+    "dit-preset-alone": (DiT, IMAGE, {"preset": "S"}, ["'S'", "slash"]),
+    "dit-registers": (DiT, IMAGE, {"patch": 2, "registers": -1}, ["registers", "got -1"]),
+    "dit-rope": (DiT, IMAGE, {"patch": 2, "width": 36, "heads": 6, "pe": "rope"}, ["36", "24"]),
     "dit-width": (DiT, IMAGE, {"patch": 2, "width": 66, "heads": 1}, ["66", "4", "position"]),
     "dit-sizes": (DiT, IMAGE, {"patch": 0, "depth": 0, "heads": 0}, ["patch", "depth", "heads"]),
     "all-at-once": (

@@ -15,6 +15,18 @@ NETWORKS = {
     "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
     "dit": partial(DiT, patch=4, width=16, depth=2),
     "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),
+    "dit-modern": partial(
+        DiT,
+        preset="small/2",
+        width=16,
+        depth=2,
+        heads=2,
+        activation="swiglu",
+        pe="rope",
+        qk_norm=True,
+        registers=3,
+    ),
+    "dit-checkpointed": partial(DiT, width=16, depth=2, activation="gelu", checkpointing=True),
 }
 
 

@@ -1,0 +1,82 @@
+"""The block of a transformer that is modulated by the condition (adaLN-zero), and its layers.
+
+    h <- h + gate1 * attention((1 + scale1) norm(h) + shift1)
+    h <- h + gate2 * mlp((1 + scale2) norm(h) + shift2)
+
+The scales, shifts and gates are linear in the condition and zero at first, so that a new block is
+the identity.
+
+Shapes: h (B, N, width), condition (B, width).
+"""
+
+from typing import Literal, TypeAlias
+
+import torch
+from timm.layers.activations import GELUTanh
+from timm.layers.mlp import GluMlp, Mlp
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm
+
+from diffx_backbones.attention import SelfAttention
+from diffx_backbones.initialisation import zeroed
+
+Activation: TypeAlias = Literal["silu", "gelu", "swiglu"]
+GATED_SHARE = 2 / 3
+"""A gated MLP has three matrices for two, so this share of the width has as many parameters."""
+
+
+def modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Layer-normalised tokens, scaled by 1 + (B, 1, width) and shifted."""
+    return torch.addcmul(shift, layer_norm(h, h.shape[-1:]), 1 + scale)
+
+
+def feed_forward(width: int, hidden: int, activation: Activation) -> nn.Module:
+    """The MLP of a block, with about 2 * width * hidden weights whatever the activation.
+
+    Args:
+        width: of a token.
+        hidden: width inside; a gated one has 2/3 of it, as a multiple of 8.
+        activation: between the layers.
+
+    References:
+        Shazeer, 2020, GLU Variants Improve Transformer (arXiv:2002.05202).
+    """
+    if activation == "swiglu":
+        gated = 8 * max(1, round(GATED_SHARE * hidden / 8))
+        # timm counts the gate and the value together
+        return GluMlp(width, 2 * gated, act_layer=nn.SiLU, gate_last=False)
+    return Mlp(width, hidden, act_layer=nn.SiLU if activation == "silu" else GELUTanh)
+
+
+class Block(nn.Module):
+    """Attention and an MLP, each scaled, shifted and gated by the condition.
+
+    Args:
+        width: of a token.
+        heads: of the attention.
+        hidden: width inside the MLP.
+        activation: inside the MLP.
+        qk_norm: whether the attention normalises queries and keys.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        activation: Activation = "silu",
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.modulation = zeroed(nn.Linear(width, 6 * width))
+        self.attention = SelfAttention(width, heads, qk_norm=qk_norm)
+        self.mlp = feed_forward(width, hidden, activation)
+
+    def forward(self, h: Tensor, condition: Tensor, rotation: nn.Module | None = None) -> Tensor:
+        """Maps (B, N, width) to (B, N, width)."""
+        modulation = self.modulation(condition).unsqueeze(1).chunk(6, dim=-1)
+        scale1, shift1, gate1, scale2, shift2, gate2 = modulation
+        attended = self.attention(modulated(h, scale1, shift1), rotation)
+        h = torch.addcmul(h, gate1, attended)
+        return torch.addcmul(h, gate2, self.mlp(modulated(h, scale2, shift2)))

@@ -1,0 +1,47 @@
+"""The page about backbones is true: its commands run, its sizes are those of the presets."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffx_backbones.attention import SHORT
+from diffx_backbones.dit import DiT
+from diffx_backbones.presets import SIZES
+from diffx_cli.__main__ import main
+from diffx_core import DataSpec
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "training" / "backbones.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^diffx (.*)$", PAGE, re.MULTILINE)
+ROWS = re.findall(
+    r"^\| `(\w+).*?` .*?\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) M \|$", PAGE, re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_runs(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)) == 0, capsys.readouterr().err
+
+
+def test_every_preset_has_its_row():
+    assert {name: tuple(map(int, numbers)) for name, *numbers, _ in ROWS} == SIZES
+
+
+@pytest.mark.parametrize(("name", "published"), [(row[0], float(row[-1])) for row in ROWS])
+def test_a_preset_has_as_many_parameters_as_the_page_says(name, published):
+    with torch.device("meta"):
+        network = DiT(DataSpec((4, 32, 32), num_classes=1000), preset=f"{name}/2")
+    size = sum(p.numel() for p in network.parameters()) / 1e6
+    assert size == pytest.approx(published, rel=0.03)
+
+
+def test_the_threshold_of_attention_is_the_one_that_is_used():
+    assert f"up to {SHORT} tokens" in PAGE
+
+
+def test_the_page_is_linked():
+    assert "](docs/training/backbones.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
