@@ -1,19 +1,50 @@
 """One dataset of each kind, small enough to look at whole."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from diffx_core import Batch, Dataset
 from diffx_datasets.digits import Digits
+from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.npz import Npz
 from diffx_datasets.toy2d import Toy2D
+
+SAVED = Path(tempfile.mkdtemp())
+atexit.register(shutil.rmtree, SAVED, ignore_errors=True)
+
+
+def made_folder() -> Path:
+    """Noise of two classes, in sizes that have to be brought to one."""
+    random = np.random.default_rng(0)
+    for k in range(24):
+        path = SAVED / "images" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (9 + k, 20, 3), dtype=np.uint8)).save(path)
+    return SAVED / "images"
+
+
+def made_npz() -> Path:
+    """Noise without labels."""
+    path = SAVED / "images.npz"
+    np.savez(path, images=np.random.default_rng(1).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8))
+    return path
+
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
         "digits": Digits(),
         "digits-8": Digits(size=8),
+        "image_folder": ImageFolder(root=made_folder(), size=8, flip=True),
+        "npz": Npz(root=made_npz()),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),
