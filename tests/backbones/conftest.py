@@ -33,6 +33,12 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "mlp": Case(VECTOR, lambda spec: MLP(spec, width=16, depth=2)),
         "unet": Case(IMAGE, lambda spec: UNet(spec, channels=8, mults=(1, 2), attention=(1,))),
         "unet-plain": Case(IMAGE, lambda spec: UNet(spec, channels=8, blocks=2, attention=())),
+        "unet-apart": Case(
+            IMAGE,
+            lambda spec: UNet(
+                spec, channels=8, mults=(1, 2), attention=(1,), steps_apart=True, scaled_skips=True
+            ),
+        ),
         "dit": Case(IMAGE, lambda spec: DiT(spec, patch=4, width=16, depth=2)),
         "dit-qk-norm": Case(IMAGE, lambda spec: DiT(spec, patch=2, width=16, qk_norm=True)),
         "dit-modern": Case(

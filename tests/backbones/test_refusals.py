@@ -28,6 +28,13 @@ CASES = {
         {"channels": 8, "mults": (1, 2), "attention": (1,), "heads": 3},
         ["channels 8", "channels 16", "divisible by 3", "heads"],
     ),
+    "unet-side-of-no-level": (
+        UNet,
+        IMAGE,
+        {"mults": (1, 2), "attention": (), "attention_sides": (16,)},
+        ["side 16", "10, 5"],
+    ),
+    "unet-dropout": (UNet, IMAGE, {"mults": (1, 2), "attention": (), "dropout": 1.0}, ["1.0"]),
     "unet-channels": (UNet, IMAGE, {"channels": 10, "mults": (1,), "attention": ()}, ["10", "4"]),
     "unet-blocks": (UNet, IMAGE, {"mults": (1, 2), "blocks": 0, "attention": ()}, ["blocks"]),
     "dit-vector": (DiT, VECTOR, {}, ["(2,)"]),

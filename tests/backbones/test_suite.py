@@ -13,6 +13,9 @@ NETWORKS = {
     "mlp": partial(MLP, width=16, depth=2),
     "unet": partial(UNet, channels=8, mults=(1, 2), attention=(1,)),
     "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
+    "unet-ddpmpp": partial(
+        UNet, preset="ddpmpp", channels=8, mults=(1, 2), blocks=1, attention_sides=(4,)
+    ),
     "dit": partial(DiT, patch=4, width=16, depth=2),
     "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),
     "dit-modern": partial(

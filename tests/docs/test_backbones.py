@@ -9,15 +9,19 @@ import torch
 
 from diffx_backbones.attention import SHORT
 from diffx_backbones.dit import DiT
+from diffx_backbones.levels import PLANS
 from diffx_backbones.presets import SIZES
+from diffx_backbones.unet import UNet
 from diffx_cli.__main__ import main
 from diffx_core import DataSpec
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training" / "backbones.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^diffx (.*)$", PAGE, re.MULTILINE)
-ROWS = re.findall(
-    r"^\| `(\w+).*?` .*?\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) M \|$", PAGE, re.MULTILINE
+UNET, DIT = PAGE.split("## dit\n")
+ROWS = re.findall(r"^\| `(\w+)[^|]*\| (\d+) \| (\d+) \| (\d+) \| ([\d.]+) M \|$", DIT, re.MULTILINE)
+UNETS = re.findall(
+    r"^\| `(\w+)`[^|]*\| (\d+) \|.*\| ([\d.]+) \| ([\d.]+) M \|$", UNET, re.MULTILINE
 )
 
 
@@ -29,6 +33,16 @@ def test_every_command_runs(command, tmp_path, monkeypatch, capsys):
 
 def test_every_preset_has_its_row():
     assert {name: tuple(map(int, numbers)) for name, *numbers, _ in ROWS} == SIZES
+
+
+def test_every_preset_of_the_unet_has_its_row():
+    assert [name for name, *_ in UNETS] == list(PLANS)
+    for name, channels, dropout, size in UNETS:
+        assert (PLANS[name].channels, PLANS[name].dropout) == (int(channels), float(dropout))
+        with torch.device("meta"):
+            network = UNet(DataSpec((3, 32, 32)), preset=name)
+        millions = sum(p.numel() for p in network.parameters()) / 1e6
+        assert millions == pytest.approx(float(size), rel=0.03)
 
 
 @pytest.mark.parametrize(("name", "published"), [(row[0], float(row[-1])) for row in ROWS])

@@ -2,7 +2,8 @@
 
     h <- skip(h) + conv2 silu((1 + scale) norm(conv1 silu(norm(h))) + shift),   conv2 = 0 at first
 
-Scale and shift are linear in the condition.
+Scale and shift are linear in the condition. The sum may be divided by sqrt 2, and so may that with
+the attention.
 
 Shapes: x (B, C, H, W), condition (B, D).
 """
@@ -28,10 +29,12 @@ class PixelAttention(nn.Module):
     Args:
         channels: C, of input and output.
         heads: of the attention; they share the channels.
+        scale: what the sum is multiplied by.
     """
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, *, scale: float = 1.0) -> None:
         super().__init__()
+        self.scale = scale
         self.norm = group_norm(channels)
         self.attention = SelfAttention(channels, heads)
         zeroed(self.attention.out)
@@ -40,7 +43,7 @@ class PixelAttention(nn.Module):
         """Maps (B, C, H, W) to (B, C, H, W)."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         h: Tensor = self.attention(tokens)
-        return x + h.transpose(1, 2).reshape(x.shape)
+        return (x + h.transpose(1, 2).reshape(x.shape)) * self.scale
 
 
 class ResBlock(nn.Module):
@@ -53,6 +56,8 @@ class ResBlock(nn.Module):
         heads: of the attention; 0 for none.
         halves: whether the image is halved first, by averaging.
         doubles: whether the image is doubled at last, by repetition.
+        dropout: share of the activations before the last convolution that training forgets.
+        scaled: whether sums are divided by sqrt 2.
     """
 
     def __init__(
@@ -64,17 +69,23 @@ class ResBlock(nn.Module):
         heads: int = 0,
         halves: bool = False,
         doubles: bool = False,
+        dropout: float = 0.0,
+        scaled: bool = False,
     ) -> None:
         super().__init__()
+        self.scale = math.sqrt(0.5) if scaled else 1.0
         self.before = nn.AvgPool2d(2) if halves else nn.Identity()
         self.norm1 = group_norm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels, 3, padding=1)
         self.modulation = zeroed(nn.Linear(width, 2 * channels))
         self.norm2 = group_norm(channels)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.conv2 = zeroed(nn.Conv2d(channels, channels, 3, padding=1))
         is_same = channels_in == channels
         self.skip = nn.Identity() if is_same else nn.Conv2d(channels_in, channels, 1)
-        self.attention = PixelAttention(channels, heads) if heads else nn.Identity()
+        self.attention = (
+            PixelAttention(channels, heads, scale=self.scale) if heads else nn.Identity()
+        )
         self.after = nn.UpsamplingNearest2d(scale_factor=2) if doubles else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -82,6 +93,6 @@ class ResBlock(nn.Module):
         scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, dim=1)
         x = self.before(x)
         h = self.conv1(silu(self.norm1(x)))
-        h = self.conv2(silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
-        y: Tensor = self.after(self.attention(self.skip(x) + h))
+        h = self.dropout(silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+        y: Tensor = self.after(self.attention((self.skip(x) + self.conv2(h)) * self.scale))
         return y
