@@ -13,10 +13,15 @@ import torch
 from PIL import Image
 
 from diffx_core import Batch, Dataset
+from diffx_datasets.celeba import CelebA
+from diffx_datasets.cifar10 import CIFAR10
 from diffx_datasets.digits import Digits
 from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.mnist import MNIST, FashionMNIST
 from diffx_datasets.npz import Npz
+from diffx_datasets.stl10 import STL10
 from diffx_datasets.toy2d import Toy2D
+from published_formats import cifar_files, stl_files, write_celeba, write_folder, write_mnist
 
 SAVED = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, SAVED, ignore_errors=True)
@@ -39,12 +44,28 @@ def made_npz() -> Path:
     return path
 
 
+def made_published() -> Path:
+    """Every published dataset, small, in its own folder."""
+    for name in ("mnist", "fashion_mnist"):
+        write_mnist(SAVED / name, 24)
+    write_folder(SAVED / "cifar10", cifar_files()[0])
+    write_folder(SAVED / "stl10", stl_files(20)[0])
+    write_celeba(SAVED / "celeba", 30)
+    return SAVED
+
+
+PUBLISHED = made_published()
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
         "digits": Digits(),
         "digits-8": Digits(size=8),
         "image_folder": ImageFolder(root=made_folder(), size=8, flip=True),
         "npz": Npz(root=made_npz()),
+        "mnist": MNIST(root=PUBLISHED / "mnist"),
+        "fashion_mnist": FashionMNIST(root=PUBLISHED / "fashion_mnist", size=28),
+        "cifar10": CIFAR10(root=PUBLISHED / "cifar10"),
+        "stl10": STL10(root=PUBLISHED / "stl10", size=16),
+        "celeba": CelebA(root=PUBLISHED / "celeba", size=16, attribute="Smiling"),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),

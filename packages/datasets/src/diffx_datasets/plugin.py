@@ -7,12 +7,17 @@ from diffx_core import Component, hookimpl
 def diffx_datasets() -> list[Component]:
     """Every dataset that this distribution offers."""
     return [
+        Component("celeba", "diffx_datasets.celeba:CelebA", "Faces, 178x218, with attributes"),
+        Component("cifar10", "diffx_datasets.cifar10:CIFAR10", "Photographs of 10 kinds, 32x32"),
         Component("digits", "diffx_datasets.digits:Digits", "1797 handwritten digits, bundled"),
+        Component("fashion_mnist", "diffx_datasets.mnist:FashionMNIST", "Clothing in grey, 28x28"),
         Component(
             "image_folder",
             "diffx_datasets.image_folder:ImageFolder",
             "A folder of images, with a sub-folder for each class",
         ),
+        Component("mnist", "diffx_datasets.mnist:MNIST", "Handwritten digits in grey, 28x28"),
         Component("npz", "diffx_datasets.npz:Npz", "Images in a NumPy file"),
+        Component("stl10", "diffx_datasets.stl10:STL10", "Photographs of 10 kinds, 96x96"),
         Component("toy2d", "diffx_datasets.toy2d:Toy2D", "Points in the plane, generated"),
     ]
