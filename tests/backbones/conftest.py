@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from diffx_backbones.dit import DiT
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
+from diffx_backbones.uvit import UViT
 from diffx_core import Condition, DataSpec
 
 B = 6
@@ -38,6 +39,10 @@ CASES: Mapping[str, Case] = MappingProxyType(
             lambda spec: UNet(
                 spec, channels=8, mults=(1, 2), attention=(1,), steps_apart=True, scaled_skips=True
             ),
+        ),
+        "uvit": Case(IMAGE, lambda spec: UViT(spec, patch=4, width=16, depth=3)),
+        "uvit-rope": Case(
+            IMAGE, lambda spec: UViT(spec, patch=2, width=16, depth=3, pe="rope", qk_norm=True)
         ),
         "dit": Case(IMAGE, lambda spec: DiT(spec, patch=4, width=16, depth=2)),
         "dit-qk-norm": Case(IMAGE, lambda spec: DiT(spec, patch=2, width=16, qk_norm=True)),

@@ -5,6 +5,7 @@ import pytest
 from diffx_backbones.dit import DiT
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
+from diffx_backbones.uvit import UViT
 from diffx_core import ConfigError, DataSpec
 
 VECTOR = DataSpec((2,))
@@ -46,6 +47,10 @@ CASES = {
     "dit-rope": (DiT, IMAGE, {"patch": 2, "width": 36, "heads": 6, "pe": "rope"}, ["36", "24"]),
     "dit-width": (DiT, IMAGE, {"patch": 2, "width": 66, "heads": 1}, ["66", "4", "position"]),
     "dit-sizes": (DiT, IMAGE, {"patch": 0, "depth": 0, "heads": 0}, ["patch", "depth", "heads"]),
+    "uvit-vector": (UViT, VECTOR, {}, ["uvit", "(2,)"]),
+    "uvit-depth": (UViT, IMAGE, {"patch": 2, "depth": 4}, ["depth", "odd", "got 4"]),
+    "uvit-preset": (UViT, IMAGE, {"preset": "XL/2"}, ["'XL/2'", "tiny, small, S, M, L, H"]),
+    "uvit-rope": (UViT, IMAGE, {"patch": 2, "width": 36, "heads": 6, "pe": "rope"}, ["24"]),
     "all-at-once": (
         DiT,
         IMAGE,
@@ -70,7 +75,7 @@ def test_each_problem_has_its_own_line():
     assert len(refused.value.problems) == 3
 
 
-@pytest.mark.parametrize("network", [UNet, DiT], ids=["unet", "dit"])
+@pytest.mark.parametrize("network", [UNet, DiT, UViT], ids=["unet", "dit", "uvit"])
 @pytest.mark.parametrize("side", [8, 16, 32])
 def test_the_defaults_fit_images_of_usual_sizes(network, side):
     assert network(DataSpec((3, side, side), num_classes=10))

@@ -7,6 +7,7 @@ import pytest
 from diffx_backbones.dit import DiT
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
+from diffx_backbones.uvit import UViT
 from diffx_core.testing import BackboneSuite
 
 NETWORKS = {
@@ -15,6 +16,18 @@ NETWORKS = {
     "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
     "unet-ddpmpp": partial(
         UNet, preset="ddpmpp", channels=8, mults=(1, 2), blocks=1, attention_sides=(4,)
+    ),
+    "uvit": partial(UViT, width=16, depth=3),
+    "uvit-modern": partial(
+        UViT,
+        preset="small/2",
+        width=16,
+        depth=5,
+        heads=2,
+        pe="rope",
+        qk_norm=True,
+        activation="swiglu",
+        checkpointing=True,
     ),
     "dit": partial(DiT, patch=4, width=16, depth=2),
     "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from diffx_core.testing import BACKBONE_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
+from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
 
 PLUGIN = """
 from diffx_core import Component, hookimpl
@@ -72,6 +72,7 @@ def status(found, law):
         ("vpsde", "scheduler", SCHEDULER_LAWS),
         ("diffx-samplers:ddim", "sampler", SAMPLER_LAWS),
         ("dit", "backbone", BACKBONE_LAWS),
+        ("digits", "dataset", DATASET_LAWS),
     ],
 )
 def test_every_law_of_the_kind_is_measured(diffx, name, kind, laws):
@@ -98,7 +99,7 @@ def test_a_distribution_stands_for_all_of_its_components(diffx, wobble, name):
 
 
 def test_an_entry_point_stands_for_all_of_its_components(diffx):
-    assert {one["name"] for one in records(diffx, "backbones")} == {"mlp", "unet", "dit"}
+    assert {one["name"] for one in records(diffx, "backbones")} == {"mlp", "unet", "dit", "uvit"}
 
 
 def test_a_law_that_does_not_hold_fails_and_is_named(diffx, wobble):
@@ -140,11 +141,15 @@ def test_a_component_that_prints_does_not_spoil_the_json(diffx, wobble):
     assert records(diffx, "wobble")
 
 
-def test_a_kind_without_laws_says_so_and_does_not_fail(diffx):
-    result = diffx("check-plugin", "digits")
+@pytest.mark.parametrize(("name", "said"), [("mnist", "no data in data"), ("npz", "for root")])
+def test_a_dataset_whose_files_are_not_here_is_not_measured(
+    diffx, name, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    result = diffx("check-plugin", name)
     assert result.rc == 0
-    assert "no laws for datasets yet" in result.out
-    (one,) = records(diffx, "digits")
+    assert said in result.out
+    (one,) = records(diffx, name)
     assert (one["law"], one["status"]) == (None, "not measured")
 
 

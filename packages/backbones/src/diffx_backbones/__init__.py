@@ -1,1 +1,1 @@
-"""Networks: an MLP for vectors, a U-Net and a transformer for images."""
+"""Networks: an MLP for vectors, a U-Net and transformers for images."""

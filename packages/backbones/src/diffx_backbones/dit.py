@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.presets import size_of
+from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.refusal import (
     non_positive,
     not_an_image,
@@ -71,7 +71,7 @@ class DiT(nn.Module):
         registers: int = 0,
         checkpointing: bool = False,
     ) -> None:
-        size = size_of(preset, patch=patch, width=width, depth=depth, heads=heads)
+        size = size_of(preset, SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
         refuse(
             not_an_image("dit", spec)

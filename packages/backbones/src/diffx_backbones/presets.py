@@ -1,6 +1,7 @@
 """Sizes of transformers that have names."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
 
 from diffx_core import ConfigError
 
@@ -25,21 +26,35 @@ SIZES = {
 """Width, depth and heads. S to XL are those of Peebles and Xie, 2022 (arXiv:2212.09748)."""
 
 
-def size_of(preset: str, **told: int | None) -> Size:
+UVIT_SIZES = {
+    "tiny": (128, 5, 2),
+    "small": (256, 9, 4),
+    "S": (512, 13, 8),
+    "M": (768, 17, 12),
+    "L": (1024, 21, 16),
+    "H": (1152, 29, 16),
+}
+"""The same with long skips. S to H are those of Bao et al., 2022 (arXiv:2209.12152)."""
+
+Sizes: TypeAlias = Mapping[str, tuple[int, int, int]]
+
+
+def size_of(preset: str, sizes: Sizes, **told: int | None) -> Size:
     """The size of a name such as S/2, with what was told besides it.
 
     Args:
-        preset: a name of `SIZES`, a slash, and the side of a patch.
+        preset: a name of `sizes`, a slash, and the side of a patch.
+        sizes: width, depth and heads by name.
         told: numbers of a `Size` that take the place of the preset's, unless they are None.
 
     Raises:
         ConfigError: there is no such preset.
     """
     name, _, patch = preset.partition("/")
-    if name not in SIZES or not (patch.isascii() and patch.isdigit()):
+    if name not in sizes or not (patch.isascii() and patch.isdigit()):
         raise ConfigError(
-            f"there is no preset {preset!r}; it is one of {', '.join(SIZES)}, a slash and the side"
+            f"there is no preset {preset!r}; it is one of {', '.join(sizes)}, a slash and the side"
             " of a patch in pixels, such as S/2"
         )
-    size = Size(int(patch), *SIZES[name])
+    size = Size(int(patch), *sizes[name])
     return size._replace(**{key: one for key, one in told.items() if one is not None})

@@ -1,0 +1,181 @@
+"""A transformer in which all is a token, with long skips from the first half to the second (U-ViT).
+
+    block:  h <- h + attention(norm(h)),  h <- h + mlp(norm(h))
+    skip:   h <- W (h, s) before each block of the second half, s from its mirror in the first
+
+The noise level and the class are tokens before those of the patches, so that nothing is modulated.
+
+Shapes: x (B, C, H, W), h (B, E + N, width) with N = (H / patch) (W / patch) and E tokens of the
+condition.
+"""
+
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from diffx_backbones.attention import SelfAttention
+from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
+from diffx_backbones.initialisation import zeroed
+from diffx_backbones.presets import UVIT_SIZES, size_of
+from diffx_backbones.refusal import (
+    non_positive,
+    not_an_image,
+    not_divisible,
+    refuse,
+    sides_not_divisible,
+)
+from diffx_backbones.rotation import AxialRotation
+from diffx_backbones.transformer import Activation, feed_forward
+from diffx_core import Condition, DataSpec
+
+
+class Block(nn.Module):
+    """Attention and an MLP on normalised tokens, as residuals.
+
+    Args:
+        width: of a token.
+        heads: of the attention.
+        hidden: width inside the MLP.
+        activation: inside the MLP.
+        qk_norm: whether the attention normalises queries and keys.
+        merges: whether a skip is read besides the tokens.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        *,
+        activation: Activation,
+        qk_norm: bool,
+        merges: bool,
+    ) -> None:
+        super().__init__()
+        self.merge = nn.Linear(2 * width, width) if merges else None
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = SelfAttention(width, heads, qk_norm=qk_norm)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = feed_forward(width, hidden, activation)
+
+    def forward(self, h: Tensor, skip: Tensor | None, rotation: nn.Module | None) -> Tensor:
+        """Maps (B, E + N, width) to the same."""
+        if self.merge is not None and skip is not None:
+            h = self.merge(torch.cat([h, skip], dim=-1))
+        h = h + self.attention(self.norm1(h), rotation)
+        y: Tensor = h + self.mlp(self.norm2(h))
+        return y
+
+
+class UViT(nn.Module):
+    """A transformer with long skips for images (C, H, W).
+
+    Args:
+        spec: of the data.
+        preset: size and patch: tiny, small, S, M, L or H, then a slash and the side of a patch.
+        patch: side of a patch in pixels; H and W are multiples of it; of the preset if none.
+        width: of a token; a multiple of `heads`; of the preset if none.
+        depth: number of blocks, odd: as many on either side of the middle; of the preset if none.
+        heads: of the attention; 64 of the width to a head is fastest; of the preset if none.
+        mlp_ratio: width inside the MLP of a block, as a multiple of `width`.
+        activation: inside the MLP; swiglu is gated, with as many parameters.
+        pe: how positions are told: learned and added, or by turning queries and keys (rope).
+        qk_norm: whether queries and keys are normalised, which keeps large networks stable.
+        checkpointing: whether training recomputes each block on the way back, which saves most of
+            the memory for a third more time.
+
+    References:
+        Bao et al., 2022, All are Worth Words (arXiv:2209.12152).
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        preset: str = "tiny/4",
+        patch: int | None = None,
+        width: int | None = None,
+        depth: int | None = None,
+        heads: int | None = None,
+        mlp_ratio: int = 4,
+        activation: Activation = "gelu",
+        pe: Literal["learned", "rope"] = "learned",
+        qk_norm: bool = False,
+        checkpointing: bool = False,
+    ) -> None:
+        size = size_of(preset, UVIT_SIZES, patch=patch, width=width, depth=depth, heads=heads)
+        patch, width, depth, heads = size
+        refuse(
+            not_an_image("uvit", spec)
+            + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
+            + ([] if depth % 2 else [f"depth must be odd, for a middle, got {depth}"])
+            + sides_not_divisible(spec, patch, "the side of a patch")
+            + not_divisible("width", width, heads, "the number of heads")
+            + (
+                not_divisible("width", width, 4 * heads, "four times the heads, for rope")
+                if pe == "rope"
+                else []
+            )
+        )
+        super().__init__()
+        C, H, W = spec.shape
+        self.patch = patch
+        self.grid = rows, columns = H // patch, W // patch
+        self.checkpointing = checkpointing
+        self.told = 1 if spec.num_classes is None else 2
+        self.noise = NoiseEmbedding(width)
+        self.classes = None if spec.num_classes is None else ClassEmbedding(spec.num_classes, width)
+        is_turned = pe == "rope"
+        self.rotation = (
+            AxialRotation(rows, columns, width // heads, unplaced=self.told) if is_turned else None
+        )
+        tokens = self.told + rows * columns
+        self.position = None if is_turned else nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.stem = nn.Linear(C * patch**2, width)
+        self.blocks = nn.ModuleList(
+            Block(
+                width,
+                heads,
+                mlp_ratio * width,
+                activation=activation,
+                qk_norm=qk_norm,
+                merges=i > depth // 2,
+            )
+            for i in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.patches = nn.Linear(width, C * patch**2)
+        self.out = zeroed(nn.Conv2d(C, C, 3, padding=1))
+
+    def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
+        """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        h = self._tokens(x, noise_label, cond)
+        half = len(self.blocks) // 2
+        skips: list[Tensor] = []
+        for i, block in enumerate(self.blocks):
+            skip = skips.pop() if i > half else None
+            if self.checkpointing and self.training:
+                h = checkpoint(block, h, skip, self.rotation, use_reentrant=False)
+            else:
+                h = block(h, skip, self.rotation)
+            if i < half:
+                skips.append(h)
+        h = self.patches(self.norm(h[:, self.told :]))
+        (rows, columns), p = self.grid, self.patch
+        y: Tensor = self.out(
+            rearrange(h, "b (r s) (c p q) -> b c (r p) (s q)", r=rows, s=columns, p=p, q=p)
+        )
+        return y
+
+    def _tokens(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
+        (rows, columns), p = self.grid, self.patch
+        patches = rearrange(x, "b c (r p) (s q) -> b (r s) (c p q)", r=rows, s=columns, p=p, q=p)
+        h = self.stem(patches)
+        told = [self.noise(noise_label)]
+        if self.classes is not None:
+            told.append(self.classes(cond.label).expand(len(x), -1))
+        h = torch.cat([*(one.unsqueeze(1).to(h.dtype) for one in told), h], dim=1)
+        return h if self.position is None else h + self.position
