@@ -92,3 +92,12 @@ def test_the_example_of_a_network_obeys_every_law(example_classes):
 
     assert all(law.check(example_classes["backbone"]).measured for law in BACKBONE_LAWS)
     assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("twelve", "12")
+
+
+def test_the_example_of_a_dataset_obeys_every_law(example_classes):
+    from diffx_core.testing import DATASET_LAWS
+
+    ring = example_classes["dataset"](size=64)
+    unmeasured = [str(law) for law in DATASET_LAWS if not law.check(ring).measured]
+    assert unmeasured == ["values stay within their range", "values are at their levels"]
+    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("sixteen", "16")

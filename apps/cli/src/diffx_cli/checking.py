@@ -10,18 +10,19 @@ from attrs import frozen
 from diffx_cli.layout import columns
 from diffx_cli.request import Chosen
 from diffx_core.config import REQUIRED, options_of
-from diffx_core.errors import ConfigError
+from diffx_core.errors import ConfigError, DataError, DiffxError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.isolation import IsolatedError, isolated, reason
 from diffx_core.plugins.registered import Registered
-from diffx_core.testing import BACKBONE_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS, Law
+from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS, Law
 
 LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {
     "scheduler": SCHEDULER_LAWS,
     "sampler": SAMPLER_LAWS,
     "backbone": BACKBONE_LAWS,
+    "dataset": DATASET_LAWS,
 }
-"""The laws of each kind that has any."""
+"""The laws of each kind."""
 
 Status = Literal["ok", "fail", "not measured"]
 
@@ -32,7 +33,7 @@ class Finding:
 
     Args:
         registered: the component.
-        law: what must hold; None if there are no laws of its kind.
+        law: what must hold; None if nothing could be measured.
         status: whether it does.
         figure: the measured deviation, if there is one.
         tolerance: the largest deviation with which the law holds, if it was measured.
@@ -69,13 +70,23 @@ def check(registered: Registered) -> list[Finding]:
         PluginError: it cannot be imported.
         ConfigError: it cannot be built without being told options.
     """
-    laws = LAWS.get(registered.kind, ())
     target = registered.load()
-    if not laws:
-        detail = f"no laws for {registered.kind}s yet"
-        return [Finding(registered=registered, law=None, status="not measured", detail=detail)]
-    component = _default(registered, target)
-    return [_measured(registered, law, component) for law in laws]
+    try:
+        component = _default(registered, target)
+        if registered.kind == "dataset":
+            len(component)  # type: ignore[arg-type] # it is a dataset, as its kind says
+    except DataError as error:  # files that are not here say nothing about the laws
+        return [_unmeasured(registered, error)]
+    except ConfigError as error:
+        if registered.kind != "dataset":
+            raise
+        return [_unmeasured(registered, error)]
+    return [_measured(registered, law, component) for law in LAWS[registered.kind]]
+
+
+def _unmeasured(registered: Registered, error: DiffxError) -> Finding:
+    detail = error.problems[0]
+    return Finding(registered=registered, law=None, status="not measured", detail=detail)
 
 
 def table(findings: Iterable[Finding]) -> str:

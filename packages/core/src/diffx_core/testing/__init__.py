@@ -1,13 +1,14 @@
 """The conformance kit: laws that every component of a kind obeys, ours and yours.
 
-`SchedulerSuite`, `SamplerSuite` and `BackboneSuite` are pytest suites to subclass (install
-`diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS` and `BACKBONE_LAWS` are the same laws as
-plain functions, for any other runner.
+`SchedulerSuite`, `SamplerSuite`, `BackboneSuite` and `DatasetSuite` are pytest suites to subclass
+(install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`, `BACKBONE_LAWS` and
+`DATASET_LAWS` are the same laws as plain functions, for any other runner.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from diffx_core.testing.backbone_laws import BACKBONE_LAWS
+from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.oracle import (
     REFERENCE_PROCESSES,
@@ -20,14 +21,21 @@ from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
 
 if TYPE_CHECKING:
-    from diffx_core.testing.suites import BackboneSuite, SamplerSuite, SchedulerSuite
+    from diffx_core.testing.suites import (
+        BackboneSuite,
+        DatasetSuite,
+        SamplerSuite,
+        SchedulerSuite,
+    )
 
 __all__ = [
     "BACKBONE_LAWS",
+    "DATASET_LAWS",
     "REFERENCE_PROCESSES",
     "SAMPLER_LAWS",
     "SCHEDULER_LAWS",
     "BackboneSuite",
+    "DatasetSuite",
     "GaussianDenoiser",
     "Law",
     "Measurement",
@@ -40,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # the suites need pytest; the laws do not
-    if name in {"BackboneSuite", "SamplerSuite", "SchedulerSuite"}:
+    if name in {"BackboneSuite", "DatasetSuite", "SamplerSuite", "SchedulerSuite"}:
         from diffx_core.testing import suites
 
         return getattr(suites, name)

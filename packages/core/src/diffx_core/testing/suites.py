@@ -9,8 +9,10 @@ from abc import ABC, abstractmethod
 
 import pytest
 
+from diffx_core.dataset import Dataset
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.backbone_laws import BACKBONE_LAWS, Build
+from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law
 from diffx_core.testing.run_laws import AnySampler
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
@@ -56,6 +58,21 @@ class BackboneSuite(ABC):
 
     @pytest.mark.parametrize("law", BACKBONE_LAWS, ids=str)
     def test_law(self, law: Law[Build]) -> None:
+        """The law holds."""
+        found = law.check(self.component())
+        if not found.measured:
+            pytest.skip(found.detail)
+
+
+class DatasetSuite(ABC):
+    """Every law of a dataset."""
+
+    @abstractmethod
+    def component(self) -> Dataset:
+        """The dataset to test, of a few small files that the test writes."""
+
+    @pytest.mark.parametrize("law", DATASET_LAWS, ids=str)
+    def test_law(self, law: Law[Dataset]) -> None:
         """The law holds."""
         found = law.check(self.component())
         if not found.measured:

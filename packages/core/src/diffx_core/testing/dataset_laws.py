@@ -1,0 +1,205 @@
+"""What must hold of every dataset: that it delivers what its facts say, and always the same.
+
+Up to `EXAMPLES` examples are looked at, evenly spaced.
+"""
+
+import copy
+import math
+import random
+from collections.abc import Callable
+from typing import SupportsFloat
+
+import numpy as np
+import torch
+from attrs import evolve, has
+from torch import Tensor
+
+from diffx_core.dataset import NO_LABEL, Batch, Dataset, DataSpec, spec_to_json
+from diffx_core.testing.law import Law, Measurement
+
+EXAMPLES = 1024
+ROUNDING = 1e-5
+"""How far a value may be from its range or level, and sigma_data from what is measured."""
+SEED, STEP = 3, 7
+
+
+def looked_at(dataset: Dataset) -> Tensor:
+    """The positions of the examples that the laws look at.
+
+    Raises:
+        AssertionError: there are none.
+    """
+    count = len(dataset)
+    assert count > 0, "it is empty"
+    return torch.linspace(0, count - 1, min(count, EXAMPLES)).long()
+
+
+def _share(wrong: Tensor | SupportsFloat, detail: str = "") -> Measurement:
+    """How many of some are wrong; none may be."""
+    share = wrong.double().mean().item() if isinstance(wrong, Tensor) else float(wrong)
+    return Measurement(share, 0.0, detail)
+
+
+def _same(one: Batch, other: Batch) -> bool:
+    """Whether two batches are equal in every bit."""
+    first, second = one.cond.given(), other.cond.given()
+    return (
+        torch.equal(one.x, other.x)
+        and first.keys() == second.keys()
+        and all(torch.equal(first[name], second[name]) for name in first)
+    )
+
+
+def _facts(dataset: Dataset) -> Measurement:
+    spec = dataset.spec
+    return _share(DataSpec(**spec_to_json(spec)) != spec, "through JSON")
+
+
+def _shape(dataset: Dataset) -> Measurement:
+    index, spec = looked_at(dataset), dataset.spec
+    x = dataset.batch(index).x
+    wrong = tuple(x.shape) != (len(index), *spec.shape) or x.dtype != torch.float32
+    return _share(wrong, f"{x.dtype} {tuple(x.shape[1:])}; the facts say float32 {spec.shape}")
+
+
+def _finite(dataset: Dataset) -> Measurement:
+    return _share(~dataset.batch(looked_at(dataset)).x.isfinite())
+
+
+def _range(dataset: Dataset) -> Measurement:
+    bounds = dataset.spec.value_range
+    if bounds is None:
+        return Measurement(0.0, 0.0, "the facts have no range", measured=False)
+    x = dataset.batch(looked_at(dataset)).x
+    beyond = torch.maximum(bounds[0] - x, x - bounds[1]).max().item()
+    return Measurement(max(beyond, 0.0), ROUNDING * (bounds[1] - bounds[0]))
+
+
+def _levels(dataset: Dataset) -> Measurement:
+    spec = dataset.spec
+    if spec.cell is None or spec.value_range is None:
+        return Measurement(0.0, 0.0, "the facts have no levels", measured=False)
+    x = dataset.batch(looked_at(dataset)).x.double()
+    cells = (x - spec.value_range[0]) / spec.cell
+    return Measurement((cells - cells.round()).abs().max().item(), 1e-3, "in cells")
+
+
+def _sigma_data(dataset: Dataset) -> Measurement:
+    index = looked_at(dataset)
+    square = dataset.batch(index).x.double().square().flatten(1).mean(1)
+    found = square.mean().sqrt().item()
+    deviation = abs(found / dataset.spec.sigma_data - 1)
+    # what five standard errors of some of the examples are, of the root of a mean
+    few = len(index) < len(dataset)
+    error = 2.5 * (square.std() / square.mean() / math.sqrt(len(index))).item() if few else 0.0
+    return Measurement(deviation, ROUNDING + error, f"root mean square {found:.4g}")
+
+
+def _labels(dataset: Dataset) -> Measurement:
+    label, classes = dataset.batch(looked_at(dataset)).cond.label, dataset.spec.num_classes
+    if label is None or classes is None:
+        return _share((label is None) != (classes is None), "labels without num_classes, or it")
+    if label.dtype != torch.int64 or label.ndim != 1:
+        return _share(wrong=True, detail=f"labels are {label.dtype} {tuple(label.shape)}")
+    known = ((label >= 0) & (label < classes)) | (label == NO_LABEL)
+    return _share(~known, f"{int(label.min())}..{int(label.max())} of {classes}")
+
+
+def _index(dataset: Dataset) -> Measurement:
+    index = looked_at(dataset).flip(0)
+    found = dataset.batch(index).index
+    return _share(found is None or not torch.equal(found, index))
+
+
+def _company(dataset: Dataset) -> Measurement:
+    return _in_company(dataset, dataset.batch)
+
+
+def _augmented(dataset: Dataset) -> Measurement:
+    return _in_company(dataset, lambda index: dataset.augmented(index, seed=SEED, step=STEP))
+
+
+def _in_company(dataset: Dataset, batch: Callable[[Tensor], Batch]) -> Measurement:
+    """Each example, in reverse, twice, and alone, against all of them together."""
+    index = looked_at(dataset)
+    together = batch(index)
+    backwards = batch(index.flip(0))
+    wrong = [not torch.equal(backwards.x.flip(0), together.x)]
+    wrong += [together.x.shape != (len(index), *dataset.spec.shape)]
+    for k in {0, len(index) // 2, len(index) - 1}:
+        alone, twice = batch(index[k : k + 1]), batch(index[[k, 0, k]])
+        wrong += [not torch.equal(alone.x[0], together.x[k])]
+        wrong += [not torch.equal(one, together.x[k]) for one in twice.x[::2]]
+        for name, told in together.cond.given().items():
+            wrong += [not torch.equal(alone.cond.given()[name][0], told[k])]
+    return _share(torch.tensor(wrong))
+
+
+def _own(dataset: Dataset) -> Measurement:
+    index = looked_at(dataset)[:8]
+    before = dataset.batch(index).x.clone()
+    dataset.batch(index).x.fill_(math.nan)
+    return _share(not torch.equal(dataset.batch(index).x, before))
+
+
+def _again(dataset: Dataset) -> Measurement:
+    if not has(type(dataset)):
+        return Measurement(0.0, 0.0, "it is no attrs class", measured=False)
+    index = looked_at(dataset)
+    other = evolve(dataset)  # type: ignore[misc] # it is an attrs class, as was just found
+    return _share(not _same(other.batch(index), dataset.batch(index)))
+
+
+def _copy(dataset: Dataset) -> Measurement:
+    index = looked_at(dataset)
+    return _share(not _same(copy.deepcopy(dataset).batch(index), dataset.batch(index)))
+
+
+def _device(dataset: Dataset) -> Measurement:
+    index, there = looked_at(dataset), dataset.on("cpu")
+    same = len(there) == len(dataset) and there.spec == dataset.spec
+    return _share(not (same and _same(there.batch(index), dataset.batch(index))))
+
+
+def _outside(dataset: Dataset) -> Measurement:
+    answered = []
+    for position in (-1, len(dataset)):
+        try:
+            dataset.batch(torch.tensor([position]))
+        except IndexError:
+            continue
+        answered.append(position)
+    return _share(bool(answered), f"answers {answered}")
+
+
+def _global_state(dataset: Dataset) -> Measurement:
+    index = looked_at(dataset)
+    before = _states()
+    dataset.batch(index)
+    dataset.augmented(index, seed=SEED, step=STEP)
+    return _share(_states() != before)
+
+
+def _states() -> tuple[bytes, str, object]:
+    legacy = str(np.random.get_state())  # noqa: NPY002 - the global one is what must not change
+    return torch.get_rng_state().numpy().tobytes(), legacy, random.getstate()
+
+
+DATASET_LAWS: tuple[Law[Dataset], ...] = (
+    Law("the facts survive being saved", _facts),
+    Law("examples have the shape that the facts say, in float32", _shape),
+    Law("all values are finite", _finite),
+    Law("values stay within their range", _range),
+    Law("values are at their levels", _levels),
+    Law("sigma_data is the root mean square of the values", _sigma_data),
+    Law("labels are int64 from 0 to num_classes - 1, if there are any", _labels),
+    Law("a batch says which examples it has", _index),
+    Law("an example is the same in any batch", _company),
+    Law("what training sees depends on seed, index and step alone", _augmented),
+    Law("a batch can be changed without changing the data", _own),
+    Law("the same options give the same data", _again),
+    Law("a copy gives the same data", _copy),
+    Law("the data are the same on their device", _device),
+    Law("there is nothing outside of the data", _outside),
+    Law("global random numbers are left alone", _global_state),
+)
