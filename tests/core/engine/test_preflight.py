@@ -66,3 +66,29 @@ def test_an_anchor_of_another_shape_is_refused():
 def test_data_that_lack_what_the_process_needs_are_refused():
     with pytest.raises(ConfigError, match="needs an image"):
         look(Pairs())
+
+
+@frozen
+class Described(Dataset):
+    """Points with a text of three tokens each."""
+
+    spec: DataSpec
+
+    def __len__(self):
+        return 8
+
+    def batch(self, index):
+        told = Condition(context=torch.zeros(len(index), 3, 4))
+        return Batch(torch.ones(len(index), 2), told, index)
+
+
+def test_tokens_of_the_width_that_was_announced_are_accepted():
+    denoiser = NetworkDenoiser(network, ReferenceVP(), PREDICTIONS["edm"])
+    order = DataOrder(8, 4, seed=0)
+    preflight(denoiser, Described(DataSpec((2,), context=4)), order, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("announced", [5, None])
+def test_tokens_of_another_width_are_refused(announced):
+    with pytest.raises(ComponentError, match=f"gives context tokens of 4, says {announced}"):
+        look(Described(DataSpec((2,), context=announced)))

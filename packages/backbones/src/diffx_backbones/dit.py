@@ -1,7 +1,8 @@
 """A transformer on the patches of an image, modulated by the condition (adaLN-zero).
 
 Positions are added to the tokens as sinusoids, or turn queries and keys (`pe`). Registers are
-learned tokens that belong to no patch: a place for what concerns the whole image.
+learned tokens that belong to no patch: a place for what concerns the whole image. Context tokens,
+where the data have them, are read by cross-attention in every block.
 
 Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and R registers,
 condition (B, width).
@@ -15,6 +16,7 @@ from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.presets import SIZES, size_of
@@ -101,9 +103,17 @@ class DiT(nn.Module):
             nn.Parameter(0.02 * torch.randn(1, registers, width)) if registers else None
         )
         self.condition = ConditionEmbedding(width, spec.num_classes)
+        self.context = None if spec.context is None else ContextTokens(spec.context)
         self.stem = nn.Linear(C * patch**2, width)
         self.blocks = nn.ModuleList(
-            Block(width, heads, mlp_ratio * width, activation=activation, qk_norm=qk_norm)
+            Block(
+                width,
+                heads,
+                mlp_ratio * width,
+                activation=activation,
+                qk_norm=qk_norm,
+                context=spec.context,
+            )
             for _ in range(depth)
         )
         self.modulation = zeroed(nn.Linear(width, 2 * width))
@@ -112,12 +122,13 @@ class DiT(nn.Module):
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         condition = self.condition(noise_label, cond)
+        told = None if self.context is None else self.context(x, cond)
         h = self._tokens(x)
         for block in self.blocks:
             if self.checkpointing and self.training:
-                h = checkpoint(block, h, condition, self.rotation, use_reentrant=False)
+                h = checkpoint(block, h, condition, self.rotation, told, use_reentrant=False)
             else:
-                h = block(h, condition, self.rotation)
+                h = block(h, condition, self.rotation, told)
         if self.registers is not None:
             h = h[:, self.registers.shape[1] :]
         scale, shift = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)

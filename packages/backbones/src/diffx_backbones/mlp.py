@@ -23,7 +23,7 @@ from torch.nn.functional import layer_norm, silu
 
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.refusal import non_positive, refuse
+from diffx_backbones.refusal import non_positive, reads_no_context, refuse
 from diffx_core import Condition, DataSpec
 
 MAX_OCTAVES = 16
@@ -118,7 +118,7 @@ class MLP(nn.Module):
             problems.append(
                 f"mlp needs vectors (D,), but the data have the shape {spec.shape}; try unet or dit"
             )
-        refuse(problems)
+        refuse(problems + reads_no_context("mlp", spec))
         super().__init__()
         (size,) = spec.shape
         num_features = (2 * octaves + 1) * size

@@ -21,6 +21,13 @@ def not_an_image(name: str, spec: DataSpec) -> list[str]:
     return [f"{name} needs images (C, H, W), but the data have the shape {spec.shape}; try mlp"]
 
 
+def reads_no_context(name: str, spec: DataSpec) -> list[str]:
+    """A problem if the data come with context tokens, for a network that would not read them."""
+    if spec.context is None:
+        return []
+    return [f"{name} reads no context tokens, but the data have them ({spec.context}); try dit"]
+
+
 def not_divisible(name: str, size: int, factor: int, reason: str) -> list[str]:
     """A problem if `size` is no multiple of `factor`, where both are positive."""
     if size < 1 or factor < 1 or size % factor == 0:

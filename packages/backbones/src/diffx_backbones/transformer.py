@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from diffx_backbones.attention import SelfAttention
+from diffx_backbones.context import CrossAttention, Told
 from diffx_backbones.initialisation import zeroed
 
 Activation: TypeAlias = Literal["silu", "gelu", "swiglu"]
@@ -57,6 +58,7 @@ class Block(nn.Module):
         hidden: width inside the MLP.
         activation: inside the MLP.
         qk_norm: whether the attention normalises queries and keys.
+        context: of a token of the context, read between attention and MLP; None if there is none.
     """
 
     def __init__(
@@ -67,16 +69,28 @@ class Block(nn.Module):
         *,
         activation: Activation = "silu",
         qk_norm: bool = False,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         self.modulation = zeroed(nn.Linear(width, 6 * width))
         self.attention = SelfAttention(width, heads, qk_norm=qk_norm)
+        self.cross = (
+            None if context is None else CrossAttention(width, heads, context, qk_norm=qk_norm)
+        )
         self.mlp = feed_forward(width, hidden, activation)
 
-    def forward(self, h: Tensor, condition: Tensor, rotation: nn.Module | None = None) -> Tensor:
+    def forward(
+        self,
+        h: Tensor,
+        condition: Tensor,
+        rotation: nn.Module | None = None,
+        told: Told | None = None,
+    ) -> Tensor:
         """Maps (B, N, width) to (B, N, width)."""
         modulation = self.modulation(condition).unsqueeze(1).chunk(6, dim=-1)
         scale1, shift1, gate1, scale2, shift2, gate2 = modulation
         attended = self.attention(modulated(h, scale1, shift1), rotation)
         h = torch.addcmul(h, gate1, attended)
+        if self.cross is not None and told is not None:
+            h = self.cross(h, told)
         return torch.addcmul(h, gate2, self.mlp(modulated(h, scale2, shift2)))

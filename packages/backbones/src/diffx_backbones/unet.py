@@ -17,7 +17,7 @@ from torch.nn.functional import silu
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.levels import plan_of
-from diffx_backbones.refusal import not_an_image, refuse
+from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
 from diffx_backbones.residual import ResBlock, group_norm
 from diffx_core import Condition, DataSpec
 
@@ -75,6 +75,7 @@ class UNet(nn.Module):
         )
         refuse(
             not_an_image("unet", spec)
+            + reads_no_context("unet", spec)
             + plan.problems(spec)
             + plan.wrong_sides(spec, attention_sides)
         )

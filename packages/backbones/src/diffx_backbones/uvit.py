@@ -24,6 +24,7 @@ from diffx_backbones.refusal import (
     non_positive,
     not_an_image,
     not_divisible,
+    reads_no_context,
     refuse,
     sides_not_divisible,
 )
@@ -110,6 +111,7 @@ class UViT(nn.Module):
         patch, width, depth, heads = size
         refuse(
             not_an_image("uvit", spec)
+            + reads_no_context("uvit", spec)
             + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
             + ([] if depth % 2 else [f"depth must be odd, for a middle, got {depth}"])
             + sides_not_divisible(spec, patch, "the side of a patch")

@@ -1,6 +1,7 @@
 """What flows from data to network: facts (`DataSpec`), examples (`Batch`), what they are told.
 
-Shapes: x (B, *shape), label (B,), index (B,). Images are (C, H, W); vectors are (D,).
+Shapes: x (B, *shape), label (B,), index (B,), context (B, L, D), mask (B, L). Images are (C, H, W);
+vectors are (D,).
 """
 
 from abc import ABC, abstractmethod
@@ -8,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import torch
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
@@ -39,6 +40,8 @@ class DataSpec:
         value_range: lowest and highest legal value, for images; None for data without bounds.
         levels: how many values there are in the range, at equal distances: 256 for bytes; None for
             data of any value.
+        context: D, of the tokens that examples are told, such as those of a text; None if there are
+            none.
     """
 
     shape: tuple[int, ...] = field(converter=sizes)
@@ -46,6 +49,7 @@ class DataSpec:
     sigma_data: float = field(default=1.0, converter=float)
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
     levels: int | None = None
+    context: int | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -54,6 +58,8 @@ class DataSpec:
             raise ConfigError(f"sigma_data must be > 0, got {self.sigma_data}")
         if self.num_classes is not None and self.num_classes < 1:
             raise ConfigError(f"num_classes must be at least 1 or None, got {self.num_classes}")
+        if self.context is not None and self.context < 1:
+            raise ConfigError(f"context must be at least 1 or None, got {self.context}")
         if self.levels is not None and (self.levels < 2 or self.value_range is None):
             raise ConfigError(f"levels are two or more within a value_range, got {self.levels}")
 
@@ -71,6 +77,12 @@ class DataSpec:
         return len(self.shape) == 3
 
 
+def _all_there(cond: "Condition") -> Tensor | None:
+    if cond.context is None:
+        return None
+    return torch.ones(cond.context.shape[:2], dtype=torch.bool, device=cond.context.device)
+
+
 @frozen(eq=False)
 class Condition:
     """What the network is told about each example besides its noise level.
@@ -80,22 +92,35 @@ class Condition:
             is labelled.
         image: (B, *shape) what each example belongs to, in the form of the data: its noisy or small
             version, its surroundings; None if there is nothing such. Never forgotten.
+        context: (B, L, D) tokens about each example, such as those of a text; None if there are
+            none.
+        mask: (B, L) bool, true for tokens that are there; all of them unless told.
     """
 
     label: Tensor | None = None
     image: Tensor | None = None
+    context: Tensor | None = None
+    mask: Tensor | None = field(default=Factory(_all_there, takes_self=True))
+
+    @property
+    def can_be_forgotten(self) -> bool:
+        """Whether anything was said that can be left out."""
+        return self.label is not None or self.mask is not None
 
     def dropped(self, where: Tensor) -> Self:
         """The same condition, forgotten wherever the (B,) mask `where` is true."""
-        if self.label is None:
-            return self
-        return evolve(self, label=self.label.masked_fill(where, NO_LABEL))
+        label, mask = self.label, self.mask
+        if label is not None:
+            label = label.masked_fill(where, NO_LABEL)
+        if mask is not None:
+            mask = mask & ~where[:, None]
+        return evolve(self, label=label, mask=mask)
 
     def forgotten(self) -> Self:
         """The same condition, forgotten everywhere: what an unconditional prediction is told."""
-        if self.label is None:
-            return self
-        return evolve(self, label=torch.full_like(self.label, NO_LABEL))
+        label = None if self.label is None else torch.full_like(self.label, NO_LABEL)
+        mask = None if self.mask is None else torch.zeros_like(self.mask)
+        return evolve(self, label=label, mask=mask)
 
     def to(self, device: torch.device | str) -> Self:
         """The same condition on another device."""
@@ -109,7 +134,12 @@ class Condition:
 
     def given(self) -> dict[str, Tensor]:
         """What there is, by name."""
-        given = {"label": self.label, "image": self.image}
+        given = {
+            "label": self.label,
+            "image": self.image,
+            "context": self.context,
+            "mask": self.mask,
+        }
         return {name: one for name, one in given.items() if one is not None}
 
 
@@ -171,4 +201,5 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
         "sigma_data": spec.sigma_data,
         "value_range": None if spec.value_range is None else list(spec.value_range),
         "levels": spec.levels,
+        "context": spec.context,
     }

@@ -31,6 +31,10 @@ def check_batch(batch: Batch, spec: DataSpec) -> None:
         raise ComponentError("dataset", f"gives examples {tuple(x.shape[1:])}, says {spec.shape}")
     if not x.is_floating_point() or not x.isfinite().all():
         raise ComponentError("dataset", f"gives {x.dtype} values that are not all finite floats")
+    context = batch.cond.context
+    width = None if context is None else context.shape[-1]
+    if width != spec.context:
+        raise ComponentError("dataset", f"gives context tokens of {width}, says {spec.context}")
     if (label is None) != (spec.num_classes is None):
         raise ComponentError("dataset", f"labels and num_classes {spec.num_classes} do not agree")
     if label is not None and spec.num_classes is not None:

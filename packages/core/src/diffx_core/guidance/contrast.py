@@ -98,7 +98,7 @@ class ClassifierFreeGuidance(Contrast):
 
     def applies(self, cond: Condition) -> bool:
         """Only something that was said can be left out."""
-        return cond.label is not None
+        return cond.can_be_forgotten
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The guided estimate; for a scale of zero, one call is enough as well."""

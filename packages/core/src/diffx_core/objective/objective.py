@@ -234,7 +234,7 @@ class Objective(nn.Module):
         self._pending.clear()
 
     def _told(self, cond: Condition, noise: NoiseSource, step: int) -> Condition:
-        if cond.label is None or self.options.label_dropout == 0:
+        if not cond.can_be_forgotten or self.options.label_dropout == 0:
             return cond
         chance = noise.named("label").uniform(step)
         return cond.dropped(chance < self.options.label_dropout)

@@ -116,7 +116,7 @@ class ObjectiveOptions:
         huber_scale: size at which errors begin to count linearly, in units of the target (0.00054).
         uncertainty: learn how large the loss is at each noise level, and level it out.
         sigma_data: root mean square of the data; measured from the dataset if none.
-        label_dropout: share of labels that are hidden in training, so that guidance works.
+        label_dropout: share of labels and contexts hidden in training, so that guidance works.
     """
 
     prediction: PredictionName = "edm"
