@@ -12,7 +12,7 @@ from torch.cuda import mem_get_info
 from diffx_core import Batch, Condition, Dataset, DataSpec, NoiseSource
 
 HALF_RANGE = 127.5
-"""Bytes are mapped to x = byte / 127.5 - 1, which has both ends of [-1, 1] exactly."""
+"""Bytes are mapped to x = (byte - 127.5) / 127.5, which has both ends of [-1, 1] exactly."""
 SHARE = 0.5
 """Of the free memory of an accelerator, what the images may take."""
 WORD = np.dtype(np.uint64)
@@ -66,7 +66,7 @@ class Packed(Dataset):
         pixels = self.pixels.index_select(0, here)
         if mirrored is not None:
             mirror_(pixels, mirrored.to(pixels.device))
-        x = pixels.to(float32).div_(HALF_RANGE).sub_(1)
+        x = pixels.to(float32).sub_(HALF_RANGE).mul_(1 / HALF_RANGE)
         label = None if self.label is None else self.label.index_select(0, here)
         return Batch(x=x, cond=Condition(label=label), index=index)
 
