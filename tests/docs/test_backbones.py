@@ -14,6 +14,7 @@ from diffx_backbones.presets import SIZES
 from diffx_backbones.unet import UNet
 from diffx_cli.__main__ import main
 from diffx_core import DataSpec
+from networks import CASES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training" / "backbones.md").read_text(encoding="utf-8")
@@ -59,3 +60,11 @@ def test_the_threshold_of_attention_is_the_one_that_is_used():
 
 def test_the_page_is_linked():
     assert "](docs/training/backbones.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_network_that_was_timed_is_built_by_the_script():
+    timed = re.findall(r"^\| `([^`]+)`[^|]*\| \d+ \| \d+ \|$", PAGE, re.MULTILINE)
+    assert timed == list(CASES)
+    for build, options in CASES.values():
+        with torch.device("meta"):
+            assert build(DataSpec((3, 32, 32)), **options)

@@ -48,7 +48,7 @@ class DiT(nn.Module):
         qk_norm: whether queries and keys are normalised, which keeps large networks stable.
         registers: number of learned tokens besides the patches.
         checkpointing: whether training recomputes each block on the way back, which saves most of
-            the memory for a third more time.
+            the memory, for steps about one and a half times as long.
 
     References:
         Peebles and Xie, 2022, Scalable Diffusion Models with Transformers (arXiv:2212.09748).

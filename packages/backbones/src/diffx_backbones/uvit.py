@@ -86,7 +86,7 @@ class UViT(nn.Module):
         pe: how positions are told: learned and added, or by turning queries and keys (rope).
         qk_norm: whether queries and keys are normalised, which keeps large networks stable.
         checkpointing: whether training recomputes each block on the way back, which saves most of
-            the memory for a third more time.
+            the memory, for steps about one and a half times as long.
 
     References:
         Bao et al., 2022, All are Worth Words (arXiv:2209.12152).
