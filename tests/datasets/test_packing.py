@@ -173,6 +173,20 @@ def test_without_flips_training_sees_the_images_as_they_are():
     assert torch.equal(data.augmented(torch.arange(N), seed=0, step=0).x, whole(data).x)
 
 
+@pytest.mark.parametrize("width", [3, 8])
+@pytest.mark.parametrize("spare", [0, 2**20])
+def test_with_memory_to_spare_training_sees_the_same(monkeypatch, width, spare):
+    monkeypatch.setattr("diffx_datasets.packed.SMALL", spare)
+    data = packed(source(Decoder(bytes_of(64, (3, 4, width))), shape=(3, 4, width)), flip=True)
+    there = data.on("cpu")
+    assert (there.both is None) == (spare == 0)
+    index = torch.arange(64).flip(0)
+    for step in range(3):
+        seen = (one.augmented(index, seed=2, step=step).x for one in (data, there))
+        assert torch.equal(*seen)
+    assert torch.equal(whole(there).x, whole(data).x)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 def test_on_an_accelerator_the_batches_are_the_same():

@@ -6,15 +6,17 @@ makes floats of it: nothing is done image by image. Shapes: pixels (N, C, H, W),
 
 import numpy as np
 from attrs import evolve, field, frozen
-from torch import Tensor, device, float32
+from torch import Tensor, arange, cat, device, float32
 from torch.cuda import mem_get_info
 
 from diffx_core import Batch, Condition, Dataset, DataSpec, NoiseSource
 
 HALF_RANGE = 127.5
 """Bytes are mapped to x = (byte - 127.5) / 127.5, which has both ends of [-1, 1] exactly."""
-SHARE = 0.5
+SHARE = 0.25
 """Of the free memory of an accelerator, what the images may take."""
+SMALL = 2**29
+"""Bytes of images that are kept mirrored, too: twice as many in memory, selected faster."""
 WORD = np.dtype(np.uint64)
 
 
@@ -27,12 +29,15 @@ class Packed(Dataset):
         label: (N,) int64 class labels, or None.
         facts: about the images, as they are delivered.
         flips: whether training sees half of them mirrored, left to right.
+        both: (2 N, C, H, W) the images and, after them, all of them mirrored, where there is
+            memory to spare: then mirroring is a matter of selection.
     """
 
     pixels: Tensor = field(repr=False)
     label: Tensor | None = field(default=None, repr=False)
     facts: DataSpec
     flips: bool = False
+    both: Tensor | None = field(default=None, repr=False)
 
     @property
     def spec(self) -> DataSpec:
@@ -47,7 +52,12 @@ class Packed(Dataset):
         if not self._fits(device):
             return self
         label = None if self.label is None else self.label.to(device)
-        return evolve(self, pixels=self.pixels.to(device), label=label)
+        pixels, both = self.pixels.to(device), None
+        if self.flips and pixels.numel() <= SMALL:
+            both = cat([pixels, pixels])
+            mirror_(both, arange(len(both), device=both.device) >= len(pixels))
+            pixels = both[: len(pixels)]
+        return evolve(self, pixels=pixels, label=label, both=both)
 
     def batch(self, index: Tensor) -> Batch:
         """The images (B, C, H, W) at the (B,) positions `index`."""
@@ -63,9 +73,13 @@ class Packed(Dataset):
     def _batch(self, index: Tensor, mirrored: Tensor | None) -> Batch:
         self._within(index)
         here = index.to(self.pixels.device)
-        pixels = self.pixels.index_select(0, here)
-        if mirrored is not None:
+        if mirrored is None:
+            pixels = self.pixels.index_select(0, here)
+        elif self.both is None:
+            pixels = self.pixels.index_select(0, here)
             mirror_(pixels, mirrored.to(pixels.device))
+        else:
+            pixels = self.both.index_select(0, here + len(self) * mirrored.to(here.device))
         x = pixels.to(float32).sub_(HALF_RANGE).mul_(1 / HALF_RANGE)
         label = None if self.label is None else self.label.index_select(0, here)
         return Batch(x=x, cond=Condition(label=label), index=index)
