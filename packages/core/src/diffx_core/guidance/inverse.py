@@ -14,12 +14,12 @@ from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.operators import LinearOperator, Mask
-from diffx_core.guidance.wrapper import Guided, fresh
+from diffx_core.guidance.wrapper import Guided, GuidedBySlope, fresh
 from diffx_core.noise import Noise
 
 
 @frozen(eq=False)
-class Reconstruction(Guided):
+class Reconstruction(GuidedBySlope):
     """Guidance by the slope of a misfit between y and A D(x), through the denoiser.
 
     Args:
