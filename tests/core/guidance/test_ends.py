@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from attrs import frozen
 
 from diffx_core import (
     DPS,
@@ -24,7 +25,12 @@ from diffx_core import (
     sample,
 )
 from diffx_core.testing import GaussianDenoiser
-from diffx_core.testing.oracle import REFERENCE_PROCESSES, MixtureDenoiser, ReferenceFlow
+from diffx_core.testing.oracle import (
+    REFERENCE_PROCESSES,
+    MixtureDenoiser,
+    ReferenceFlow,
+    ReferenceVP,
+)
 from diffx_samplers.ddim import DDIM
 from diffx_samplers.rk45 import RK45
 from diffx_schedulers.ddpm import DDPM
@@ -121,6 +127,46 @@ def test_an_edit_takes_no_more_steps_than_a_table_has():
     with pytest.raises(ConfigError, match=r"has \d+ times up to strength 0.02"):
         pipeline.edit(x, 0.02, sampler=DDIM(steps=50))
     assert float((pipeline.edit(x, 0.02, sampler=DDIM(steps=1)) - x).abs().max()) < 0.2
+
+
+@frozen
+class ToFive(ReferenceVP):
+    """Drawn to five."""
+
+    def anchor(self, cond):
+        return torch.full((1, *SHAPE), 5.0, dtype=torch.float64)
+
+
+def test_what_is_known_is_known_about_the_anchor():
+    noise = NoiseSource(0, range(3), dtype=torch.float64)
+    image = torch.full((1, *SHAPE), 5.5, dtype=torch.float64)
+    inner = GaussianDenoiser(ToFive(), 0.0, 0.5)
+    filled = Replacement(inner, mask=MASK, measurement=image, noise=noise.named("known"))
+    drawn = sample(DDIM(steps=20), filled, SHAPE, noise=noise)
+    known = MASK.known.expand(3, *SHAPE) == 1
+    torch.testing.assert_close(drawn[known], torch.full_like(drawn[known], 5.5))
+    pulled = PiGDM(inner, operator=MASK, measurement=MASK(image), noise_std=1e-3, sigma_data=0.5)
+    drawn = sample(DDIM(steps=50), pulled, SHAPE, noise=noise)
+    assert float((drawn[known] - 5.5).abs().max()) < 0.01
+
+
+def test_there_is_no_way_to_pure_noise_about_an_anchor():
+    pipeline = Pipeline(GaussianDenoiser(ToFive()), DataSpec(SHAPE), dtype=torch.float64)
+    x = torch.zeros(2, *SHAPE, dtype=torch.float64)
+    for way in (
+        lambda: pipeline.edit(x, 0.5),
+        lambda: pipeline.encode(x),
+        lambda: pipeline.interpolate(3),
+        lambda: pipeline.log_likelihood(x),
+    ):
+        with pytest.raises(ConfigError, match="ToFive is drawn to an anchor"):
+            way()
+
+
+def test_a_density_needs_any_time():
+    pipeline = Pipeline(MixtureDenoiser(DDPM()), DataSpec((2,)), dtype=torch.float64)
+    with pytest.raises(ConfigError, match="DDPM is in discrete time: a log-likelihood needs"):
+        pipeline.log_likelihood(torch.zeros(2, 2))
 
 
 def test_a_network_that_fails_once_is_blamed_all_the_same():

@@ -8,6 +8,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
@@ -97,6 +98,11 @@ class Guided:
             at = torch.tensor(t, dtype=torch.float64)
             self._levels[t] = Pair(float(self.scheduler.alpha(at)), float(self.scheduler.sigma(at)))
         return self._levels[t]
+
+    def seen(self, data: Tensor, cond: Condition | None) -> Tensor:
+        """Data as x has them: about the anchor of the process, if it has one."""
+        anchor = self.scheduler.anchor(cond or Condition())
+        return data if anchor is None else data - anchor.to(data)
 
     def called(self) -> int:
         """How many calls of the run were counted before; this one is counted."""
