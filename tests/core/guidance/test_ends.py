@@ -19,6 +19,7 @@ from diffx_core import (
     NoiseSource,
     PiGDM,
     Pipeline,
+    PlusPlus,
     Projected,
     Replacement,
     Rescaled,
@@ -82,10 +83,17 @@ def test_a_rule_that_remembers_refuses_a_time_for_each_sample(momentum):
     cond = Condition(torch.tensor([0, 1, 0]))
     noise = NoiseSource(0, range(3), dtype=torch.float64)
     if momentum:
-        with pytest.raises(ConfigError, match="Projected with momentum remembers the step before"):
+        with pytest.raises(ConfigError, match=r"Projected.* goes from step to step with all"):
             sample(RK45(), guided, (2,), noise=noise, cond=cond)
     else:
         assert sample(RK45(), guided, (2,), noise=noise, cond=cond).isfinite().all()
+
+
+def test_plusplus_has_no_ode_to_follow():
+    guided = ClassifierFreeGuidance(MixtureDenoiser(VP()), PlusPlus(0.7))
+    cond = Condition(torch.tensor([0, 1, 0]))
+    with pytest.raises(ConfigError, match=r"PlusPlus\(scale=0.7\) goes from step to step"):
+        sample(RK45(), guided, (2,), noise=NoiseSource(0, range(3)), cond=cond)
 
 
 class Flat:

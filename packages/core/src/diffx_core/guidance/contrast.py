@@ -72,10 +72,10 @@ class Contrast(Guided):
         cond = cond or Condition()
         if self.rule.idle or not self.applies(cond) or not self._inside(x, t):
             return self.inner(x, t, cond)
-        if self.rule.remembers and isinstance(t, Tensor):
+        if self.rule.needs_one_time and isinstance(t, Tensor):
             raise ConfigError(
-                f"{type(self.rule).__name__} with momentum remembers the step before, which is "
-                "another for each sample here: take a sampler with one time for all, or momentum 0"
+                f"the guidance {self.rule} goes from step to step with all samples at once, and "
+                "this sampler (as rk45 and parallel do) takes steps of its own for each of them"
             )
         strong, weak = self.both(x, t, cond)
         return self.rule(strong, weak, self.level(t, x))

@@ -28,8 +28,8 @@ class Rule(ABC):
         return False
 
     @property
-    def remembers(self) -> bool:
-        """Whether it needs the call before."""
+    def needs_one_time(self) -> bool:
+        """Whether all examples must be at the same time, and go on from there together."""
         return False
 
     def reset(self) -> None:  # noqa: B027 - most rules have nothing to forget
@@ -119,6 +119,11 @@ class PlusPlus(Rule):
 
     scale: float
 
+    @property
+    def needs_one_time(self) -> bool:
+        """It changes what a step does, and there is no ODE that could be followed otherwise."""
+        return True
+
     def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
         """The guided estimate; its two ends do not meet in x."""
         del level
@@ -155,8 +160,8 @@ class Projected(Rule):
         return self.scale == 1
 
     @property
-    def remembers(self) -> bool:
-        """With momentum."""
+    def needs_one_time(self) -> bool:
+        """With momentum, which is of the call before."""
         return self.momentum != 0
 
     def reset(self) -> None:
@@ -169,7 +174,7 @@ class Projected(Rule):
         delta = told - weak.x0
         if self._before is not None:
             delta = delta + self.momentum * self._before
-        self._before = delta if self.remembers else None
+        self._before = delta if self.needs_one_time else None
         axes = tuple(range(1, told.ndim))
         length = delta.square().mean(axes, keepdim=True).sqrt()
         least = torch.finfo(told.dtype).tiny
