@@ -6,6 +6,8 @@ from attrs import frozen
 
 from diffx_core import ConfigError, Sampler, require
 from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
+from diffx_samplers.ddim import DDIM
+from diffx_samplers.heun import Heun
 
 
 @frozen(kw_only=True)
@@ -74,3 +76,19 @@ def test_the_times_are_those_of_the_process():
     plan = require(Jumping(steps=4), Springy())
     assert set(plan.times[:-1]) <= set(Springy().grid().tolist())
     assert (plan.alpha[-1], plan.sigma[-1]) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("nfe", [1, 2, 19, 20, 99_999])
+def test_a_number_of_calls_is_met_exactly_or_those_around_it_are_named(nfe):
+    assert DDIM().with_nfe(nfe).steps == nfe
+    if nfe % 2:
+        assert Heun().with_nfe(nfe).nfe == nfe
+    else:
+        with pytest.raises(ConfigError, match=f"{nfe} .*; {nfe - 1} and {nfe + 1} are possible"):
+            Heun().with_nfe(nfe)
+
+
+@pytest.mark.parametrize("nfe", [0, 10**6, 10**11])
+def test_a_number_of_calls_beyond_reason_is_refused_at_once(nfe):
+    with pytest.raises(ConfigError, match="must be from 1 to 100000"):
+        DDIM().with_nfe(nfe)

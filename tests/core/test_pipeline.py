@@ -26,7 +26,7 @@ SMALL = {"width": 16, "depth": 1, "octaves": 0}
 """A network whose rounding errors are not made larger by high frequencies."""
 
 
-def saved(folder, dataset_options, label_dropout=0.1, seed=0):
+def saved(folder, dataset_options, label_dropout=0.1, seed=0, step=5):
     """A run of an untrained but not silent network."""
     found = {
         "scheduler": (REGISTRY.find("scheduler", "vpsde"), {}),
@@ -45,7 +45,7 @@ def saved(folder, dataset_options, label_dropout=0.1, seed=0):
     )
     state = network.state_dict()
     zeros = {name: torch.zeros_like(value) for name, value in state.items()}
-    save_checkpoint(folder, 5, weights=zeros, ema=state, record=run.to_json())
+    save_checkpoint(folder, step, weights=zeros, ema=state, record=run.to_json())
     return folder
 
 
@@ -168,7 +168,7 @@ def test_a_run_without_facts_is_refused(tmp_path):
 
 
 def test_an_earlier_checkpoint_guides_the_run(conditional, tmp_path):
-    weak = saved(tmp_path / "weak", {"kind": "moons", "points": 64}, seed=1)
+    weak = saved(tmp_path / "weak", {"kind": "moons", "points": 64}, seed=1, step=2)
     pipeline = Pipeline.load(conditional, REGISTRY)
     how = {"sampler": DDIM(steps=4), "label": 1}
     options = GuidanceOptions(scale=2.0, against=weak)
@@ -185,11 +185,18 @@ def test_a_model_of_other_data_cannot_guide(conditional, unconditional):
         pipeline.sample(1, guidance=GuidanceOptions(scale=2.0, against=unconditional))
 
 
-def test_without_labels_another_model_still_guides(unconditional):
+def test_without_labels_another_model_still_guides(unconditional, tmp_path):
+    weak = saved(tmp_path / "weak", {"kind": "swiss_roll", "points": 64}, step=2)
     pipeline = Pipeline.load(unconditional, REGISTRY)
-    options = GuidanceOptions(scale=2.0, against=unconditional)
+    options = GuidanceOptions(scale=2.0, against=weak)
     x = pipeline.sample(2, sampler=DDIM(steps=2), guidance=options)
-    torch.testing.assert_close(x, pipeline.sample(2, sampler=DDIM(steps=2)))  # of itself
+    torch.testing.assert_close(x, pipeline.sample(2, sampler=DDIM(steps=2)))  # of equal weights
+
+
+def test_a_model_cannot_guide_itself(unconditional):
+    pipeline = Pipeline.load(unconditional, REGISTRY)
+    with pytest.raises(ConfigError, match="is the model itself, and guides nowhere"):
+        pipeline.sample(1, guidance=GuidanceOptions(scale=2.0, against=unconditional))
 
 
 def test_another_process_is_refused_before_the_network_is_built(conditional, monkeypatch):

@@ -1,6 +1,7 @@
 """A model of one process, sampled under another: the same samples, scaled."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -8,14 +9,18 @@ from attrs import frozen
 
 from diffx_core import (
     PREDICTIONS,
+    ClassifierFreeGuidance,
+    Condition,
     ConfigError,
     DataSpec,
     NetworkDenoiser,
     NoiseSource,
     Pipeline,
+    PlusPlus,
     SwappedProcess,
     sample,
 )
+from diffx_core.estimate import from_x0
 from diffx_core.sampler import Plan
 from diffx_core.testing import REFERENCE_PROCESSES, GaussianDenoiser
 from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
@@ -144,3 +149,26 @@ def test_a_swapped_model_has_the_same_law(trained, other):
     x = pipeline.under(other).sample(3, sampler=sampler)
     own = Pipeline(GaussianDenoiser(other), DataSpec((3,)), dtype=torch.float64)
     torch.testing.assert_close(x, own.sample(3, sampler=sampler), rtol=0, atol=1e-2)
+
+
+def test_guidance_whose_ends_do_not_meet_is_the_same_inside_and_outside():
+    """CFG++ has no x of its own: its ends are what every process has in common."""
+    guide = partial(ClassifierFreeGuidance, rule=PlusPlus(0.7))
+    model, flow = Two(ReferenceVP()), ReferenceFlow()
+    cond = Condition(torch.tensor([0, 1, 0]))
+    draw = partial(sample, DDIM(steps=9, grid="logsnr"), shape=(2,), cond=cond)
+    noise = NoiseSource(0, range(3), dtype=torch.float64)
+    inside = draw(SwappedProcess(guide(model), flow), noise=noise)
+    outside = draw(guide(SwappedProcess(model, flow)), noise=noise)
+    torch.testing.assert_close(inside, outside, rtol=0, atol=1e-12)
+
+
+class Two(GaussianDenoiser):
+    """The mean of the data depends on the label."""
+
+    def __call__(self, x, t, cond=None):
+        estimate = super().__call__(x, t, cond)
+        if cond is None or cond.label is None:
+            return estimate
+        alpha, sigma = (getattr(self.scheduler, one)(torch.tensor(t)) for one in ("alpha", "sigma"))
+        return from_x0(x, estimate.x0 + 0.3 * cond.label[:, None], float(alpha), float(sigma))

@@ -78,7 +78,7 @@ def test_every_draw_is_different(source):
             seen.append(source(0, [0], dtype=torch.float64).normal(shape, step, substep, span))
             return seen[-1]
 
-    sampler = RePaint(steps=9, jump=3, resamples=3)
+    sampler = RePaint(rule="ancestral", steps=9, jump=3, resamples=3)
     sample(sampler, GaussianDenoiser(ReferenceVP()), (4,), noise=Heard())
     assert len(seen) == 1 + (sampler.nfe - 1) + 2 * 2  # start, steps but the last, two jumps twice
     assert len({tuple(one.flatten().tolist()) for one in seen}) == len(seen)

@@ -120,9 +120,8 @@ class NetworkDenoiser:
         if reading is None or reading.noise_label.device != x.device:
             reading = self._read([t], x.device)[t]
         scale, label, decoding = reading
-        output = self.backbone(
-            x if scale == 1 else x * scale, label.expand(x.shape[0]), cond or UNTOLD
-        )
+        labels = label if len(x) == 1 else label.expand(len(x))
+        output = self.backbone(x if scale == 1 else x * scale, labels, cond or UNTOLD)
         return Estimate(x, checked(output, x), decoding)
 
     def _at_each(self, x: Tensor, t: Tensor, cond: Condition) -> Estimate:

@@ -49,6 +49,13 @@ class ComponentError(PluginError):
         super().__init__(*problems)
         self.kind = kind
 
+    def __str__(self) -> str:
+        """Every line names the kind."""
+        lines = (
+            one if one.startswith(self.kind) else f"{self.kind}: {one}" for one in self.problems
+        )
+        return "\n".join(lines)
+
 
 class DataError(DiffxError):
     """The data are missing, unreadable or not what they were."""

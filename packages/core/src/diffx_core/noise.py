@@ -5,6 +5,7 @@ depend, in a single bit, on the batch it is drawn in, on the order, or on the nu
 Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tensors (B, *shape).
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -17,6 +18,8 @@ from torch import Tensor
 Words = npt.NDArray[np.uint64]
 MASK = (1 << 64) - 1
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FEW = 8
+"""Keys that are found faster one by one."""
 START = -1
 """The step whose noise is the starting point of sampling."""
 
@@ -39,6 +42,8 @@ def key(*parts: int | str) -> int:
 
 def keys(before: Sequence[int | str], each: Sequence[int], after: Sequence[int]) -> Words:
     """`key(*before, one, *after)` for every one of `each`, all at once."""
+    if len(each) <= FEW:
+        return np.array([key(*before, one, *after) for one in each], dtype=np.uint64)
     state = np.full(len(each), key(*before), dtype=np.uint64)
     words = np.array([one & MASK for one in each], dtype=np.uint64)
     for word in [words, *(np.full_like(words, part & MASK) for part in after)]:
@@ -59,16 +64,21 @@ def generator(*parts: int | str) -> torch.Generator:
 def streams(keys: Words) -> Iterator[np.random.Generator]:
     """A stream of its own for each key: Philox reads all 64 bits, so no two images are the same.
 
-    It is one generator, which is set to the beginning of each stream in turn: making a new one
-    takes ten times as long, since it asks the system for a seed.
+    It is one generator of the thread, which is set to the beginning of each stream in turn: making
+    a new one takes ten times as long, since it asks the system for a seed.
     """
-    bits = np.random.Philox(key=0)
-    one, state = np.random.Generator(bits), bits.state
+    if not hasattr(LOCAL, "bits"):
+        LOCAL.bits = np.random.Philox(key=0)
+        LOCAL.beginning = LOCAL.bits.state
+    bits, state = LOCAL.bits, LOCAL.beginning
+    one = np.random.Generator(bits)
     for word in keys:
         state["state"]["key"][0] = word
         bits.state = state
         yield one
 
+
+LOCAL = threading.local()
 
 Span = tuple[float, float]
 """Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""

@@ -7,13 +7,14 @@ the first step.
 
 import math
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from itertools import pairwise
 from typing import Generic, Protocol, Self, TypeVar
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge, le
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
@@ -59,6 +60,10 @@ class Noises(Protocol):
     def __call__(self, step: int, substep: int = 0, span: Span | None = None) -> Tensor:
         """The noise of one step, as `StepNoise` has it."""
         ...
+
+
+MOST_STEPS = 100_000
+"""More steps than any table of noise levels has."""
 
 
 @frozen(eq=False)
@@ -129,7 +134,7 @@ class Sampler(ABC, Generic[State]):
             also a function.
     """
 
-    steps: int = field(default=50, validator=ge(1))
+    steps: int = field(default=50, validator=and_(ge(1), le(MOST_STEPS)))
     grid: str | Grid = grid_option("uniform")
 
     @property
@@ -156,16 +161,20 @@ class Sampler(ABC, Generic[State]):
         """The same sampler with as many steps as make `nfe` network calls."""
         if self.nfe is None:
             raise ConfigError("how often it calls the network is found during the run")
-        for steps in range(1, nfe + 1):
-            candidate = evolve(self, steps=steps)
-            if candidate.nfe == nfe:
-                return candidate
-        counts = [evolve(self, steps=steps).nfe for steps in range(1, nfe + 2)]
-        possible = [count for count in counts if count is not None]
-        near = sorted(possible, key=lambda count: abs(count - nfe))[:2]
+        if not 1 <= nfe <= MOST_STEPS:
+            raise ConfigError(f"the number of network calls must be from 1 to {MOST_STEPS}")
+
+        def calls(steps: int) -> int:
+            return evolve(self, steps=steps).nfe or 0
+
+        # No step takes less than a call, and more steps no fewer calls.
+        steps = 1 + bisect_left(range(1, nfe + 1), nfe, key=calls)
+        if steps <= nfe and calls(steps) == nfe:
+            return evolve(self, steps=steps)
+        near = " and ".join(str(calls(one)) for one in (steps - 1, steps) if one)
+        possible = "is" if steps == 1 else "are"
         raise ConfigError(
-            f"no number of steps makes exactly {nfe} network calls; "
-            f"{min(near)} and {max(near)} are possible"
+            f"no number of steps makes exactly {nfe} network calls; {near} {possible} possible"
         )
 
     def needs(self) -> frozenset[Capability]:
@@ -177,7 +186,7 @@ class Sampler(ABC, Generic[State]):
         grid = grid_named(self.grid) if isinstance(self.grid, str) else self.grid
         times = grid(scheduler, self.steps, t_max)
         if times.shape != (self.steps + 1,) or not (times.diff() < 0).all():
-            raise ConfigError(f"the grid does not have {self.steps + 1} falling times")
+            raise ConfigError(f"the grid {self.grid} does not have {self.steps + 1} falling times")
         return times.double()
 
     def asks(self, plan: Plan) -> Iterable[float]:

@@ -157,7 +157,10 @@ def sample(
             observe(reached)
     # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
     if not reached.x.sum().isfinite() and not reached.x.isfinite().all():
-        raise next(filter(None, map(_fault, way())))
+        unrepeatable = ComponentError(
+            "backbone", "returned numbers that are not finite, and did not when it was asked again"
+        )
+        raise next(filter(None, map(_fault, way())), unrepeatable)
     return reached.x
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.estimate import Decoding, Estimate, spread
+from diffx_core.estimate import Decoding, Estimate, from_ends, spread
 from diffx_core.scheduler import Scheduler
 
 MUCH = 0.1
@@ -128,5 +128,7 @@ class SwappedProcess:
             there, factor = self._asked[t]
             scaled = x if factor == 1 else x * factor
         estimate = self.inner(scaled, there, cond)
+        if estimate.x is not scaled:  # its two ends do not meet in x, as those of CFG++
+            return from_ends(estimate.x0, estimate.eps)
         x0_x, x0_f, eps_x, eps_f = estimate.decoding
         return Estimate(x, estimate.output, Decoding(x0_x * factor, x0_f, eps_x * factor, eps_f))

@@ -69,9 +69,10 @@ def correction(plan: Plan, first: int, order: int, stage: int, end: End) -> floa
     signed = -h if end == "x0" else h
     rise = math.expm1(signed) / (2 * r) if order == 2 else (math.expm1(signed) / signed - 1) / r
     if end == "x0":
-        return plan.alpha[to] * min(-rise, LIMIT)
+        return plan.alpha[to] * max(-LIMIT, min(-rise, LIMIT))
     # E_j - E is -(alpha_j / sigma_j) (D_j - D), in terms of which all is limited.
-    return -min(plan.sigma[to] * rise, LIMIT * plan.alpha[to] * plan.sigma[at] / plan.alpha[at])
+    most = LIMIT * plan.alpha[to] * plan.sigma[at] / plan.alpha[at]
+    return -max(-most, min(plan.sigma[to] * rise, most))
 
 
 @frozen(kw_only=True)

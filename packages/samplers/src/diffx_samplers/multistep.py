@@ -7,7 +7,6 @@ from the plan. A method is a function that fills the rows; most of them integrat
 through what was estimated, which `interpolated` weighs.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Literal, NamedTuple
@@ -82,9 +81,9 @@ class Multistep(Sampler[Memory]):
             return moved, Memory(rows, depths)
         # The oldest is of no use any more, but its memory is: new memory costs more than the sums.
         oldest = past[-1] if len(past) >= depth else None
-        ends = (1.0, 0.0) if self.keeps == "x0" else (0.0, 1.0)
-        kept = estimate.mix(*ends, out=oldest)
-        return moved, Memory(rows, depths, (kept, *past)[:depth])
+        of_x0, of_eps = (1.0, 0.0) if self.keeps == "x0" else (0.0, 1.0)
+        kept = estimate.mix(of_x0, of_eps, out=oldest)
+        return moved, Memory(rows, depths, (kept, *past[: depth - 1]))
 
 
 def history(levels: Sequence[float], i: int, most: int) -> list[float]:
@@ -99,12 +98,16 @@ def interpolated(nodes: Sequence[float], moments: Sequence[float]) -> list[float
         nodes: where the values are, all different.
         moments: the integrals of 1, u, u^2 and so on, as many as there are nodes.
     """
+    whole = [1.0]  # coefficients of the polynomial that is 0 at all nodes, highest first
+    for node in nodes:
+        whole = [a - node * b for a, b in zip([*whole, 0.0], [0.0, *whole], strict=True)]
     weights = []
-    for one in nodes:
-        basis = [1.0]  # coefficients of the polynomial that is 1 at this node, 0 at the others
-        for other in nodes:
-            if other != one:
-                shifted = zip([0.0, *basis], [*basis, 0.0], strict=True)
-                basis = [(up - other * same) / (one - other) for up, same in shifted]
-        weights.append(math.fsum(c * m for c, m in zip(basis, moments, strict=True)))
+    for node in nodes:
+        # Divided by (u - node) it is 0 at the others; what it is here and its integral come along.
+        coefficient = integral = here = 0.0
+        for next_one, moment in zip(whole, reversed(moments), strict=False):
+            coefficient = coefficient * node + next_one
+            integral += coefficient * moment
+            here = here * node + coefficient
+        weights.append(integral / here)
     return weights

@@ -39,7 +39,7 @@ class RePaint(Sampler[State]):
         Lugmayr et al., RePaint, 2022, arXiv:2201.09865, algorithm 1 and appendix B.
     """
 
-    rule: Rule = field(default="ancestral", validator=in_(get_args(Rule)))
+    rule: Rule = field(default="ddim", validator=in_(get_args(Rule)))
     jump: int = field(default=10, validator=ge(1))
     resamples: int = field(default=10, validator=ge(1))
 

@@ -94,12 +94,13 @@ class Restart(Sampler[State]):
         steps = max(1, round(self.share * plan.steps))
         last = torch.tensor(plan.times[after : after + 1], dtype=torch.float64)
         lowest = float((-plan.scheduler.log_snr(last) / 2).exp())
-        top, bottom = (ratio ** (1 / RHO) for ratio in (self.high, lowest))
+        high = min(self.high, ratios[0])  # a run that begins with less noise has no more to add
+        top, bottom = (ratio ** (1 / RHO) for ratio in (high, lowest))
         down = torch.linspace(top, bottom, steps + 1, dtype=torch.float64)[:-1] ** RHO
         times = torch.cat([times_at(plan, down.tolist()), last])
         if not (times.diff() < 0).all():
             raise ConfigError(
-                f"no {steps} steps lead from sigma / alpha = {self.high} down to "
+                f"no {steps} steps lead from sigma / alpha = {high:.3g} down to "
                 f"{lowest:.3g}: the process does not know enough times between them"
             )
         again = Plan.of(plan.scheduler, times, clean=plan.sigma[after] == 0)

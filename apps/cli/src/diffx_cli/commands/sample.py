@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from attrs import field, frozen
-from attrs.validators import ge, optional
+from attrs.validators import and_, ge, le, optional
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -30,7 +30,7 @@ class SampleCommandOptions(Working):
     """
 
     run: Path | None = None
-    n: int = field(default=64, validator=ge(1))
+    n: int = field(default=64, validator=and_(ge(1), le(1_000_000)))
     steps: int | None = None
     nfe: int | None = field(default=None, validator=optional(ge(1)))
     label: int | None = field(default=None, validator=optional(ge(0)))

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from diffx_core.dataset import Condition
 from diffx_core.estimate import Estimate
-from diffx_core.guidance.wrapper import Guided
+from diffx_core.guidance.wrapper import GuidedBySlope
 
 LogProbability = Callable[[Tensor, float | Tensor, Condition], Tensor]
 """log p(condition | x_t), (B,), of x (B, *) at time t."""
 
 
 @frozen(eq=False)
-class ClassifierGuidance(Guided):
+class ClassifierGuidance(GuidedBySlope):
     """D <- D + scale (sigma^2 / alpha) grad_x log p(condition | x).
 
     Args:

@@ -72,6 +72,11 @@ class Contrast(Guided):
         cond = cond or Condition()
         if self.rule.idle or not self.applies(cond) or not self._inside(x, t):
             return self.inner(x, t, cond)
+        if self.rule.needs_one_time and isinstance(t, Tensor):
+            raise ConfigError(
+                f"the guidance {self.rule} goes from step to step with all samples at once, and "
+                "this sampler (as rk45 and parallel do) takes steps of its own for each of them"
+            )
         strong, weak = self.both(x, t, cond)
         return self.rule(strong, weak, self.level(t, x))
 
@@ -129,6 +134,11 @@ class Autoguidance(Contrast):
     def __attrs_post_init__(self) -> None:
         if self.weak.scheduler != self.inner.scheduler:
             raise ConfigError("autoguidance needs two models of the same process")
+
+    @property
+    def t_max(self) -> float:
+        """The latest time at which both can be read."""
+        return min(self.inner.t_max, self.weak.t_max)
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Prepare both."""

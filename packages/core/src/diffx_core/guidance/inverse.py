@@ -14,12 +14,12 @@ from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.operators import LinearOperator, Mask
-from diffx_core.guidance.wrapper import Guided, fresh
+from diffx_core.guidance.wrapper import Guided, GuidedBySlope, fresh
 from diffx_core.noise import Noise
 
 
 @frozen(eq=False)
-class Reconstruction(Guided):
+class Reconstruction(GuidedBySlope):
     """Guidance by the slope of a misfit between y and A D(x), through the denoiser.
 
     Args:
@@ -41,7 +41,9 @@ class Reconstruction(Guided):
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             x0 = self.inner(leaf, t, cond).x0
-            missing = self.measurement.to(x) - self.operator(x0.detach())
+            # About an anchor a, what is missing is (y - A a) - A x0 = y - A (x0 - (0 - a)).
+            about = x0.detach() - self.seen(torch.zeros_like(x), cond)
+            missing = self.measurement.to(x) - self.operator(about)
             pull = self.operator.adjoint(self.gain(missing, t, x))
             (slope,) = torch.autograd.grad(x0, leaf, pull)
         level = self.level(t, x)
@@ -119,7 +121,7 @@ class Replacement(Guided):
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The estimate of x with the known part put in."""
-        known, image = self.mask.known.to(x), self.measurement.to(x)
+        known, image = self.mask.known.to(x), self.seen(self.measurement.to(x), cond)
         alpha, sigma = self.level(t, x)
         z = fresh(self.noise, x.shape[1:], self.called(), x)
         mixed = torch.lerp(x, alpha * image + sigma * z, known)

@@ -27,6 +27,11 @@ class Rule(ABC):
         """Whether the weak estimate is."""
         return False
 
+    @property
+    def needs_one_time(self) -> bool:
+        """Whether all examples must be at the same time, and go on from there together."""
+        return False
+
     def reset(self) -> None:  # noqa: B027 - most rules have nothing to forget
         """Forget an earlier run."""
 
@@ -93,7 +98,11 @@ class Rescaled(Rule):
         told = strong.x0
         guided = torch.lerp(weak.x0, told, self.scale)
         axes = tuple(range(1, told.ndim))
-        ratio = told.std(axes, keepdim=True) / guided.std(axes, keepdim=True)
+        deviation = guided.std(axes, keepdim=True, correction=0)
+        # An example without contrast has none to keep.
+        ratio = told.std(axes, keepdim=True, correction=0) / torch.where(
+            deviation > 0, deviation, 1
+        )
         return level.around(strong.x, guided * (self.phi * ratio + (1 - self.phi)))
 
 
@@ -109,6 +118,11 @@ class PlusPlus(Rule):
     """
 
     scale: float
+
+    @property
+    def needs_one_time(self) -> bool:
+        """It changes what a step does, and there is no ODE that could be followed otherwise."""
+        return True
 
     def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
         """The guided estimate; its two ends do not meet in x."""
@@ -145,6 +159,11 @@ class Projected(Rule):
         """At a scale of one."""
         return self.scale == 1
 
+    @property
+    def needs_one_time(self) -> bool:
+        """With momentum, which is of the call before."""
+        return self.momentum != 0
+
     def reset(self) -> None:
         """Forget the difference."""
         self._before = None
@@ -155,11 +174,13 @@ class Projected(Rule):
         delta = told - weak.x0
         if self._before is not None:
             delta = delta + self.momentum * self._before
-        self._before = delta
+        self._before = delta if self.needs_one_time else None
         axes = tuple(range(1, told.ndim))
         length = delta.square().mean(axes, keepdim=True).sqrt()
-        delta = delta * (self.norm / length).clamp(max=1)
-        along = (delta * told).sum(axes, keepdim=True) / told.square().sum(axes, keepdim=True)
+        least = torch.finfo(told.dtype).tiny
+        delta = delta * (self.norm / length.clamp(min=least)).clamp(max=1)
+        size = told.square().sum(axes, keepdim=True).clamp(min=least)
+        along = (delta * told).sum(axes, keepdim=True) / size
         across = delta - along * told
         kept = across + self.parallel * along * told
         return level.around(strong.x, told + (self.scale - 1) * kept)

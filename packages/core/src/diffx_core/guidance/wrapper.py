@@ -1,5 +1,6 @@
 """A denoiser around a denoiser: what every kind of guidance has in common."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
@@ -40,6 +42,19 @@ def fresh(noise: Noise, shape: Sequence[int], call: int, x: Tensor, *, substep: 
             "classifier-free guidance must be inside of it, and the sampler call for all samples"
         )
     return z.to(x)
+
+
+MOST_NOISE = 1e3
+"""The sigma / alpha beyond which no slope can be read: what it moves is in proportion to alpha."""
+
+
+def latest_with_data(scheduler: Scheduler) -> float:
+    """The latest time of a process at which data are left."""
+    least = torch.tensor(-2 * math.log(MOST_NOISE), dtype=torch.float64)
+    known = scheduler.grid()
+    if known is None:
+        return float(scheduler.time_of(least))
+    return float(known[scheduler.log_snr(known) >= least][-1])
 
 
 @frozen(eq=False)
@@ -84,7 +99,30 @@ class Guided:
             self._levels[t] = Pair(float(self.scheduler.alpha(at)), float(self.scheduler.sigma(at)))
         return self._levels[t]
 
+    def seen(self, data: Tensor, cond: Condition | None) -> Tensor:
+        """Data as x has them: about the anchor of the process, if it has one."""
+        anchor = self.scheduler.anchor(cond or Condition())
+        return data if anchor is None else data - anchor.to(data)
+
     def called(self) -> int:
         """How many calls of the run were counted before; this one is counted."""
         self._calls[0] += 1
         return self._calls[0] - 1
+
+
+@frozen(eq=False)
+class GuidedBySlope(Guided):
+    """A denoiser that follows a slope over x, which sampling begins with some data left for."""
+
+    @property
+    def t_max(self) -> float:
+        """The latest time of the inner denoiser at which data are left."""
+        return min(self.inner.t_max, latest_with_data(self.scheduler))
+
+
+def drawn_by(denoiser: object) -> bool:
+    """Whether a denoiser, or one inside of it, draws noise of its own."""
+    if getattr(denoiser, "noise", None) is not None:
+        return True
+    inner = getattr(denoiser, "inner", None)
+    return inner is not None and drawn_by(inner)

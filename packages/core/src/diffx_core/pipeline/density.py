@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffx_core.dataset import Condition, DataSpec
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ConfigError
+from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood, offset
 from diffx_core.noise import NoiseSource
 
@@ -41,6 +41,9 @@ def log_likelihood(
     total, prior, latent = (
         torch.cat(one).cpu() for one in zip(*(part[:3] for part in parts), strict=True)
     )
+    if not total.isfinite().all():
+        where = (~total.isfinite()).nonzero().flatten().tolist()
+        raise ComponentError("backbone", f"the log-likelihood of {where[:8]} is not finite")
     return LogLikelihood(total, prior, latent, parts[0].dimensions)
 
 

@@ -12,6 +12,7 @@ from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
+from diffx_core.guidance.wrapper import drawn_by
 from diffx_core.noise import NoiseSource
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import Reached, sample, states
@@ -74,6 +75,11 @@ class Drawing:
         """
         if batch_size < 1:
             raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        if self.n > batch_size and drawn_by(self.denoiser):
+            raise ConfigError(
+                f"the guidance draws noise of its own, for certain samples: {self.n} samples must "
+                f"be drawn at once, with batch_size={self.n}"
+            )
         draw = partial(sample, *self._model(), observe=observe)
         firsts = range(0, self.n, batch_size)
         parts = [

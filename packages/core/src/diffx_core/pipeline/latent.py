@@ -52,7 +52,17 @@ def plan_from(sampler: Sampler[Any], denoiser: Denoiser, share: float) -> Plan:
     scheduler = denoiser.scheduler
     noise = torch.tensor(share, dtype=torch.float64)
     t = float(scheduler.time_of(2 * ((-noise).log1p() - noise.log())))
+    if t <= scheduler.t_min:
+        raise ConfigError(
+            f"strength {share:g} is less noise than {type(scheduler).__name__} has at any time"
+        )
     times = sampler.times(scheduler, min(t, denoiser.t_max))
+    known = scheduler.grid()
+    if known is not None and int((known <= times[0]).sum()) < sampler.steps:
+        raise ConfigError(
+            f"{type(scheduler).__name__} has {int((known <= times[0]).sum())} times up to strength "
+            f"{share:g}: that many steps can be taken, not {sampler.steps}"
+        )
     return Plan.of(scheduler, legal(scheduler, times))
 
 

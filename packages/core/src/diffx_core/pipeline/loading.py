@@ -79,7 +79,12 @@ def build(
 
 
 def build_weak(
-    path: Path, registry: Registry, device: torch.device, spec: DataSpec, scheduler: Scheduler
+    path: Path,
+    registry: Registry,
+    device: torch.device,
+    spec: DataSpec,
+    scheduler: Scheduler,
+    strong: tuple[Run, int] | None,
 ) -> Denoiser:
     """Another model of the same data, brought to a process.
 
@@ -89,13 +94,17 @@ def build_weak(
         device: where to put the model.
         spec: what its data must be.
         scheduler: the process.
+        strong: the run and the step of the model that is guided, if they are known.
 
     Raises:
-        ConfigError: it is a model of other data, or its process cannot be that one.
+        ConfigError: it is the model itself, or one of other data, or of a process that cannot be
+            that one.
     """
     saved = read(path)
     if (saved.spec.shape, saved.spec.num_classes) != (spec.shape, spec.num_classes):
         raise ConfigError(f"{path}: is a model of other data, which cannot guide this one")
+    if strong == (saved.run, saved.checkpoint.step):
+        raise ConfigError(f"{path}: is the model itself, and guides nowhere: take an earlier one")
     denoiser = build(saved, registry, device)
     if denoiser.scheduler == scheduler:
         return denoiser

@@ -193,5 +193,6 @@ class Model:
         if guidance.against is None:
             return Guiding(guidance)
         process = self.denoiser.scheduler
-        weak = build_weak(guidance.against, self._registry, self.device, self.spec, process)
+        itself = None if self.run is None else (self.run, self.step)
+        weak = build_weak(guidance.against, self._registry, self.device, self.spec, process, itself)
         return Guiding(guidance, weak)

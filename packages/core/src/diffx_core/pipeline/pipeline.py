@@ -11,6 +11,7 @@ import torch
 from attrs import evolve, frozen
 from torch import Tensor
 
+from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood
 from diffx_core.noise import START, NoiseSource
@@ -118,6 +119,7 @@ class Pipeline(Model):
         """
         method = deterministic(self.method(sampler))
         told(self.spec, n, label)
+        self._unanchored()
         share = torch.linspace(0, 1, n, dtype=self.dtype)
         if between is None:
             plan = plan_for(method, self.denoiser)
@@ -148,6 +150,11 @@ class Pipeline(Model):
             batch_size: examples at once.
         """
         cond = told(self.spec, self._count(x), label)
+        if self.denoiser.scheduler.grid() is not None:
+            raise ConfigError(
+                f"{type(self.denoiser.scheduler).__name__} is in discrete time: a log-likelihood "
+                "needs a process that is known at any time"
+            )
         noise = self._noise(len(x), seed).named("likelihood")
         return log_likelihood(method, self.denoiser, x, cond, noise, batch_size)
 
@@ -177,7 +184,15 @@ class Pipeline(Model):
         if tuple(x.shape[1:]) != self.spec.shape or not len(x):
             wanted = ", ".join(map(str, self.spec.shape))
             raise ConfigError(f"needs examples (n, {wanted}), got {tuple(x.shape)}")
+        self._unanchored()
         return len(x)
+
+    def _unanchored(self) -> None:
+        if self.denoiser.scheduler.anchor(Condition()) is not None:
+            raise ConfigError(
+                f"{type(self.denoiser.scheduler).__name__} is drawn to an anchor: it has no way "
+                "between data and pure noise"
+            )
 
     def _noise(self, n: int, seed: int) -> NoiseSource:
         return NoiseSource(seed, range(n), device=self.device, dtype=self.dtype)

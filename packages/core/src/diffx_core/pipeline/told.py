@@ -8,7 +8,7 @@ import torch
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
 
-Labels: TypeAlias = int | Sequence[int]
+Labels: TypeAlias = int | Sequence[int] | torch.Tensor
 """The class of all samples, or of each of them."""
 
 
@@ -25,6 +25,8 @@ def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
     """
     if n < 1:
         raise ConfigError(f"n must be at least 1, got {n}")
+    if isinstance(labels, torch.Tensor):
+        labels = labels.tolist()
     wanted = [labels] * n if isinstance(labels, int) else labels
     classes = spec.num_classes
     if classes is None:

@@ -106,7 +106,7 @@ def calls(sampler: AnySampler) -> Measurement:
             with suppress(ComponentError):  # that is how a run with other calls than declared ends
                 sample(one, denoiser, (1,), noise=NoiseSource(0, [0], dtype=torch.float64))
             counted = len(denoiser.calls)
-            wrong = abs(counted - declared) + abs((one.with_nfe(declared).nfe or 0) - declared)
+            wrong = abs(counted - declared) + abs(one.with_nfe(declared).steps - steps)
             if wrong > worst:
                 worst, detail = wrong, f"{counted} calls in {steps} steps, {declared} declared"
     return Measurement(worst, 0, detail)
