@@ -64,7 +64,6 @@ def on_output(weighting, prediction, scheduler, t, **options):
     """The weight on the square error of the network's output."""
     denoiser = NetworkDenoiser(None, scheduler, PREDICTIONS[prediction], SIGMA_DATA)
     objective = Objective(ObjectiveOptions(weighting=weighting, prediction=prediction, **options))
-    objective.density(scheduler, SIGMA_DATA)
     plan = objective._plan_for(denoiser)
     level = Level(scheduler, t, SIGMA_DATA)
     ends = Ends(level)

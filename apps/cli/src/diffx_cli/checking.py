@@ -10,6 +10,7 @@ from attrs import frozen
 from diffx_cli.layout import columns
 from diffx_cli.request import Chosen
 from diffx_core.config import REQUIRED, options_of
+from diffx_core.dataset import Dataset
 from diffx_core.errors import ConfigError, DataError, DiffxError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.isolation import IsolatedError, isolated, reason
@@ -73,8 +74,8 @@ def check(registered: Registered) -> list[Finding]:
     target = registered.load()
     try:
         component = _default(registered, target)
-        if registered.kind == "dataset":
-            len(component)  # type: ignore[arg-type] # it is a dataset, as its kind says
+        if isinstance(component, Dataset):
+            len(component)
     except DataError as error:  # files that are not here say nothing about the laws
         return [_unmeasured(registered, error)]
     except ConfigError as error:

@@ -5,7 +5,8 @@ measured once for each pair, and for each prediction that the samples are the sa
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 from attrs import evolve, frozen
@@ -124,18 +125,18 @@ def _pair(process: Side, method: Side, predictions: Sequence[PredictionName]) ->
         yield from (Crossing(status="failed", prediction=one, reason=why) for one in predictions)
         return
     names = (method.registered.label, process.registered.label)
-    pair = _guarded(lambda: _order(sampler, scheduler, names))
+    pair = _guarded(partial(_order, sampler, scheduler, names))
     for prediction in predictions:
         found = pair
         if pair.status != "refused":
-            found = _guarded(lambda one=prediction: _read(sampler, scheduler, one, pair))
+            found = _guarded(partial(_read, sampler, scheduler, prediction, pair))
         yield evolve(found, prediction=prediction)
 
 
-def _guarded(measure: Any) -> Crossing:  # noqa: ANN401 - a function without parameters
+def _guarded(measure: Callable[[], Crossing]) -> Crossing:
     try:
         with isolated(""):
-            found: Crossing = measure()
+            found = measure()
     except IsolatedError as failure:
         cause = failure.__cause__ or failure
         status: Status = "refused" if isinstance(cause, ConfigError) else "failed"

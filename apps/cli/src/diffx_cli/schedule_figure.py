@@ -28,9 +28,9 @@ WIDTH = 150
 HANDLE = 10
 """How many of them the piece of a line before a name takes."""
 COLORS = [
-    *colormaps["tab10"].colors,  # type: ignore[attr-defined]  # of a map that is a list
-    *colormaps["Dark2"].colors,  # type: ignore[attr-defined]
-    *colormaps["Set2"].colors,  # type: ignore[attr-defined]
+    colormaps[name](i)
+    for name, size in (("tab10", 10), ("Dark2", 8), ("Set2", 8))
+    for i in range(size)
 ]
 """Different for 26 lines."""
 
