@@ -16,31 +16,31 @@ be the more accurate of the two all the same.
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, get_args
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Plan
-from diffx_samplers.exponential import Weights, nodes, predict_and_correct
+from diffx_samplers.exponential import Weights, known, predict_and_correct, rising
 from diffx_samplers.multistep import Multistep, Row
 
 Variant = Literal["corrected", "published"]
 
 
-def weights(order: int, size: float, r: Sequence[float], *, published: bool = False) -> list[float]:
-    """Weights of D, D_-1, D_-2 in the brackets above.
+def weights(size: float, r: Sequence[float], *, published: bool = False) -> list[float]:
+    """Weights of D, D_-1, D_-2 in the brackets above, as many as there are steps before, and one.
 
     Args:
-        order: of the method at this step.
         size: H.
         r: the steps before this one, newest first, relative to it.
         published: whether to leave out the factor 2.
     """
     phi1 = -math.expm1(-size)
-    if order == 1:
+    if not r:
         return [phi1]
-    if order == 2:
+    if len(r) == 1:
         slope = phi1 / (2 * r[0])
         return [phi1 + slope, -slope]
     phi2 = 1 - phi1 / size
@@ -95,12 +95,12 @@ class DPMPP(Multistep):
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
         """The weights of every step."""
-        ell, steps = nodes(plan), []
-        published = self.variant == "published"
+        steps, published = [], self.variant == "published"
         now = orders(plan, self.order, lower_final=self.lower_order_final)
         for i, order in enumerate(now):
             h = plan.half_log_snr[i + 1] - plan.half_log_snr[i]
-            r = [(ell[i - j] - ell[i - j - 1]) / h for j in range(order - 1)]
-            data = weights(order, (1 + self.tau**2) * h, r, published=published)
+            r = [(near - far) / h for near, far in pairwise(known(plan, i, order))]
+            data = weights((1 + self.tau**2) * h, r, published=published)
+            data = rising(data, plan, i, self.tau) if order > 1 else data
             steps.append(Weights(data, tau=self.tau))
         return predict_and_correct(plan, steps)

@@ -13,9 +13,10 @@ serves the corrector of this step and the predictor of the next, and both begin 
 
 and predictor and corrector together are one linear multistep method, which costs one combination.
 
-A step from l = -inf, where no data are left, takes D as constant; its corrector takes D as linear
-in exp(l), which it is there to first order. For later steps what it leaves stands at `nodes` one
-unit before the next, which gives the slope in l that such a line has.
+Where no data are left, at l = -inf, D is linear in alpha / sigma = exp(l), which is there to first
+order and, with a trace of data, still nearly so. So a step from there takes D as constant, its
+corrector as linear in exp(l), and the next step adds what that line rises by; no later step knows
+of the estimate at l = -inf.
 
 References:
     Zhao et al., UniPC, 2023, arXiv:2302.04867.
@@ -28,7 +29,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from diffx_core import Plan
-from diffx_samplers.multistep import Row
+from diffx_samplers.multistep import Row, history
 
 SMALL = 0.5
 """Below this the recursion of the moments loses digits that their series has."""
@@ -67,16 +68,37 @@ def _series(size: float, k: int) -> float:
     return total
 
 
-def nodes(plan: Plan) -> list[float]:
-    """Where in l the estimates of every step stand, for the steps after it."""
-    first, *others = plan.half_log_snr
-    return [others[0] - 1 if math.isinf(first) else first, *others]
+def known(plan: Plan, i: int, most: int) -> list[float]:
+    """Where in l up to `most` estimates stand, that of step i first; none that is infinite."""
+    return [level for level in history(plan.half_log_snr, i, most) if math.isfinite(level)]
 
 
 def first_corrector(tau: float) -> list[float]:
     """The weights of D at the new point and at l = -inf, between which it is linear in exp(l)."""
     new = (1 + tau**2) / (2 + tau**2)
     return [new, 1 - new]
+
+
+def rising(data: Sequence[float], plan: Plan, i: int, tau: float = 0.0) -> list[float]:
+    """The weights of a predictor of order two or more, where it is to follow the line in exp(l).
+
+    That is in the step after one from l = -inf, up to where there is as much data as noise: a long
+    step would follow the line too far.
+
+    Args:
+        data: the weights that take D as constant there.
+        plan: of the run.
+        i: the step.
+        tau: how much noise is drawn.
+    """
+    if i != 1 or not math.isinf(plan.half_log_snr[0]) or math.isinf(plan.half_log_snr[2]):
+        return list(data)
+    _, start, end, *_ = plan.half_log_snr
+    top, rate = min(max(start, 0.0), end), 1 + tau**2
+    up, beyond = top - start, -math.expm1(-rate * (end - top))
+    before = rate * (math.exp(up) - math.exp(-rate * up)) / (rate + 1) + math.expm1(-rate * up)
+    rise = (1 - beyond) * before + beyond * math.expm1(up)
+    return [data[0] + rise, -rise]
 
 
 def predict_and_correct(plan: Plan, steps: Sequence[Weights]) -> tuple[Row, ...]:

@@ -14,8 +14,15 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from diffx_core import Plan
-from diffx_samplers.exponential import Weights, first_corrector, moments, nodes, predict_and_correct
-from diffx_samplers.multistep import Multistep, Row, history, interpolated
+from diffx_samplers.exponential import (
+    Weights,
+    first_corrector,
+    known,
+    moments,
+    predict_and_correct,
+    rising,
+)
+from diffx_samplers.multistep import Multistep, Row, interpolated
 
 
 @frozen(kw_only=True)
@@ -64,10 +71,12 @@ class SASolver(Multistep):
         tau = self.tau if self.kappa_min <= math.exp(-start) <= self.kappa_max else 0.0
         if math.isinf(h):
             return Weights([1.0], first_corrector(tau) if self.corrector > 1 else [], tau)
-        levels = history(nodes(plan), i, max(self.predictor, self.corrector - 1))
-        known = [(level - start) / h for level in levels]
+        levels = known(plan, i, max(self.predictor, self.corrector - 1))
+        where = [(level - start) / h for level in levels]
         predictor, corrector = (
             interpolated(chosen, moments((1 + tau**2) * h, len(chosen)))
-            for chosen in (known[: self.predictor], [1.0, *known][: self.corrector])
+            for chosen in (where[: self.predictor], [1.0, *where][: self.corrector])
         )
+        if self.predictor > 1:
+            predictor = rising(predictor, plan, i, tau)
         return Weights(predictor, corrector, tau)

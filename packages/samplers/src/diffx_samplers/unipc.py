@@ -8,24 +8,27 @@ for how a step costs one linear combination.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from diffx_core import Grid, Plan, grid_option
 from diffx_samplers.dpmpp import orders, weights
-from diffx_samplers.exponential import Weights, moments, nodes, predict_and_correct
+from diffx_samplers.exponential import Weights, known, moments, predict_and_correct, rising
 from diffx_samplers.multistep import Multistep, Row, interpolated
 
 
-def corrector(size: float, past: list[float]) -> list[float]:
+def corrector(order: int, size: float, past: Sequence[float]) -> list[float]:
     """Weights of D at the new point, at the step and before.
 
     Args:
+        order: of the corrector.
         size: h.
         past: where earlier estimates are, newest first, relative to h: below zero.
     """
-    if not past:
+    if order == 1:
         half = -math.expm1(-size) / 2  # at infinity that is `exponential.first_corrector`
         return [half, half]
     where = [1.0, 0.0, *past]
@@ -57,12 +60,12 @@ class UniPC(Multistep):
 
     def rows(self, plan: Plan) -> tuple[Row, ...]:
         """The weights of every step."""
-        ell, steps = nodes(plan), []
+        steps, ell = [], plan.half_log_snr
         now = orders(plan, self.order, lower_final=self.lower_order_final)
         for i, order in enumerate(now):
-            h = plan.half_log_snr[i + 1] - plan.half_log_snr[i]
-            past = [(ell[i - j] - ell[i]) / h for j in range(1, order)]
-            ratios = [near - far for near, far in zip([0.0, *past], past, strict=False)]
-            after = corrector(h, past) if self.corrector else []
-            steps.append(Weights(weights(order, h, ratios), after))
+            h, levels = ell[i + 1] - ell[i], known(plan, i, order)
+            data = weights(h, [(near - far) / h for near, far in pairwise(levels)])
+            past = [(level - ell[i]) / h for level in levels[1:]]
+            after = corrector(order, h, past) if self.corrector else []
+            steps.append(Weights(rising(data, plan, i) if order > 1 else data, after))
         return predict_and_correct(plan, steps)
