@@ -35,6 +35,8 @@ METHODS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("unipc", {"order": 2}),
     ("unipc", {"order": 3}),
     ("unipc", {"order": 3, "corrector": False}),
+    ("unipc", {"order": 2, "variable": "flow"}),
+    ("unipc", {"order": 3, "variable": "flow"}),
     ("deis", {"order": 2}),
     ("deis", {"order": 3}),
     ("deis", {"order": 4}),

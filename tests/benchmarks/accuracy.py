@@ -33,6 +33,8 @@ SAMPLERS = {
     "dpmpp 3": {"order": 3},
     "unipc": {"order": 2},
     "unipc 3": {"order": 3},
+    "unipc as published": {"order": 2, "variable": "logsnr"},
+    "unipc 3 as published": {"order": 3, "variable": "logsnr"},
     "deis": {"order": 3},
     "ipndm": {"order": 4},
 }

@@ -21,6 +21,7 @@ IMAGES, SEED = 48, 5
 REGISTRY = Registry.load({})
 COMPARED = [
     *(("unipc", {"grid": grid}) for grid in ("flow", "time_shift:0.6", "logsnr", "karras")),
+    ("unipc", {"grid": "flow", "variable": "logsnr"}),
     ("unipc", {"grid": "flow", "order": 3}),
     ("dpmpp", {"grid": "flow"}),
     ("ddim", {"grid": "uniform"}),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from attrs import evolve
@@ -139,26 +140,42 @@ def test_the_order_falls_at_the_end_only_where_it_is_asked_to_and_data_are_clean
     noisy = Plan.of(ReferenceFlow(), times + 0.1 * (1 - times), clean=False)
     sampler = DPMPP(order=3)
     for plan, falls, expected in (
-        (clean, True, [0, 1, 2, 2, 1, 0]),
-        (clean, False, [0, 1, 2, 2, 2, 0]),
-        (noisy, True, [0, 1, 2, 2, 2, 2]),
+        (clean, True, [0, 1, 1, 2, 1, 0]),  # none remembers s = 1 for long
+        (clean, False, [0, 1, 1, 2, 2, 0]),
+        (noisy, True, [0, 1, 1, 2, 2, 2]),
     ):
         rows = evolve(sampler, lower_order_final=falls).rows(plan)
         assert [len(row.past) for row in rows] == expected
 
 
-def test_what_a_start_without_data_leaves_gives_the_slope_of_a_line_in_exp_l(walks):
-    """D = 1 + exp(l) from l = -inf on: the second step has its slope in l, which is exp(l)."""
-    plan = Plan.of(ReferenceFlow(), torch.tensor([1.0, 0.9, 0.8, 0.7], dtype=torch.float64))
-    ell = plan.half_log_snr
-    data = [1 + math.exp(one) for one in ell[:2]]
-    row, h = DPMPP().rows(plan)[1], ell[2] - ell[1]
-    found = row.x0 * data[1] + row.past[0] * data[0] - row.eps / plan.sigma[1] * plan.alpha[1]
-    phi1 = 1 - math.exp(-h)
-    straight = data[1] + h / 2 * math.exp(ell[1])
-    shrunk = plan.sigma[2] / plan.sigma[1] * plan.alpha[1]
-    expected = shrunk * (data[1] - 1) + plan.alpha[2] * phi1 * straight
+@pytest.mark.parametrize("tau", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("levels", [[0.9, 0.8], [0.9, 0.3], [0.4, 0.1]])
+def test_after_a_start_without_data_a_line_in_exp_l_is_followed_as_far_as_its_half(tau, levels):
+    """D = 1 + exp(min(l, 0)) from l = -inf on, or up to the end of the first step if that is later.
+
+    The second step is exact then.
+    """
+    times = torch.tensor([1.0, *levels, 0.05], dtype=torch.float64)
+    plan = Plan.of(ReferenceFlow(), times, clean=False)
+    _, start, end, _ = plan.half_log_snr
+    row = DPMPP(tau=tau).rows(plan)[1]
+
+    def data(ell):
+        return 1 + np.exp(np.minimum(ell, max(start, 0.0)))
+
+    rate, bend = 1 + tau**2, min(max(start, 0.0), end)
+    points, weights = np.polynomial.legendre.leggauss(40)
+    integral = 0.0
+    for low, high in ((start, bend), (bend, end)):
+        ell = (high + low) / 2 + (high - low) / 2 * points
+        inside = rate * np.exp(-rate * (end - ell)) * data(ell)
+        integral += float(weights @ inside) * (high - low) / 2
+    # x = alpha D + sigma eps at the start, of which what is left of sigma eps is left of x.
+    left = plan.sigma[2] / plan.sigma[1] * math.exp(-(tau**2) * (end - start))
+    found = row.x0 * data(start) + row.past[0] * data(-math.inf)
+    expected = left * plan.alpha[1] * data(start) + plan.alpha[2] * integral
     assert found == pytest.approx(expected, rel=1e-12)
+    assert row.eps == pytest.approx(left * plan.sigma[1], rel=1e-12)
 
 
 def test_only_what_is_still_needed_is_remembered(walks):

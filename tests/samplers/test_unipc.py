@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,8 @@ from diffx_core.testing import MixtureDenoiser, SamplerSuite
 from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
 from diffx_core.testing.sampler_laws import window
 from diffx_samplers.dpmpp import DPMPP
-from diffx_samplers.unipc import UniPC
+from diffx_samplers.exponential import flow_moments
+from diffx_samplers.unipc import UniPC, in_flow
 
 
 class TestUniPC(SamplerSuite):
@@ -28,10 +30,59 @@ class TestPredictorAlone(SamplerSuite):
         return UniPC(order=3, corrector=False)
 
 
+class TestInFlow(SamplerSuite):
+    def component(self):
+        return UniPC(order=3, variable="flow")
+
+
+@pytest.mark.parametrize("variable", ["logsnr", "flow"])
 @pytest.mark.parametrize("order", [1, 2, 3])
-def test_the_corrector_adds_one_to_the_order(walks, process, order):
-    found = [walks.order(UniPC(order=order, corrector=c), process) for c in (False, True)]
+def test_the_corrector_adds_one_to_the_order(walks, process, order, variable):
+    samplers = [UniPC(order=order, corrector=c, variable=variable) for c in (False, True)]
+    found = [walks.order(sampler, process) for sampler in samplers]
     assert found == pytest.approx([order, order + 1], abs=0.15)
+
+
+@pytest.mark.parametrize("ends", [(1.0, 0.9), (0.6, 0.58), (0.5, 0.4), (0.5, 0.401), (0.1, 0.02)])
+@pytest.mark.parametrize("upward", [False, True])
+def test_the_moments_of_a_step_in_s_are_the_integrals(ends, upward):
+    start, end = ends[::-1] if upward else ends
+    end = min(end, 0.99)
+    points, weights = np.polynomial.legendre.leggauss(200)
+    u = (points + 1) / 2
+    s = start + u * (end - start)
+    # exp(-(l' - l)) dl = dv / v' for v = exp(l) = (1 - s) / s, and dv = -ds / s^2.
+    kernel = (start - end) / s**2 * end / (1 - end)
+    for k, found in enumerate(flow_moments(start, end, 4)):
+        assert found == pytest.approx(float(weights / 2 @ (kernel * u**k)), rel=1e-12)
+
+
+def test_the_moments_of_a_step_onto_clean_data_see_its_end_alone():
+    assert flow_moments(0.1, 0.0, 3) == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_in_flow_a_polynomial_in_s_is_integrated_exactly(order):
+    plan = Plan.of(ReferenceFlow(), torch.tensor([1, 0.9, 0.65, 0.5, 0.2], dtype=torch.float64))
+    i = order - 1  # the first step that can be of the order, from s = 1 for order one
+    start, end = plan.spans[i]
+    before = [plan.spans[i - j][0] for j in range(order)]
+    found = in_flow(plan, i, order)
+    for values, weights in ((before, found.predictor), ([end, *before], found.corrector)):
+        for k in range(len(values)):
+            exact = {0: 1 / end - 1 / start, 1: math.log(start / end), 2: start - end}
+            integral = exact.get(k, (start**2 - end**2) / 2) * end / (1 - end)
+            by_rule = sum(w * s**k for w, s in zip(weights, values, strict=True))
+            assert by_rule == pytest.approx(integral, rel=1e-12)
+
+
+@pytest.mark.parametrize(("grid", "variable"), [("flow", "flow"), ("logsnr", "logsnr")])
+def test_auto_is_the_variable_in_which_the_steps_are_equal(process, grid, variable):
+    sampler = UniPC(steps=9, grid=grid)
+    plan = Plan.of(process, sampler.times(process, process.t_max))
+    assert sampler.rows(plan) == UniPC(variable=variable).rows(plan)
+    other = {"flow": "logsnr", "logsnr": "flow"}[variable]
+    assert sampler.rows(plan) != UniPC(variable=other).rows(plan)
 
 
 def test_the_order_does_not_need_an_exact_start(walks):
@@ -47,7 +98,7 @@ def test_the_predictor_alone_is_dpm_solver(walks, process, order):
     plan, denoiser = walks.plan_through(process, ratios), MixtureDenoiser(process)
     ways = [
         torch.stack(walks.walk(sampler, denoiser, plan, walks.starts(plan)))
-        for sampler in (UniPC(order=order, corrector=False), DPMPP(order=order))
+        for sampler in (UniPC(order=order, corrector=False, variable="logsnr"), DPMPP(order=order))
     ]
     assert torch.allclose(*ways, rtol=0, atol=1e-10)
 
@@ -85,7 +136,8 @@ def paper(denoiser, plan, start, order):
 def test_one_combination_for_each_step_is_predictor_and_corrector(walks, process, order):
     ratios = torch.tensor([9.0, 6.0, 3.5, 2.0, 1.5, 0.7, 0.2, 0.04])
     plan, denoiser = walks.plan_through(process, ratios), MixtureDenoiser(process)
-    found = walks.walk(UniPC(order=order), denoiser, plan, walks.starts(plan))
+    sampler = UniPC(order=order, variable="logsnr")
+    found = walks.walk(sampler, denoiser, plan, walks.starts(plan))
     expected = paper(denoiser, plan, walks.starts(plan), order)
     assert torch.allclose(torch.stack(found[1:]), expected, rtol=1e-11, atol=1e-11)
 

@@ -43,10 +43,14 @@ EVERYWHERE = {
         partial(on_flow, diffusers.FlowMatchEulerDiscreteScheduler, {}),
     ),
     "DPM++2M (diffusers)": ("dpmpp", {"order": 2}, partial(on_flow, DPMPP, MULTISTEP)),
-    "UniPC-2 (diffusers)": ("unipc", {"order": 2}, partial(on_flow, UNIPC, MULTISTEP)),
+    "UniPC-2 (diffusers)": (
+        "unipc",
+        {"order": 2, "variable": "logsnr"},
+        partial(on_flow, UNIPC, MULTISTEP),
+    ),
     "UniPC-3 (diffusers)": (
         "unipc",
-        {"order": 3},
+        {"order": 3, "variable": "logsnr"},
         partial(on_flow, UNIPC, {**MULTISTEP, "solver_order": 3}),
     ),
 }

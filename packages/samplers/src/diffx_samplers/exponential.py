@@ -28,11 +28,19 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
+from numpy.polynomial.legendre import leggauss
+
 from diffx_core import Plan
 from diffx_samplers.multistep import Row, history
 
 SMALL = 0.5
 """Below this the recursion of the moments loses digits that their series has."""
+SHORT = 0.2
+"""The same for steps over so large a part of s, for which the rule is exact to rounding."""
+RULE = tuple(
+    ((x + 1) / 2, w / 2) for x, w in zip(*(one.tolist() for one in leggauss(7)), strict=True)
+)
+"""Gauss's, on [0, 1]: points and weights."""
 
 
 class Weights(NamedTuple):
@@ -66,6 +74,31 @@ def _series(size: float, k: int) -> float:
         term *= -size / (k + n + 1)
         total += term
     return total
+
+
+def flow_moments(start: float, end: float, count: int) -> list[float]:
+    """The same of u = (start - s) / (start - end), for a step from one s to another.
+
+    With s = sigma / (alpha + sigma) and p = (start - end) / start they are
+
+        p (1 - p) / (1 - end) int_0^1 u^k / (1 - p u)^2 du.
+    """
+    if end == 0:
+        return [1.0] * count
+    part = (start - end) / start
+    scale = part * (1 - part) / (1 - end)
+    if abs(part) < SHORT:
+        values = [scale * weight / (1 - part * u) ** 2 for u, weight in RULE]
+        return [
+            math.fsum(value * u**k for value, (u, _) in zip(values, RULE, strict=True))
+            for k in range(count)
+        ]
+    # The integral of u^k / (1 - p u) comes along.
+    once, found = -math.log1p(-part) / part, [1 / (1 - part)]
+    for k in range(1, count):
+        found.append((found[-1] - once) / part)
+        once = (once - 1 / k) / part
+    return [scale * one for one in found]
 
 
 def known(plan: Plan, i: int, most: int) -> list[float]:
