@@ -25,9 +25,11 @@ References:
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from itertools import zip_longest
 from typing import NamedTuple
 
+import numpy as np
 from numpy.polynomial.legendre import leggauss
 
 from diffx_core import Plan
@@ -37,10 +39,6 @@ SMALL = 0.5
 """Below this the recursion of the moments loses digits that their series has."""
 SHORT = 0.2
 """The same for steps over so large a part of s, for which the rule is exact to rounding."""
-RULE = tuple(
-    ((x + 1) / 2, w / 2) for x, w in zip(*(one.tolist() for one in leggauss(7)), strict=True)
-)
-"""Gauss's, on [0, 1]: points and weights."""
 
 
 class Weights(NamedTuple):
@@ -76,6 +74,12 @@ def _series(size: float, k: int) -> float:
     return total
 
 
+@cache
+def rule() -> list[tuple[float, float]]:
+    """Gauss's, on [0, 1]: points and weights."""
+    return [((x + 1) / 2, w / 2) for x, w in np.transpose(leggauss(7)).tolist()]
+
+
 def flow_moments(start: float, end: float, count: int) -> list[float]:
     """The same of u = (start - s) / (start - end), for a step from one s to another.
 
@@ -88,9 +92,9 @@ def flow_moments(start: float, end: float, count: int) -> list[float]:
     part = (start - end) / start
     scale = part * (1 - part) / (1 - end)
     if abs(part) < SHORT:
-        values = [scale * weight / (1 - part * u) ** 2 for u, weight in RULE]
+        values = [scale * weight / (1 - part * u) ** 2 for u, weight in rule()]
         return [
-            math.fsum(value * u**k for value, (u, _) in zip(values, RULE, strict=True))
+            math.fsum(value * u**k for value, (u, _) in zip(values, rule(), strict=True))
             for k in range(count)
         ]
     # The integral of u^k / (1 - p u) comes along.
