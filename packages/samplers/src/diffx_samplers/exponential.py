@@ -36,7 +36,9 @@ from diffx_core import Plan
 from diffx_samplers.multistep import Row, history
 
 SMALL = 0.5
-"""Below this the recursion of the moments loses digits that their series has."""
+"""Below this the recursion of the moments loses digits, if it runs forward."""
+EXTRA = 12
+"""How many moments more are enough to begin with where it runs backward."""
 SHORT = 0.2
 """The same for steps over so large a part of s, for which the rule is exact to rounding."""
 
@@ -56,22 +58,18 @@ class Weights(NamedTuple):
 
 
 def moments(size: float, count: int) -> list[float]:
-    """The integrals of H exp(-(1 - u) H) u^k over [0, 1], for k from 0."""
-    if size < SMALL:
-        return [_series(size, k) for k in range(count)]
-    found = [-math.expm1(-size)]
-    for k in range(1, count):
-        found.append(1 - k / size * found[-1])
-    return found
-
-
-def _series(size: float, k: int) -> float:
-    """H k! sum_n (-H)^n / (k + n + 1)!."""
-    term = total = size / (k + 1)
-    for n in range(1, 16):
-        term *= -size / (k + n + 1)
-        total += term
-    return total
+    """The integrals of H exp(-(1 - u) H) u^k over [0, 1], for k from 0: M_k = 1 - k M_{k-1} / H."""
+    if size >= SMALL:
+        found = [-math.expm1(-size)]
+        for k in range(1, count):
+            found.append(1 - k / size * found[-1])
+        return found[:count]
+    # Backward, where what is wrong with the last one shrinks by H / k each time.
+    value, found = size / (count + EXTRA + 1), []
+    for k in range(count + EXTRA, 0, -1):
+        value = size / k * (1 - value)
+        found.append(value)
+    return found[: EXTRA - 1 : -1]
 
 
 @cache

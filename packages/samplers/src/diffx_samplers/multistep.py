@@ -97,17 +97,17 @@ def interpolated(nodes: Sequence[float], moments: Sequence[float]) -> list[float
     Args:
         nodes: where the values are, all different.
         moments: the integrals of 1, u, u^2 and so on, as many as there are nodes.
+
+    References:
+        Bjorck and Pereyra, Solution of Vandermonde Systems of Equations, 1970.
     """
-    whole = [1.0]  # coefficients of the polynomial that is 0 at all nodes, highest first
-    for node in nodes:
-        whole = [a - node * b for a, b in zip([*whole, 0.0], [0.0, *whole], strict=True)]
-    weights = []
-    for node in nodes:
-        # Divided by (u - node) it is 0 at the others; what it is here and its integral come along.
-        coefficient = integral = here = 0.0
-        for next_one, moment in zip(whole, reversed(moments), strict=False):
-            coefficient = coefficient * node + next_one
-            integral += coefficient * moment
-            here = here * node + coefficient
-        weights.append(integral / here)
+    weights, last = list(moments), len(nodes) - 1
+    for k, node in enumerate(nodes[:-1]):
+        for i in range(last, k, -1):
+            weights[i] -= node * weights[i - 1]
+    for k in range(last - 1, -1, -1):
+        for i in range(k + 1, last + 1):
+            weights[i] /= nodes[i] - nodes[i - k - 1]
+        for i in range(k, last):
+            weights[i] -= weights[i + 1]
     return weights
