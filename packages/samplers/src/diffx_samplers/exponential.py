@@ -141,17 +141,22 @@ def predict_and_correct(plan: Plan, steps: Sequence[Weights]) -> tuple[Row, ...]
     ell, rows = plan.half_log_snr, []
     correction: list[float] = []
     for i, (predictor, corrector, tau) in enumerate(steps):
-        alpha, sigma, h = plan.alpha[i + 1], plan.sigma[i + 1], ell[i + 1] - ell[i]
-        of_x = sigma / plan.sigma[i] * (math.exp(-(tau**2) * h) if tau else 1.0)
-        noise = sigma * math.sqrt(-math.expm1(-2 * tau**2 * h)) if tau else 0.0
-        before = correction if of_x else []
-        data, *past = (
-            alpha * now + of_x * plan.alpha[i] * earlier
-            for now, earlier in zip_longest(predictor, before, fillvalue=0.0)
-        )
-        rows.append(Row(of_x * plan.alpha[i] + data, of_x * plan.sigma[i], past, noise))
-        correction = [
-            new - old for new, old in zip_longest(corrector, [0.0, *predictor], fillvalue=0.0)
-        ]
-        correction = correction if corrector else []
+        alpha, sigma = plan.alpha[i + 1], plan.sigma[i + 1]
+        of_x, noise = sigma / plan.sigma[i], 0.0
+        if tau:
+            h = ell[i + 1] - ell[i]
+            of_x *= math.exp(-(tau**2) * h)
+            noise = sigma * math.sqrt(-math.expm1(-2 * tau**2 * h))
+        data = [alpha * one for one in predictor]
+        if correction and of_x:
+            scale = of_x * plan.alpha[i]
+            data = _sum(data, [scale * one for one in correction])
+        rows.append(Row(of_x * plan.alpha[i] + data[0], of_x * plan.sigma[i], data[1:], noise))
+        correction = []
+        if corrector:
+            correction = _sum(corrector, [0.0, *(-one for one in predictor)])
     return tuple(rows)
+
+
+def _sum(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    return [a + b for a, b in zip_longest(first, second, fillvalue=0.0)]
