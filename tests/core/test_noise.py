@@ -1,5 +1,7 @@
 """Noise is a pure function of its key."""
 
+import os
+
 import pytest
 import torch
 
@@ -77,3 +79,36 @@ def test_uniform_numbers_differ_to_the_last_bit(dtype):
     odd = (draws * 2.0**bits).fmod(2).double()  # whole numbers; the last bit of each
     assert set(odd.tolist()) == {0.0, 1.0}
     assert abs(float(odd.mean()) - 0.5) < 5 / (2 * 64)
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("images", [1, 5, 64])
+def test_more_threads_draw_the_same_noise(threads, images):
+    source = NoiseSource(3, range(images))
+    drawn = []
+    for count in (1, 2, 3):
+        threads(count)
+        drawn.append(source.normal((3, 64, 64), 7))
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_process_draws_noise_with_threads_of_its_own(threads):
+    threads(2)
+    source = NoiseSource(3, range(64))
+    expected = source.normal((3, 32, 32), 1).numpy().tobytes()  # with threads of this process
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        same = source.normal((3, 32, 32), 1).numpy().tobytes() == expected
+        os.write(write, b"same" if same else b"different")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 9) == b"same"

@@ -5,9 +5,12 @@ depend, in a single bit, on the batch it is drawn in, on the order, or on the nu
 Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tensors (B, *shape).
 """
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +23,8 @@ MASK = (1 << 64) - 1
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FEW = 8
 """Keys that are found faster one by one."""
+SHARE = 2**14
+"""Numbers that a thread draws in 0.1 ms, so that calling one is worth it."""
 START = -1
 """The step whose noise is the starting point of sampling."""
 
@@ -80,6 +85,32 @@ def streams(keys: Words) -> Iterator[np.random.Generator]:
 
 LOCAL = threading.local()
 
+
+def fill(rows: npt.NDArray[Any], words: Words) -> None:
+    """Standard normal noise in every row, each from the stream of its key.
+
+    Drawn by as many threads as torch uses, where that is faster: which of them draws a row makes no
+    difference to it.
+    """
+    hands = min(torch.get_num_threads(), rows.size // SHARE, len(rows))
+    if hands < 2:
+        _fill(rows, words)
+    else:
+        shares = (np.array_split(one, hands) for one in (rows, words))
+        # A child process has none of its parent's threads.
+        list(_hands(os.getpid(), torch.get_num_threads()).map(_fill, *shares))
+
+
+def _fill(rows: npt.NDArray[Any], words: Words) -> None:
+    for row, one in zip(rows, streams(words), strict=True):
+        one.standard_normal(dtype=rows.dtype, out=row)
+
+
+@lru_cache(maxsize=1)
+def _hands(process: int, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=f"diffx-noise-{process}")
+
+
 Span = tuple[float, float]
 """Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""
 
@@ -130,9 +161,7 @@ class NoiseSource:
         """Standard normal noise (B, *shape) for one use within one step, wherever it acts."""
         del span
         out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
-        rows = out.numpy()
-        for row, one in zip(rows, streams(self._keys(step, substep)), strict=True):
-            one.standard_normal(dtype=rows.dtype, out=row)
+        fill(out.numpy(), self._keys(step, substep))
         return out.to(self.device)
 
     def uniform(self, step: int, substep: int = 0) -> Tensor:
