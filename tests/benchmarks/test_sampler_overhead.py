@@ -16,7 +16,12 @@ from diffx_core import PREDICTIONS, NetworkDenoiser, NoiseSource, sample
 from diffx_core.plugins import Registry
 
 STEPS = 20
-SHAPES = {"one": (1, 3, 32, 32), "many": (64, 3, 32, 32)}
+CASES = {
+    "one": ((1, 3, 32, 32), 1),
+    "many": ((64, 3, 32, 32), 1),
+    "many, two threads": ((64, 3, 32, 32), 2),
+}
+"""The shape of x, and how many threads torch may use."""
 REGISTRY = Registry.load({})
 VP = REGISTRY.find("scheduler", "vpsde").load()()
 SAMPLERS = ("ddim", "euler", "dpmpp", "deis", "ipndm", "unipc", "heun", "ddpm", "pc")
@@ -33,13 +38,16 @@ class Counted:
         return x
 
 
-@pytest.fixture(params=SHAPES)
+@pytest.fixture(params=CASES)
 def start(request, benchmark):
     benchmark.group = f"{STEPS} steps, {request.param} of them"
+    shape, threads = CASES[request.param]
     torch.manual_seed(0)
-    torch.set_num_threads(1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     with torch.no_grad():
-        yield torch.randn(SHAPES[request.param])
+        yield torch.randn(shape)
+    torch.set_num_threads(before)
 
 
 def levels():
@@ -151,6 +159,7 @@ DIFFUSERS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", DIFFUSERS)
 def test_diffusers(benchmark, start, name):
     diffusers = pytest.importorskip("diffusers")
