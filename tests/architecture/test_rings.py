@@ -13,6 +13,7 @@ FIRST = {
     "noise",
     "brownian",
     "scheduler",
+    "known",
     "estimate",
     "dataset",
     "moments",

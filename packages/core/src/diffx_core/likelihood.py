@@ -151,7 +151,7 @@ class Likelihood:
         The last step goes to the very end, however far that is; the flow is finite there.
         """
         scheduler = denoiser.scheduler
-        ends = torch.tensor([scheduler.t_min, denoiser.t_max], dtype=torch.float64)
+        ends = torch.tensor([denoiser.t_min, denoiser.t_max], dtype=torch.float64)
         high, low = scheduler.log_snr(ends).clamp(-FINITE_LOG_SNR, FINITE_LOG_SNR).tolist()
         levels = torch.linspace(high, low, self.steps + 1, dtype=torch.float64)
         shares = (-levels / 2).sigmoid().tolist()

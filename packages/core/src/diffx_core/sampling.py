@@ -20,6 +20,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
+from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
 from diffx_core.sampler import Noises, Plan, Sampler
 
@@ -60,8 +61,8 @@ class Asked:
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
-    """The times that a sampler goes through for a model, all of them known to the process."""
-    scheduler = denoiser.scheduler
+    """The times that a sampler goes through for a model, all known to the process and to it."""
+    scheduler = known(denoiser.scheduler, denoiser.t_min)
     return Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
 
 

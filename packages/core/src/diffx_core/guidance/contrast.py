@@ -136,6 +136,11 @@ class Autoguidance(Contrast):
             raise ConfigError("autoguidance needs two models of the same process")
 
     @property
+    def t_min(self) -> float:
+        """The earliest time at which both can be read."""
+        return max(self.inner.t_min, self.weak.t_min)
+
+    @property
     def t_max(self) -> float:
         """The latest time at which both can be read."""
         return min(self.inner.t_max, self.weak.t_max)

@@ -75,6 +75,11 @@ class Guided:
         return self.inner.scheduler
 
     @property
+    def t_min(self) -> float:
+        """The earliest time of the inner denoiser."""
+        return self.inner.t_min
+
+    @property
     def t_max(self) -> float:
         """The latest time of the inner denoiser."""
         return self.inner.t_max
