@@ -113,8 +113,12 @@ class ClassifierFreeGuidance(Contrast):
 
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """Told and untold."""
-        twice = torch.cat([t, t]) if isinstance(t, Tensor) else t
-        return self.inner(torch.cat([x, x]), twice, cond.with_forgotten()).halves()
+        twice, both = torch.cat([t, t]) if isinstance(t, Tensor) else t, torch.cat([x, x])
+        estimate = self.inner(both, twice, cond.with_forgotten())
+        told, untold = estimate.halves()
+        if estimate.x is both:
+            told.x = untold.x = x
+        return told, untold
 
 
 @frozen(eq=False)

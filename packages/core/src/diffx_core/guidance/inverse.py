@@ -40,14 +40,15 @@ class Reconstruction(GuidedBySlope):
             raise ConfigError("reconstruction needs the same time for the whole batch")
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            x0 = self.inner(leaf, t, cond).x0
+            estimate = self.inner(leaf, t, cond)
+            x0 = estimate.x0
             # About an anchor a, what is missing is (y - A a) - A x0 = y - A (x0 - (0 - a)).
             about = x0.detach() - self.seen(torch.zeros_like(x), cond)
             missing = self.measurement.to(x) - self.operator(about)
             pull = self.operator.adjoint(self.gain(missing, t, x))
             (slope,) = torch.autograd.grad(x0, leaf, pull)
         level = self.level(t, x)
-        return level.around(x, x0.detach() + level.leverage * slope)
+        return level.moved(estimate.detach(), x0.detach() + level.leverage * slope)
 
 
 @frozen(eq=False)
@@ -122,10 +123,11 @@ class Replacement(Guided):
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The estimate of x with the known part put in."""
         known, image = self.mask.known.to(x), self.seen(self.measurement.to(x), cond)
-        alpha, sigma = self.level(t, x)
+        level = self.level(t, x)
         z = fresh(self.noise, x.shape[1:], self.called(), x)
-        mixed = torch.lerp(x, alpha * image + sigma * z, known)
+        mixed = torch.lerp(x, level.alpha * image + level.sigma * z, known)
         estimate = self.inner(mixed, t, cond)
         if not self.fill:
             return estimate
-        return self.level(t, x).around(mixed, torch.lerp(estimate.x0, image, known))
+        meeting = torch.lerp(level.meeting(estimate), mixed, known)
+        return level.around(meeting, torch.lerp(estimate.x0, image, known))

@@ -11,7 +11,7 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
+from diffx_core.estimate import Coefficient, Ends, Estimate, from_x0, spread
 from diffx_core.noise import Noise
 from diffx_core.scheduler import Scheduler
 
@@ -26,6 +26,17 @@ class Pair(NamedTuple):
         """The estimate of x whose data end is x0."""
         alpha, sigma = (c.flatten() if isinstance(c, Tensor) else c for c in self)
         return from_x0(x, x0, alpha, sigma)
+
+    def meeting(self, estimate: Estimate) -> Tensor:
+        """Where the ends of an estimate meet: in its x, unless it has none of its own."""
+        if not isinstance(estimate, Ends):
+            return estimate.x
+        alpha, sigma = (c.flatten() if isinstance(c, Tensor) else c for c in self)
+        return estimate.mix(alpha, sigma)
+
+    def moved(self, estimate: Estimate, x0: Tensor) -> Estimate:
+        """The estimate with another data end, and its noise end moved so that they meet there."""
+        return self.around(self.meeting(estimate), x0)
 
     @property
     def leverage(self) -> Coefficient:
