@@ -13,9 +13,19 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.guidance.operators import LinearOperator, Mask
+from diffx_core.guidance.operators import LinearOperator, Mask, fits, shaped
 from diffx_core.guidance.wrapper import Guided, GuidedBySlope, fresh
 from diffx_core.noise import Noise
+
+
+def require_measured(measurement: Tensor, shape: torch.Size, what: str) -> None:
+    """Refuse a measurement that is not of a shape: what that is, is told."""
+    if not fits(measurement.shape, shape):
+        raise ConfigError(
+            f"a measurement of shape {shaped(measurement.shape)} does not fit {shaped(shape)}, "
+            f"which is what {what}: it must be one for all samples, or one for each that is drawn "
+            "at once, with classifier-free guidance inside of what it guides"
+        )
 
 
 @frozen(eq=False)
@@ -29,6 +39,22 @@ class Reconstruction(GuidedBySlope):
 
     operator: LinearOperator = field(kw_only=True)
     measurement: Tensor = field(kw_only=True)
+    _fitting: set[torch.Size] = field(factory=set, init=False, repr=False)
+
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches that the operator cannot measure, or y was not measured of."""
+        if shape in self._fitting:
+            return
+        name = type(self.operator).__name__
+        try:
+            seen = self.operator(torch.zeros(shape, device=self.measurement.device)).shape
+        except (RuntimeError, IndexError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"{name} cannot measure samples of shape {shaped(shape)}: {reason}"
+            ) from error
+        require_measured(self.measurement, seen, f"{name} makes of {shaped(shape)}")
+        self._fitting.add(shape)
 
     @abstractmethod
     def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
@@ -38,6 +64,7 @@ class Reconstruction(GuidedBySlope):
         """The estimate, moved by (sigma^2 / alpha) (dD/dx)^T A^T gain."""
         if isinstance(t, Tensor):
             raise ConfigError("reconstruction needs the same time for the whole batch")
+        self.require(x.shape)
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             estimate = self.inner(leaf, t, cond)
@@ -120,8 +147,14 @@ class Replacement(Guided):
     noise: Noise = field(kw_only=True)
     fill: bool = field(default=True, kw_only=True)
 
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches that the mask or the image does not fit."""
+        self.mask.require(shape)
+        require_measured(self.measurement, shape, "the samples are")
+
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The estimate of x with the known part put in."""
+        self.require(x.shape)
         known, image = self.mask.known.to(x), self.seen(self.measurement.to(x), cond)
         level = self.level(t, x)
         z = fresh(self.noise, x.shape[1:], self.called(), x)

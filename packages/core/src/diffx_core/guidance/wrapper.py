@@ -120,6 +120,9 @@ class Guided:
         anchor = self.scheduler.anchor(cond or Condition())
         return data if anchor is None else data - anchor.to(data)
 
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches x of a shape (B, *) that cannot be guided."""
+
     def called(self) -> int:
         """How many calls of the run were counted before; this one is counted."""
         self._calls[0] += 1
@@ -134,6 +137,15 @@ class GuidedBySlope(Guided):
     def t_max(self) -> float:
         """The latest time of the inner denoiser at which data are left."""
         return min(self.inner.t_max, latest_with_data(self.scheduler))
+
+
+def require_shape(denoiser: object, shape: torch.Size) -> None:
+    """Refuse batches of a shape (B, *) that a denoiser, or one inside of it, cannot guide."""
+    if isinstance(denoiser, Guided):
+        denoiser.require(shape)
+    for part in ("inner", "weak"):
+        if (inside := getattr(denoiser, part, None)) is not None:
+            require_shape(inside, shape)
 
 
 def drawn_by(denoiser: object) -> bool:

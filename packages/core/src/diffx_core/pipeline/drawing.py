@@ -12,7 +12,7 @@ from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.guidance.wrapper import drawn_by
+from diffx_core.guidance.wrapper import drawn_by, require_shape
 from diffx_core.noise import NoiseSource
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import Reached, sample, states
@@ -53,6 +53,8 @@ class Drawing:
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)
+        if self.n <= BATCH:  # more are drawn in parts, as large as will be said
+            require_shape(self.denoiser, torch.Size((self.n, *self.shape)))
         self.denoiser.prepare(self.sampler.asks(self.plan), self.device)
 
     @torch.no_grad()
