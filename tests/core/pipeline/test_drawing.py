@@ -212,6 +212,15 @@ def test_a_network_that_breaks_is_named_with_the_step(output, message):
     assert caught.value.kind == "backbone"
 
 
+@pytest.mark.parametrize("output", [lambda x: x * torch.nan, lambda x: x / 0], ids=["nan", "inf"])
+def test_no_state_is_shown_that_is_not_finite(output):
+    denoiser = NetworkDenoiser(Network(3, output), ReferenceFlow(), PREDICTIONS["flow"])
+    states = Pipeline(denoiser, DataSpec((3,))).drawing(2, sampler=DDIM(steps=5)).states()
+    assert [next(states).step, next(states).step] == [1, 2]
+    with pytest.raises(ComponentError, match=r"not finite at step 3, which leads to t = 0.4"):
+        next(states)
+
+
 def test_mixed_precision_is_no_fault():
     layer = torch.nn.Linear(3, 3)
     denoiser = NetworkDenoiser(lambda x, t, c: layer(x), ReferenceFlow(), PREDICTIONS["flow"])

@@ -17,7 +17,7 @@ from torch import Tensor
 from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError
+from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.known import known
@@ -99,9 +99,15 @@ def states(
         cond: what each sample is told.
         plan: the times to go through instead of the sampler's own.
         start: x at the first time, instead of noise.
+
+    Raises:
+        ConfigError: the sampler cannot sample the process, or the start is not finite.
+        ComponentError: a component broke its contract.
     """
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
+    if start is not None:
+        require_finite(start, "what sampling is to start from")
     plan = plan_for(sampler, denoiser) if plan is None else plan
     denoiser.prepare(sampler.asks(plan), noise.device)
     anchor = scheduler.anchor(cond or Condition())
@@ -156,13 +162,36 @@ def sample(
     for reached in way():
         if observe is not None:
             observe(reached)
-    # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
-    if not reached.x.sum().isfinite() and not reached.x.isfinite().all():
+    if not finite(reached.x):
         unrepeatable = ComponentError(
             "backbone", "returned numbers that are not finite, and did not when it was asked again"
         )
         raise next(filter(None, map(_fault, way())), unrepeatable)
     return reached.x
+
+
+def finite(x: Tensor) -> bool:
+    """Whether no number is NaN or infinite."""
+    # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
+    return bool(x.sum().isfinite()) or bool(x.isfinite().all())
+
+
+def require_finite(x: Tensor, name: str) -> None:
+    """Refuse examples x (n, *) with numbers that are not finite."""
+    if not finite(x):
+        where = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
+        raise ConfigError(f"{name} has numbers that are not finite, in examples {where[:8]}")
+
+
+def sound(reached: Reached) -> Reached:
+    """The state, if it is finite.
+
+    Raises:
+        ComponentError: it is not; whose fault that is.
+    """
+    if not finite(reached.x) and (fault := _fault(reached)):
+        raise fault
+    return reached
 
 
 def _fault(reached: Reached) -> ComponentError | None:

@@ -15,7 +15,7 @@ from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, require_shape
 from diffx_core.noise import NoiseSource
 from diffx_core.sampler import Plan, Sampler
-from diffx_core.sampling import Reached, sample, states
+from diffx_core.sampling import Reached, sample, sound, states
 
 BATCH = 256
 """Samples that are drawn at once."""
@@ -59,8 +59,12 @@ class Drawing:
 
     @torch.no_grad()
     def states(self) -> Iterator[Reached]:
-        """Every state on the way, of all samples at once; to be shown, or ended at any time."""
-        yield from states(*self._model(), **self._part(range(self.n)))
+        """Every state on the way, of all samples at once; to be shown, or ended at any time.
+
+        Raises:
+            ComponentError: a component broke its contract, or the next state is not finite.
+        """
+        yield from map(sound, states(*self._model(), **self._part(range(self.n))))
 
     @torch.no_grad()
     def samples(

@@ -22,7 +22,7 @@ from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
 from diffx_core.pipeline.told import Labels, told
 from diffx_core.sampler import Plan, Sampler
-from diffx_core.sampling import plan_for
+from diffx_core.sampling import plan_for, require_finite
 
 LIKELIHOOD = Likelihood()
 ENCODER = "rk45"
@@ -184,6 +184,7 @@ class Pipeline(Model):
         if tuple(x.shape[1:]) != self.spec.shape or not len(x):
             wanted = ", ".join(map(str, self.spec.shape))
             raise ConfigError(f"needs examples (n, {wanted}), got {tuple(x.shape)}")
+        require_finite(x, "x")
         self._unanchored()
         return len(x)
 
