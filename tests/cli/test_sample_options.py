@@ -87,6 +87,10 @@ REFUSED = {
     "label": (["--label", "2"], "the model knows 0 to 1, not 2"),
     "film": (["--gif"], "--gif: shows images, and this model makes none"),
     "times": (["--scheduler", "ddpm", "--steps", "2000"], "1000 times"),
+    "one time": (
+        ["--sampler", "rk45", "--label=1", "--guidance.scale=2", "--guidance.interval=0.1,2"],
+        "guidance in an interval needs the same time for all samples",
+    ),
 }
 
 

@@ -48,6 +48,11 @@ class Parallel(Sampler[Table]):
         return RULES[self.rule].stochastic
 
     @property
+    def own_times(self) -> bool:
+        """Every sample has a window of its own."""
+        return True
+
+    @property
     def converges(self) -> bool:
         """Only without a tolerance, which steps of any size leave."""
         return self.tolerance == 0

@@ -53,6 +53,15 @@ class Contrast(Guided):
     rule: Rule = field(converter=as_rule)
     interval: tuple[float, float] = field(default=EVERYWHERE, converter=ratios)
 
+    @property
+    def at_one_time(self) -> str:
+        """An interval, or a rule that goes from step to step."""
+        if self.rule.idle:
+            return ""
+        if self.interval != EVERYWHERE:
+            return "guidance in an interval"
+        return f"the guidance {self.rule}" if self.rule.needs_one_time else ""
+
     @abstractmethod
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """What the strong and the weak model say."""

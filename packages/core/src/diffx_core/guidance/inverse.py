@@ -56,6 +56,11 @@ class Reconstruction(GuidedBySlope):
         require_measured(self.measurement, seen, f"{name} makes of {shaped(shape)}")
         self._fitting.add(shape)
 
+    @property
+    def at_one_time(self) -> str:
+        """The noise level, on which the strength depends."""
+        return f"reconstruction by {type(self).__name__}"
+
     @abstractmethod
     def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
         """What A^T is applied to, before the slope of D is: (B, *) in the shape of y."""
@@ -146,6 +151,11 @@ class Replacement(Guided):
     measurement: Tensor = field(kw_only=True)
     noise: Noise = field(kw_only=True)
     fill: bool = field(default=True, kw_only=True)
+
+    @property
+    def at_one_time(self) -> str:
+        """Noise for every sample of the batch."""
+        return "inpainting by Replacement"
 
     def require(self, shape: torch.Size) -> None:
         """Refuse batches that the mask or the image does not fit."""

@@ -1,7 +1,7 @@
 """A denoiser around a denoiser: what every kind of guidance has in common."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -120,6 +120,11 @@ class Guided:
         anchor = self.scheduler.anchor(cond or Condition())
         return data if anchor is None else data - anchor.to(data)
 
+    @property
+    def at_one_time(self) -> str:
+        """What it does that needs the same time for all samples; nothing if it needs that not."""
+        return ""
+
     def require(self, shape: torch.Size) -> None:
         """Refuse batches x of a shape (B, *) that cannot be guided."""
 
@@ -139,18 +144,19 @@ class GuidedBySlope(Guided):
         return min(self.inner.t_max, latest_with_data(self.scheduler))
 
 
-def require_shape(denoiser: object, shape: torch.Size) -> None:
-    """Refuse batches of a shape (B, *) that a denoiser, or one inside of it, cannot guide."""
-    if isinstance(denoiser, Guided):
-        denoiser.require(shape)
-    for part in ("inner", "weak"):
-        if (inside := getattr(denoiser, part, None)) is not None:
-            require_shape(inside, shape)
+def parts(denoiser: object) -> Iterator[object]:
+    """A denoiser, and all those that it is made of."""
+    yield denoiser
+    for name in ("inner", "weak"):
+        if (inside := getattr(denoiser, name, None)) is not None:
+            yield from parts(inside)
+
+
+def guides(denoiser: object) -> Iterator[Guided]:
+    """All guidance that a denoiser is made of."""
+    return (one for one in parts(denoiser) if isinstance(one, Guided))
 
 
 def drawn_by(denoiser: object) -> bool:
     """Whether a denoiser, or one inside of it, draws noise of its own."""
-    if getattr(denoiser, "noise", None) is not None:
-        return True
-    inner = getattr(denoiser, "inner", None)
-    return inner is not None and drawn_by(inner)
+    return any(getattr(one, "noise", None) is not None for one in parts(denoiser))

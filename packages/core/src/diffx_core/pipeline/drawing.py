@@ -12,7 +12,7 @@ from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.guidance.wrapper import drawn_by, require_shape
+from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import Reached, sample, sound, states
@@ -53,8 +53,15 @@ class Drawing:
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)
-        if self.n <= BATCH:  # more are drawn in parts, as large as will be said
-            require_shape(self.denoiser, torch.Size((self.n, *self.shape)))
+        for guide in guides(self.denoiser):
+            if self.sampler.own_times and guide.at_one_time:
+                raise ConfigError(
+                    f"{guide.at_one_time} needs the same time for all samples, and the sampler "
+                    f"{type(self.sampler).__name__} takes each of them at times of its own: take "
+                    "another sampler"
+                )
+            if self.n <= BATCH:  # more are drawn in parts, as large as will be said
+                guide.require(torch.Size((self.n, *self.shape)))
         self.denoiser.prepare(self.sampler.asks(self.plan), self.device)
 
     @torch.no_grad()
