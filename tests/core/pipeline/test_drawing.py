@@ -1,5 +1,7 @@
 """Samples that are about to be drawn: what is refused before, and what can be watched."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from attrs import frozen
@@ -174,13 +176,30 @@ BAD_OPTIONS = {
     "idle interval": ({"interval": (0.1, 2.0)}, "interval changes nothing at scale 1"),
     "empty interval": ({"scale": 2.0, "interval": (2.0, 1.0)}, "0 <= low < high, got 2,1"),
     "plusplus": ({"scale": 2.0, "rule": "plusplus"}, "scale of at most 1, got 2"),
+    "rule": ({"rule": "hard"}, "'rule' must be one of plain, rescale, plusplus, projected: hard"),
+    "no rule": ({"rule": 3}, "'rule' must be one of .*: 3"),
+    "scale": ({"scale": "2"}, "'scale' must be a number: '2'"),
+    "truth": ({"scale": True}, "'scale' must be a number: True"),
+    "low scale": ({"scale": -1.0}, "'scale' must be >= 0: -1"),
+    "no scale": ({"scale": float("nan")}, "'scale' must be >= 0: nan"),
+    "phi": ({"scale": 2.0, "rule": "rescale", "phi": 3.0}, "'phi' must be <= 1: 3"),
+    "no norm": ({"scale": 2.0, "rule": "projected", "norm": "1"}, "'norm' must be a number: '1'"),
+    "one end": ({"scale": 2.0, "interval": 3.0}, "'interval' must be two numbers: 3"),
+    "three ends": ({"scale": 2.0, "interval": (0, 1, 2)}, r"'interval' must be two numbers: \(0"),
+    "no ends": ({"scale": 2.0, "interval": ("0", "1")}, "'interval' must be two numbers"),
+    "against": ({"scale": 2.0, "against": 3}, "'against' must be the path of a run .*: 3"),
 }
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
 def test_guidance_that_means_nothing_is_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as refused:
         GuidanceOptions(**options)
+    assert "Attribute(" not in str(refused.value)
+
+
+def test_a_run_to_guide_against_may_be_text():
+    assert GuidanceOptions(scale=2.0, against="runs/a").against == Path("runs/a")
 
 
 class Network:

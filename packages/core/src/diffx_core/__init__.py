@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from diffx_core.objective import TimeDensity as TimeDensity
     from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.options import one_of as one_of
     from diffx_core.pipeline import Drawing as Drawing
     from diffx_core.pipeline import Pipeline as Pipeline
     from diffx_core.pipeline import slerp as slerp
@@ -118,7 +119,7 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("GuidanceOptions", "ObjectiveOptions"),
+    "options": ("GuidanceOptions", "ObjectiveOptions", "one_of"),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise", "grid_option"),
