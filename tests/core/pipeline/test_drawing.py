@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from attrs import frozen
@@ -102,6 +103,22 @@ REFUSED = {
     "label": ({"label": 4}, r"no such label: \[4\]; the model knows 0 to 3"),
     "labels": ({"label": [0, 1]}, "2 labels for 3 samples"),
     "guidance": ({"guidance": GuidanceOptions(scale=2.0)}, "none was given"),
+    "no guidance": ({"guidance": 2.0}, "guidance must be GuidanceOptions or a function.*, got 2.0"),
+    "part of n": ({"n": 2.0}, "n must be a whole number, got 2.0"),
+    "many n": ({"n": np.array([1, 2])}, "n must be a whole number"),
+    "no n": ({"n": True}, "n must be a whole number, got True"),
+    "part of a label": ({"label": 1.5}, "label must be a whole number, .*, got 1.5"),
+    "no label": ({"label": True}, "label must be a whole number, .*, got True"),
+    "no labels": ({"label": [0, True, 1]}, r"one for each of 3 samples, got \[0, True, 1"),
+    "parts of labels": ({"label": torch.zeros(3)}, "label must be a whole number"),
+    "text": ({"label": "012"}, "label must be a whole number, .*, got '012'"),
+    "part of a step": ({"steps": 2.0}, "steps must be a whole number, got 2.0"),
+    "part of a call": ({"nfe": 2.5}, "nfe must be a whole number, got 2.5"),
+    "calls of whom": ({"sampler": "heun", "nfe": 2}, "the sampler Heun: no number of steps"),
+    "seed": ({"seed": 0.5}, "seed must be a whole number, got 0.5"),
+    "class": ({"sampler": DDIM}, r"sampler must be an object, not a class: DDIM\(\)"),
+    "no sampler": ({"sampler": 20}, "sampler must be a Sampler, got 20"),
+    "start": ({"start": torch.zeros(2, 3)}, r"start must be \(3, 3\), .* got \(2, 3\)"),
 }
 
 
@@ -112,6 +129,31 @@ def test_what_cannot_be_is_refused_before_the_model_is_asked(
     with pytest.raises(ConfigError, match=message):
         pipeline.drawing(**{"n": 3, **arguments})
     assert denoiser.calls == []
+
+
+@pytest.mark.parametrize("label", [np.int64(2), torch.tensor(2), np.array([2, 2, 2])], ids=type)
+def test_whole_numbers_of_other_libraries_are_labels(pipeline, label):
+    one = pipeline.sample(3, sampler=DDIM(steps=2), label=label)
+    assert torch.equal(one, pipeline.sample(3, sampler=DDIM(steps=2), label=2))
+
+
+@pytest.mark.parametrize(
+    ("process", "message"),
+    [
+        ("rectified_flow", "scheduler must be a Scheduler, got 'rectified_flow'"),
+        (ReferenceFlow, r"scheduler must be an object, not a class: ReferenceFlow\(\)"),
+    ],
+    ids=["name", "class"],
+)
+def test_another_process_is_an_object(pipeline, process, message):
+    with pytest.raises(ConfigError, match=message):
+        pipeline.under(process)
+
+
+@pytest.mark.parametrize("size", [0, 1.5])
+def test_a_batch_is_a_whole_number(pipeline, size):
+    with pytest.raises(ConfigError, match=f"batch_size must be .*, got {size}"):
+        pipeline.sample(3, batch_size=size)
 
 
 def test_more_steps_than_the_process_has_times_are_refused_before_the_model_is_asked():

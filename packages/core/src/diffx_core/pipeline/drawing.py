@@ -14,6 +14,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
+from diffx_core.pipeline.told import whole
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import Reached, sample, sound, states
 
@@ -53,6 +54,11 @@ class Drawing:
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)
+        if self.start is not None and tuple(self.start.shape) != (self.n, *self.shape):
+            raise ConfigError(
+                f"start must be {(self.n, *self.shape)}, the samples at the first time, got "
+                f"{tuple(self.start.shape)}"
+            )
         for guide in guides(self.denoiser):
             if self.sampler.own_times and guide.at_one_time:
                 raise ConfigError(
@@ -86,8 +92,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the samples are not finite.
         """
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        whole("batch_size", batch_size)
         if self.n > batch_size and drawn_by(self.denoiser):
             raise ConfigError(
                 f"the guidance draws noise of its own, for certain samples: {self.n} samples must "
