@@ -33,12 +33,14 @@ class Reached(NamedTuple):
         t: the time that was reached.
         x: the state.
         estimate: what the model said last.
+        calls: how often it has been asked.
     """
 
     step: int
     t: float
     x: Tensor
     estimate: Estimate
+    calls: int
 
 
 @define(eq=False)
@@ -121,7 +123,7 @@ def states(
             assert asked.last is not None, "a first step asks the model"
             done += 1
             shown = state if anchor is None else state + anchor
-            yield Reached(done, plan.times[done], shown, asked.last)
+            yield Reached(done, plan.times[done], shown, asked.last, asked.calls)
     except ComponentError as error:
         where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
         raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
