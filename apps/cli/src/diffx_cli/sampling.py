@@ -14,6 +14,7 @@ from diffx_cli.film import Film, is_picture
 from diffx_cli.folders import claim, clear, newest_run
 from diffx_cli.pictures import write_samples
 from diffx_cli.request import Chosen, Request
+from diffx_cli.writing import writing
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
@@ -127,12 +128,13 @@ class Sampling:
         name = self.request.components["sampler"].registered.name
         home = self.source if (self.source / "latest").exists() else self.source.parent.parent
         folder = claim(options.out, home / "samples", name, width=4)
-        clear(folder, WRITTEN)
-        text = json.dumps(self.facts(), indent=2) + "\n"
-        (folder / "sample.json").write_text(text, encoding="utf-8")
-        if film is not None:
-            film.write(folder / "progress.gif")
-        return write_samples(folder, samples, spec, self.labels, columns)
+        with writing(folder):
+            clear(folder, WRITTEN)
+            text = json.dumps(self.facts(), indent=2) + "\n"
+            (folder / "sample.json").write_text(text, encoding="utf-8")
+            if film is not None:
+                film.write(folder / "progress.gif")
+            return write_samples(folder, samples, spec, self.labels, columns)
 
 
 def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:
