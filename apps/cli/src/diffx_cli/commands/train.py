@@ -114,9 +114,11 @@ def _remark(request: Request, run: "Assembly") -> None:
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
+    from diffx_core.objective import Objective
 
     device = str(device_named(request.options.device))
     run = assemble(request)
+    Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
     _remark(request, run)
     config = run.record.to_config()
     facts = {
