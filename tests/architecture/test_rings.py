@@ -25,6 +25,7 @@ SECOND = {
     "guidance",
     "grids",
     "sampler",
+    "reached",
     "sampling",
     "contract",
     "swap",

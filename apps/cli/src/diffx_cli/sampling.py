@@ -20,8 +20,8 @@ from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing, Pipeline
 from diffx_core.plugins.registered import Registered
+from diffx_core.reached import Reached
 from diffx_core.sampler import Sampler
-from diffx_core.sampling import Reached
 
 WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
 """What a folder of samples holds that diffx wrote."""

@@ -66,13 +66,13 @@ if TYPE_CHECKING:
     from diffx_core.prediction import PREDICTIONS as PREDICTIONS
     from diffx_core.prediction import Level as Level
     from diffx_core.prediction import Prediction as Prediction
+    from diffx_core.reached import Reached as Reached
     from diffx_core.sampler import Denoise as Denoise
     from diffx_core.sampler import Noises as Noises
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
     from diffx_core.sampler import grid_option as grid_option
-    from diffx_core.sampling import Reached as Reached
     from diffx_core.sampling import sample as sample
     from diffx_core.sampling import states as states
     from diffx_core.scheduler import Capability as Capability
@@ -122,8 +122,9 @@ _HOME = {
     "options": ("GuidanceOptions", "ObjectiveOptions", "one_of"),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
+    "reached": ("Reached",),
     "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise", "grid_option"),
-    "sampling": ("Reached", "sample", "states"),
+    "sampling": ("sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),
 }

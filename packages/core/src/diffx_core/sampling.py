@@ -9,7 +9,7 @@ declares.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from attrs import define, evolve
 from torch import Tensor
@@ -17,30 +17,13 @@ from torch import Tensor
 from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError, ConfigError
+from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
+from diffx_core.reached import Reached, fault_of, finite, require_finite, where
 from diffx_core.sampler import Noises, Plan, Sampler
-
-
-class Reached(NamedTuple):
-    """Where sampling stands after a step.
-
-    Args:
-        step: how many steps are done.
-        t: the time that was reached.
-        x: the state.
-        estimate: what the model said last.
-        calls: how often it has been asked.
-    """
-
-    step: int
-    t: float
-    x: Tensor
-    estimate: Estimate
-    calls: int
 
 
 @define(eq=False)
@@ -125,8 +108,8 @@ def states(
             shown = state if anchor is None else state + anchor
             yield Reached(done, plan.times[done], shown, asked.last, asked.calls)
     except ComponentError as error:
-        where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
-        raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
+        place = where(done + 1, plan.times[min(done + 1, plan.steps)])
+        raise ComponentError(error.kind, *(f"{one} {place}" for one in error.problems)) from error
     same = plan.steps == sampler.steps
     declared = sampler.nfe if same else evolve(sampler, steps=plan.steps).nfe
     if declared is not None and asked.calls != declared:
@@ -168,43 +151,5 @@ def sample(
         unrepeatable = ComponentError(
             "backbone", "returned numbers that are not finite, and did not when it was asked again"
         )
-        raise next(filter(None, map(_fault, way())), unrepeatable)
+        raise next(filter(None, map(fault_of, way())), unrepeatable)
     return reached.x
-
-
-def finite(x: Tensor) -> bool:
-    """Whether no number is NaN or infinite."""
-    # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
-    return bool(x.sum().isfinite()) or bool(x.isfinite().all())
-
-
-def require_finite(x: Tensor, name: str) -> None:
-    """Refuse examples x (n, *) with numbers that are not finite."""
-    if not finite(x):
-        where = (~x.isfinite().flatten(1).all(1)).nonzero().flatten().tolist()
-        raise ConfigError(f"{name} has numbers that are not finite, in examples {where[:8]}")
-
-
-def sound(reached: Reached) -> Reached:
-    """The state, if it is finite.
-
-    Raises:
-        ComponentError: it is not; whose fault that is.
-    """
-    if not finite(reached.x) and (fault := _fault(reached)):
-        raise fault
-    return reached
-
-
-def _fault(reached: Reached) -> ComponentError | None:
-    """Who broke a run, which is repeated to find out: sound runs need not look at each step."""
-    where = _where(reached.step, reached.t)
-    if not reached.estimate.output.isfinite().all():
-        return ComponentError("backbone", f"returned numbers that are not finite {where}")
-    if not reached.x.isfinite().all():
-        return ComponentError("sampler", f"made numbers that are not finite {where}")
-    return None
-
-
-def _where(step: int, t: float) -> str:
-    return f"at step {step}, which leads to t = {t:g}"

@@ -15,8 +15,9 @@ from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
 from diffx_core.pipeline.told import whole
+from diffx_core.reached import Reached, sound
 from diffx_core.sampler import Plan, Sampler
-from diffx_core.sampling import Reached, sample, sound, states
+from diffx_core.sampling import sample, states
 
 BATCH = 256
 """Samples that are drawn at once."""

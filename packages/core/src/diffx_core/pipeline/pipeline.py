@@ -21,8 +21,9 @@ from diffx_core.pipeline.drawing import BATCH
 from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan_up, slerp
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
 from diffx_core.pipeline.told import Labels, told, whole
+from diffx_core.reached import require_finite
 from diffx_core.sampler import Plan, Sampler
-from diffx_core.sampling import plan_for, require_finite
+from diffx_core.sampling import plan_for
 
 LIKELIHOOD = Likelihood()
 ENCODER = "rk45"
