@@ -74,6 +74,9 @@ class Model:
             sampler: if given, refused before the network is built if it cannot work.
             scheduler: a process to sample under instead of the model's own, see `under`.
         """
+        for kind, name, one in ((Sampler, "sampler", sampler), (Scheduler, "scheduler", scheduler)):
+            if one is not None:
+                instance(kind, name, one)
         saved = read(Path(path))
         device, registry = device or torch.device("cpu"), registry or Registry.load()
         denoiser = build(saved, registry, device, sampler=sampler, scheduler=scheduler)
