@@ -89,6 +89,25 @@ def test_data_that_are_missing_have_an_exit_code_of_their_own(diffx, pair):
     assert len(refused(diffx(*arguments, "--train.steps", "0"))) == 2
 
 
-def test_what_a_constructor_refuses_is_refused_in_a_dry_run(diffx):
-    (line,) = refused(diffx("train", *CROSSED_SCHEDULER, "--dry-run"))
-    assert line.startswith("scheduler vpsde (diffx-schedulers 0.1.0): ")
+REFUSED = {
+    "scheduler": (CROSSED_SCHEDULER, "scheduler vpsde (diffx-schedulers 0.1.0): "),
+    "backbone": (
+        ("--backbone", "dit", "--backbone.width", "30"),
+        "backbone dit (diffx-backbones 0.1.0) cannot take dataset digits (diffx-datasets 0.1.0): ",
+    ),
+    "data": (
+        ("--backbone", "unet", "--dataset", "toy2d"),
+        "backbone unet (diffx-backbones 0.1.0) cannot take dataset toy2d (diffx-datasets 0.1.0): ",
+    ),
+    "objective": (
+        ("--scheduler", "ddpm", "--objective.times", "discrete", "--objective.times_levels", "9"),
+        "times_levels",
+    ),
+}
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]], ids=["run", "dry run"])
+@pytest.mark.parametrize(("arguments", "beginning"), REFUSED.values(), ids=REFUSED)
+def test_what_a_constructor_refuses_is_refused_in_a_dry_run(diffx, arguments, beginning, flags):
+    (line,) = refused(diffx("train", *arguments, *flags))
+    assert line.startswith(beginning)

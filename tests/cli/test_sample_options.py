@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from diffx_backbones.mlp import MLP
+
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16"]
 SHORT = [
     "--train.steps",
@@ -87,7 +89,57 @@ REFUSED = {
     "label": (["--label", "2"], "the model knows 0 to 1, not 2"),
     "film": (["--gif"], "--gif: shows images, and this model makes none"),
     "times": (["--scheduler", "ddpm", "--steps", "2000"], "1000 times"),
+    "one time": (
+        ["--sampler", "rk45", "--label=1", "--guidance.scale=2", "--guidance.interval=0.1,2"],
+        "guidance in an interval needs the same time for all samples",
+    ),
 }
+
+
+def test_a_film_of_one_step_is_refused(diffx):
+    flags = ("--backbone", "dit", "--train.steps", "1", "--train.batch-size", "4", "--out", "run")
+    assert diffx("train", *flags).rc == 0
+    result = diffx("sample", "run", "--n", "2", "--sampler", "rk45", "--gif", "--dry-run")
+    assert result.rc == 2
+    assert (
+        "--gif: shows every step, and sampler rk45 (diffx-samplers 0.1.0) makes one" in result.err
+    )
+    how = ["--sampler", "rk45", "--sampler.rtol", "0.1", "--sampler.atol", "0.1", "--steps", "3"]
+    assert diffx("sample", "run", "--n", "2", *how, "--gif", "--out", "s").rc == 0
+    with Image.open("s/progress.gif") as film:
+        assert film.n_frames == 3
+
+
+@pytest.mark.parametrize("sampler", ["rk45", "parallel"])
+def test_calls_that_are_found_during_the_run_are_written_down(diffx, sampler, monkeypatch):
+    train(diffx, "run")
+    counts = []
+    forward = MLP.forward
+
+    def counted(self, *arguments):
+        counts.append(len(arguments[0]))
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(MLP, "forward", counted)
+    line = ("sample", "run", "--n", "4", "--sampler", sampler)
+    assert json.loads(diffx(*line, "--dry-run").out)["nfe"] is None
+    shown = json.loads(diffx(*line, "--out", "s", "--json").out)
+    written = json.loads(Path("s/sample.json").read_text())
+    assert shown["nfe"] == written["nfe"] == len(counts) > 3
+
+
+def test_an_unknown_device_is_nobodys_fault(diffx):
+    train(diffx, "run")
+    result = diffx("sample", "run", "--device", "abacus")
+    assert result.rc == 2
+    assert result.err.startswith("diffx: error: --device 'abacus' cannot be used here: ")
+
+
+@pytest.mark.parametrize("values", ["", "3", "3,x", "1,2", "3,0", "3,-1"])
+def test_ratios_say_what_they_are_made_of(diffx, values):
+    result = diffx("sample", "nowhere", "--sampler.grid", f"ratios:{values}")
+    wanted = "needs two or more falling numbers > 0 after the colon, as in ratios:20,5,1,0.1"
+    assert result.err == f"diffx: error: --sampler.grid: {wanted}, got 'ratios:{values}'\n"
 
 
 @pytest.mark.parametrize("flags", [[], ["--dry-run"]], ids=["run", "dry run"])

@@ -19,6 +19,7 @@ class ByClass:
     """A denoiser whose data mean is the label, and -1 for those that are told nothing."""
 
     scheduler: ReferenceVP = field(factory=ReferenceVP)
+    t_min: float = 1e-5
     t_max: float = 1.0
     calls: int = 0
 

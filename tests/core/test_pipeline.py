@@ -199,6 +199,20 @@ def test_a_model_cannot_guide_itself(unconditional):
         pipeline.sample(1, guidance=GuidanceOptions(scale=2.0, against=unconditional))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sampler": "ddim"}, "sampler must be a Sampler, got 'ddim'"),
+        ({"sampler": DDIM}, r"sampler must be an object, not a class: DDIM\(\)"),
+        ({"scheduler": VP}, r"scheduler must be an object, not a class: VP\(\)"),
+        ({"scheduler": DDIM()}, "scheduler must be a Scheduler, got DDIM"),
+    ],
+)
+def test_what_a_run_is_loaded_for_is_an_object(conditional, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        Pipeline.load(conditional, REGISTRY, **arguments)
+
+
 def test_another_process_is_refused_before_the_network_is_built(conditional, monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "__init__", lambda self: pytest.fail("a network"))
     with pytest.raises(ConfigError, match="VP cannot be sampled under VP: it ends with"):

@@ -9,10 +9,12 @@ from attrs import frozen
 
 from diffx_core import (
     PREDICTIONS,
+    Autoguidance,
     ClassifierFreeGuidance,
     Condition,
     ConfigError,
     DataSpec,
+    Likelihood,
     NetworkDenoiser,
     NoiseSource,
     Pipeline,
@@ -21,11 +23,18 @@ from diffx_core import (
     sample,
 )
 from diffx_core.estimate import from_x0
+from diffx_core.known import known
 from diffx_core.sampler import Plan
 from diffx_core.testing import REFERENCE_PROCESSES, GaussianDenoiser
-from diffx_core.testing.oracle import ReferenceFlow, ReferenceVE, ReferenceVP
+from diffx_core.testing.oracle import MixtureDenoiser, ReferenceFlow, ReferenceVE, ReferenceVP
 from diffx_samplers.ddim import DDIM
 from diffx_samplers.heun import Heun
+from diffx_samplers.rk45 import RK45
+from diffx_schedulers.ddpm import DDPM
+from diffx_schedulers.edm import EDM
+from diffx_schedulers.logsnr import LogSNR
+from diffx_schedulers.rectified_flow import RectifiedFlow
+from diffx_schedulers.vp import VP
 
 PAIRS = list(itertools.permutations(REFERENCE_PROCESSES, 2))
 BOTH = pytest.mark.parametrize(
@@ -102,6 +111,14 @@ class Early(ReferenceVP):
 
 
 @frozen
+class NoLess(ReferenceVE):
+    """A process that begins with as much noise as a table has in its middle."""
+
+    def sigma(self, t):
+        return 0.5 * 200**t
+
+
+@frozen
 class Cleaner(ReferenceVE):
     """A process that begins with less noise."""
 
@@ -131,14 +148,116 @@ def test_a_model_that_ends_early_itself_can_be_sampled_as_early():
     assert pipeline.under(Early()).sample(2, sampler=DDIM(steps=3)).isfinite().all()
 
 
-def test_less_noise_than_a_model_knows_is_refused_before_it_is_asked():
+def test_a_swapped_model_is_asked_about_no_less_noise_than_it_knows():
     model = GaussianDenoiser(ReferenceVE())
-    pipeline = Pipeline(model, DataSpec((3,))).under(Cleaner())
+    swapped = SwappedProcess(model, Cleaner())
     reason = r"Cleaner asks about sigma / alpha = .*, and the model of ReferenceVE knows .* 0.01"
     with pytest.raises(ConfigError, match=reason):
-        pipeline.sample(2, sampler=DDIM(steps=10, grid="karras"))
+        swapped(torch.zeros(1, 1), 0.9 * swapped.t_min)
     assert model.calls == []
-    assert pipeline.sample(2, sampler=DDIM(steps=10, grid="flow")).isfinite().all()
+
+
+METHODS = {
+    "ddim": DDIM(steps=40, grid="karras"),
+    "uniform": Heun(steps=60),
+    "logsnr": Heun(steps=40, grid="logsnr"),
+    "rk45": RK45(rtol=1e-7, atol=1e-7),
+    "shown": RK45(steps=5, rtol=1e-7, atol=1e-7),
+}
+
+
+@pytest.mark.parametrize("sampler", METHODS.values(), ids=METHODS)
+def test_a_run_ends_at_the_least_noise_that_the_model_knows(sampler):
+    """On the expected data there: what they are known for, 0.01 of noise beside data of 0.5."""
+    model = GaussianDenoiser(ReferenceVE())
+    pipeline = Pipeline(model, DataSpec((3,)), dtype=torch.float64).under(Cleaner())
+    found = pipeline.sample(4, sampler=sampler)
+    own = Pipeline(model, DataSpec((3,)), dtype=torch.float64)
+    assert min(model.calls) >= ReferenceVE().t_min
+    accurate = own.sample(4, sampler=RK45(rtol=1e-9, atol=1e-9))
+    assert float((found - accurate).abs().max()) < (0.1 if type(sampler) is DDIM else 0.01)
+
+
+def test_a_process_in_discrete_time_keeps_to_the_times_that_the_model_knows():
+    table, model = DDPM(), GaussianDenoiser(NoLess())
+    pipeline = Pipeline(model, DataSpec((3,))).under(table)
+    known = table.log_snr(table.grid()) < NoLess().log_snr(torch.zeros(1, dtype=torch.float64))
+    steps = int(known.sum())
+    drawing = pipeline.drawing(2, sampler=DDIM(steps=steps))
+    assert drawing.plan.times[:-1] == tuple(table.grid()[known].flip(0).tolist())
+    assert drawing.samples().isfinite().all()
+    with pytest.raises(ConfigError, match=f"the process has {steps} times"):
+        pipeline.drawing(2, sampler=DDIM(steps=steps + 1))
+
+
+def test_a_model_of_a_table_is_asked_between_its_times_and_never_below_them():
+    model = MixtureDenoiser(DDPM())
+    pipeline = Pipeline(model, DataSpec((2,)), dtype=torch.float64).under(VP())
+    found = pipeline.sample(5, sampler=RK45(rtol=1e-7, atol=1e-7))
+    between = torch.tensor(model.calls, dtype=torch.float64) * 1000
+    assert float((between - between.round()).abs().max()) > 0.4
+    assert float(between.min()) > 1 - 0.01
+    own = Pipeline(MixtureDenoiser(VP()), DataSpec((2,)), dtype=torch.float64)
+    assert float((found - own.sample(5, sampler=RK45(rtol=1e-7, atol=1e-7))).abs().max()) < 0.01
+
+
+def test_data_are_encoded_from_the_least_noise_that_the_model_knows_and_come_back():
+    model = MixtureDenoiser(ReferenceVE())
+    pipeline = Pipeline(model, DataSpec((3,)), dtype=torch.float64).under(Cleaner())
+    x = torch.tensor([[-1.3, -1.0, -0.8], [0.6, 0.8, 1.0]], dtype=torch.float64)
+    for sampler in (RK45(rtol=1e-8, atol=1e-8), Heun(steps=800, grid="logsnr")):
+        back = pipeline.decode(pipeline.encode(x, sampler=sampler), sampler=sampler)
+        torch.testing.assert_close(back, x, rtol=0, atol=1e-4)
+
+
+def test_a_swapped_model_finds_data_as_probable_as_it_did():
+    """With the little noise of its own first time added to them, under either process."""
+    model, x = MixtureDenoiser(ReferenceVE()), torch.linspace(-1, 1, 6).double().reshape(2, 3)
+    own = Pipeline(model, DataSpec((3,)), dtype=torch.float64)
+    method = Likelihood(steps=100, trace="exact")
+    found, wanted = (
+        one.log_likelihood(x, method=method).total for one in (own.under(Cleaner()), own)
+    )
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4)
+
+
+def test_two_models_guide_each_other_from_where_both_know_the_noise():
+    weak = SwappedProcess(GaussianDenoiser(ReferenceVE(), 0.1), Cleaner())
+    guided = Autoguidance(GaussianDenoiser(Cleaner()), 2.0, weak=weak)
+    assert guided.t_min == weak.t_min > Cleaner().t_min
+    noise = NoiseSource(0, range(3), dtype=torch.float64)
+    assert sample(DDIM(steps=9, grid="karras"), guided, (2,), noise=noise).isfinite().all()
+
+
+def test_an_edit_of_less_noise_than_the_model_knows_is_refused():
+    pipeline = Pipeline(GaussianDenoiser(ReferenceVE()), DataSpec((3,))).under(Cleaner())
+    with pytest.raises(ConfigError, match=r"strength 0.005 is less noise than Cleaner has at any"):
+        pipeline.edit(torch.zeros(2, 3), 0.005)
+    assert pipeline.edit(torch.zeros(2, 3), 0.05).isfinite().all()
+
+
+PROCESSES = [*REFERENCE_PROCESSES, VP(), DDPM(), EDM(), LogSNR(), RectifiedFlow()]
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda one: type(one).__name__)
+def test_a_model_that_knows_any_noise_is_asked_from_the_beginning_of_a_process(process):
+    assert SwappedProcess(GaussianDenoiser(ReferenceFlow()), process).t_min == process.t_min
+
+
+@pytest.mark.parametrize("process", PROCESSES, ids=lambda one: type(one).__name__)
+def test_the_known_part_of_a_process_is_the_process(process):
+    part = known(process, 0.3)
+    t = torch.linspace(0.35, 0.9, 12, dtype=torch.float64)
+    for name in ("alpha", "sigma", "alpha_rate", "sigma_rate", "log_snr", "log_snr_rate", "drift"):
+        assert torch.equal(getattr(part, name)(t), getattr(process, name)(t))
+    for name in ("diffusion", "noise_label"):
+        assert torch.equal(getattr(part, name)(t), getattr(process, name)(t))
+    assert all(map(torch.equal, part.kernel(t, t + 0.1), process.kernel(t, t + 0.1)))
+    levels = process.log_snr(torch.tensor([0.1, 0.5], dtype=torch.float64))
+    assert float(part.time_of(levels)[0]) == 0.3
+    assert float(part.time_of(levels)[1]) == pytest.approx(0.5)
+    assert (part.t_min, part.t_max, part.prior_std()) == (0.3, process.t_max, process.prior_std())
+    assert part.offers() == process.offers()
 
 
 @BOTH

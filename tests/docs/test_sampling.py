@@ -40,7 +40,7 @@ def test_the_code_of_the_page_about_grids_does_what_it_says(capsys):
 
 def test_the_code_of_the_page_about_guidance_does_what_it_says(capsys):
     names = run("guidance")
-    mean, inpainted, posterior = capsys.readouterr().out.splitlines()
+    mean, inpainted, posterior, *steps = capsys.readouterr().out.splitlines()
     assert float(re.findall(r"[-\d.]+", mean)[0]) > 0.9
     known, unknown = (float(one) for one in re.findall(r"tensor\(([-\d.]+)\)", inpainted))
     assert known == pytest.approx(0.8, abs=1e-6)
@@ -49,6 +49,9 @@ def test_the_code_of_the_page_about_guidance_does_what_it_says(capsys):
     found = float(re.findall(r"tensor\(([-\d.]+)\)", posterior)[0])
     assert found == pytest.approx(0.8 * 0.25 / 0.26, abs=0.01)
     assert names["x"].shape == (64, 1, 8, 8)
+    short, right, long = (float(re.findall(r"tensor\(([-\d.]+)\)", one)[0]) for one in steps)
+    assert short > 0.1
+    assert right < long < 0.1
 
 
 def test_every_grid_has_a_row():

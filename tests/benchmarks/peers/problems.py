@@ -128,6 +128,10 @@ class Exact:
     calls: list = field(factory=list, init=False)
 
     @property
+    def t_min(self) -> float:
+        return self.scheduler.t_min
+
+    @property
     def t_max(self) -> float:
         return self.scheduler.t_max
 

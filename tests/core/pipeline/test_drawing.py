@@ -1,5 +1,8 @@
 """Samples that are about to be drawn: what is refused before, and what can be watched."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from attrs import frozen
@@ -100,6 +103,22 @@ REFUSED = {
     "label": ({"label": 4}, r"no such label: \[4\]; the model knows 0 to 3"),
     "labels": ({"label": [0, 1]}, "2 labels for 3 samples"),
     "guidance": ({"guidance": GuidanceOptions(scale=2.0)}, "none was given"),
+    "no guidance": ({"guidance": 2.0}, "guidance must be GuidanceOptions or a function.*, got 2.0"),
+    "part of n": ({"n": 2.0}, "n must be a whole number, got 2.0"),
+    "many n": ({"n": np.array([1, 2])}, "n must be a whole number"),
+    "no n": ({"n": True}, "n must be a whole number, got True"),
+    "part of a label": ({"label": 1.5}, "label must be a whole number, .*, got 1.5"),
+    "no label": ({"label": True}, "label must be a whole number, .*, got True"),
+    "no labels": ({"label": [0, True, 1]}, r"one for each of 3 samples, got \[0, True, 1"),
+    "parts of labels": ({"label": torch.zeros(3)}, "label must be a whole number"),
+    "text": ({"label": "012"}, "label must be a whole number, .*, got '012'"),
+    "part of a step": ({"steps": 2.0}, "steps must be a whole number, got 2.0"),
+    "part of a call": ({"nfe": 2.5}, "nfe must be a whole number, got 2.5"),
+    "calls of whom": ({"sampler": "heun", "nfe": 2}, "the sampler Heun: no number of steps"),
+    "seed": ({"seed": 0.5}, "seed must be a whole number, got 0.5"),
+    "class": ({"sampler": DDIM}, r"sampler must be an object, not a class: DDIM\(\)"),
+    "no sampler": ({"sampler": 20}, "sampler must be a Sampler, got 20"),
+    "start": ({"start": torch.zeros(2, 3)}, r"start must be \(3, 3\), .* got \(2, 3\)"),
 }
 
 
@@ -110,6 +129,31 @@ def test_what_cannot_be_is_refused_before_the_model_is_asked(
     with pytest.raises(ConfigError, match=message):
         pipeline.drawing(**{"n": 3, **arguments})
     assert denoiser.calls == []
+
+
+@pytest.mark.parametrize("label", [np.int64(2), torch.tensor(2), np.array([2, 2, 2])], ids=type)
+def test_whole_numbers_of_other_libraries_are_labels(pipeline, label):
+    one = pipeline.sample(3, sampler=DDIM(steps=2), label=label)
+    assert torch.equal(one, pipeline.sample(3, sampler=DDIM(steps=2), label=2))
+
+
+@pytest.mark.parametrize(
+    ("process", "message"),
+    [
+        ("rectified_flow", "scheduler must be a Scheduler, got 'rectified_flow'"),
+        (ReferenceFlow, r"scheduler must be an object, not a class: ReferenceFlow\(\)"),
+    ],
+    ids=["name", "class"],
+)
+def test_another_process_is_an_object(pipeline, process, message):
+    with pytest.raises(ConfigError, match=message):
+        pipeline.under(process)
+
+
+@pytest.mark.parametrize("size", [0, 1.5])
+def test_a_batch_is_a_whole_number(pipeline, size):
+    with pytest.raises(ConfigError, match=f"batch_size must be .*, got {size}"):
+        pipeline.sample(3, batch_size=size)
 
 
 def test_more_steps_than_the_process_has_times_are_refused_before_the_model_is_asked():
@@ -174,13 +218,30 @@ BAD_OPTIONS = {
     "idle interval": ({"interval": (0.1, 2.0)}, "interval changes nothing at scale 1"),
     "empty interval": ({"scale": 2.0, "interval": (2.0, 1.0)}, "0 <= low < high, got 2,1"),
     "plusplus": ({"scale": 2.0, "rule": "plusplus"}, "scale of at most 1, got 2"),
+    "rule": ({"rule": "hard"}, "'rule' must be one of plain, rescale, plusplus, projected: hard"),
+    "no rule": ({"rule": 3}, "'rule' must be one of .*: 3"),
+    "scale": ({"scale": "2"}, "'scale' must be a number: '2'"),
+    "truth": ({"scale": True}, "'scale' must be a number: True"),
+    "low scale": ({"scale": -1.0}, "'scale' must be >= 0: -1"),
+    "no scale": ({"scale": float("nan")}, "'scale' must be >= 0: nan"),
+    "phi": ({"scale": 2.0, "rule": "rescale", "phi": 3.0}, "'phi' must be <= 1: 3"),
+    "no norm": ({"scale": 2.0, "rule": "projected", "norm": "1"}, "'norm' must be a number: '1'"),
+    "one end": ({"scale": 2.0, "interval": 3.0}, "'interval' must be two numbers: 3"),
+    "three ends": ({"scale": 2.0, "interval": (0, 1, 2)}, r"'interval' must be two numbers: \(0"),
+    "no ends": ({"scale": 2.0, "interval": ("0", "1")}, "'interval' must be two numbers"),
+    "against": ({"scale": 2.0, "against": 3}, "'against' must be the path of a run .*: 3"),
 }
 
 
 @pytest.mark.parametrize(("options", "message"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
 def test_guidance_that_means_nothing_is_refused(options, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message) as refused:
         GuidanceOptions(**options)
+    assert "Attribute(" not in str(refused.value)
+
+
+def test_a_run_to_guide_against_may_be_text():
+    assert GuidanceOptions(scale=2.0, against="runs/a").against == Path("runs/a")
 
 
 class Network:
@@ -210,6 +271,15 @@ def test_a_network_that_breaks_is_named_with_the_step(output, message):
     with pytest.raises(ComponentError, match=message + ", which leads to t = 0.4") as caught:
         Pipeline(denoiser, DataSpec((3,))).sample(2, sampler=DDIM(steps=5))
     assert caught.value.kind == "backbone"
+
+
+@pytest.mark.parametrize("output", [lambda x: x * torch.nan, lambda x: x / 0], ids=["nan", "inf"])
+def test_no_state_is_shown_that_is_not_finite(output):
+    denoiser = NetworkDenoiser(Network(3, output), ReferenceFlow(), PREDICTIONS["flow"])
+    states = Pipeline(denoiser, DataSpec((3,))).drawing(2, sampler=DDIM(steps=5)).states()
+    assert [next(states).step, next(states).step] == [1, 2]
+    with pytest.raises(ComponentError, match=r"not finite at step 3, which leads to t = 0.4"):
+        next(states)
 
 
 def test_mixed_precision_is_no_fault():

@@ -39,7 +39,36 @@ def test_ways_up_stay_near_the_noise_that_there_is(sampler):
     assert float(latent.std()) == pytest.approx(1, abs=0.25)
 
 
+class Breaking(MixtureDenoiser):
+    """Says infinity where x is above ten."""
+
+    def __call__(self, x, t, cond=None):
+        estimate = super().__call__(x, t, cond)
+        estimate.output = estimate.output * torch.where(x > 10, float("inf"), 1.0)
+        return estimate
+
+
 def test_a_log_likelihood_that_is_no_number_is_reported():
-    pipeline = mixture(VP())
+    pipeline = Pipeline(Breaking(VP()), DataSpec((2,)), dtype=torch.float64)
     with pytest.raises(ComponentError, match=r"log-likelihood of \[1\] is not finite"):
-        pipeline.log_likelihood(torch.tensor([[0.0, 0.0], [0.0, float("nan")]]))
+        pipeline.log_likelihood(torch.tensor([[0.0, 0.0], [0.0, 20.0]]))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_x_that_is_not_finite_is_refused_and_nobody_is_blamed(bad):
+    model = MixtureDenoiser(VP())
+    pipeline = Pipeline(model, DataSpec((2,), value_range=(-2.0, 2.0), levels=4))
+    x = torch.tensor([[0.0, 0.0], [0.0, bad]])
+    for way in (
+        lambda: pipeline.edit(x, 0.5),
+        lambda: pipeline.edit(x, 0.0),
+        lambda: pipeline.encode(x),
+        lambda: pipeline.decode(x),
+        lambda: pipeline.interpolate(3, between=x),
+        lambda: pipeline.log_likelihood(x),
+        lambda: pipeline.bits_per_dim(x),
+        lambda: pipeline.drawing(2, start=x).samples(),
+    ):
+        with pytest.raises(ConfigError, match=r"not finite, in examples \[1\]"):
+            way()
+    assert model.calls == []

@@ -121,3 +121,21 @@ def test_a_way_leads_between_data():
     pipeline = pipeline_of(MixtureDenoiser(ReferenceFlow()))
     way = pipeline.interpolate(3, between=X, sampler=TIGHT)
     torch.testing.assert_close(way[[0, -1]], X, rtol=0, atol=1e-6)
+
+
+def test_ways_take_as_many_calls_or_steps_as_they_are_told():
+    denoiser = MixtureDenoiser(ReferenceVP())
+    pipeline = pipeline_of(denoiser)
+    ways = {
+        "encode": lambda how: pipeline.encode(X, **how),
+        "decode": lambda how: pipeline.decode(X, **how),
+        "edit": lambda how: pipeline.edit(X, 0.5, **how),
+        "interpolate": lambda how: pipeline.interpolate(4, **how),
+    }
+    for way in ways.values():
+        for how, calls in (({"nfe": 9}, 9), ({"steps": 3}, 5)):
+            denoiser.calls.clear()
+            way({"sampler": "heun", **how})
+            assert len(denoiser.calls) == calls
+        with pytest.raises(ConfigError, match="the sampler RK45: how often it calls the network"):
+            way({"sampler": RK45(), "nfe": 9})

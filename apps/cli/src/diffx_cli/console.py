@@ -3,9 +3,15 @@
 import os
 import sys
 
+from diffx_core.errors import ConfigError
+
 
 def say(text: str) -> None:
-    """Write a result to stdout; into the void if nobody reads it any more."""
+    """Write a result to stdout; into the void if nobody reads it any more.
+
+    Raises:
+        ConfigError: it goes to a file, and the disk is full.
+    """
     try:
         print(text, flush=True)
     except UnicodeEncodeError:
@@ -14,6 +20,9 @@ def say(text: str) -> None:
         # ValueError: Python's stdout object has been closed. Later writes, also those of libraries,
         # must not fail.
         _discard_stdout()
+    except OSError as error:
+        _discard_stdout()
+        raise ConfigError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def note(text: str) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from diffx_cli.pictures import grid, picture, to_bytes
 from diffx_core.dataset import DataSpec
 from diffx_core.pipeline import Drawing
-from diffx_core.sampling import Reached
+from diffx_core.reached import Reached
 
 MOST_FRAMES = 100
 MOST_IMAGES = 64

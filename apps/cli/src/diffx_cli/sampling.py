@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
@@ -14,11 +14,13 @@ from diffx_cli.film import Film, is_picture
 from diffx_cli.folders import claim, clear, newest_run
 from diffx_cli.pictures import write_samples
 from diffx_cli.request import Chosen, Request
+from diffx_cli.writing import writing
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing, Pipeline
 from diffx_core.plugins.registered import Registered
+from diffx_core.reached import Reached
 from diffx_core.sampler import Sampler
 
 WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
@@ -45,6 +47,7 @@ class Sampling:
     pipeline: Pipeline
     drawing: Drawing
     labels: list[int] | None
+    _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
 
     @classmethod
     def prepare(cls, request: Request) -> Self:
@@ -57,12 +60,12 @@ class Sampling:
         options, chosen = request.options, request.components["sampler"]
         sampler = _with_nfe(chosen, options.nfe)
         process = request.components.get("scheduler")
-        source = options.run or newest_run()
+        source, device = options.run or newest_run(), device_named(options.device)
         try:
             pipeline = Pipeline.load(
                 source,
                 request.registry,
-                device=device_named(options.device),
+                device=device,
                 sampler=sampler,
                 scheduler=None if process is None else process.build(),
             )
@@ -70,6 +73,10 @@ class Sampling:
             raise ConfigError(*_refusal(chosen, process, source, error)) from error
         if options.gif and not is_picture(pipeline.spec):
             raise ConfigError("--gif: shows images, and this model makes none")
+        if options.gif and sampler.steps == 1:
+            raise ConfigError(
+                f"--gif: shows every step, and {chosen.label} makes one: say how many with --steps"
+            )
         labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
         drawing = pipeline.drawing(
             options.n,
@@ -95,7 +102,7 @@ class Sampling:
             "run": str(self.source),
             "step": self.pipeline.step,
             "sampler": _saved(chosen["sampler"].registered, asdict(self.drawing.sampler)),
-            "nfe": self.drawing.sampler.nfe,
+            "nfe": self.drawing.sampler.nfe or self._calls[0] or None,
             "trained_with": self.run.components["scheduler"].name,
             "scheduler": under or asdict(self.run.components["scheduler"]),
             "guidance": plain(asdict(self.request.sections["guidance"])),
@@ -110,17 +117,24 @@ class Sampling:
         columns = _columns(options.n, self.labels)
         film = Film(self.drawing, spec, columns) if options.gif else None
         owners = {kind: one.label for kind, one in self.run.components.items()}
+
+        def observe(reached: Reached) -> None:
+            self._calls[0] = max(self._calls[0], reached.calls)  # of the batch that took most
+            if film is not None:
+                film(reached)
+
         with blaming({**owners, **self.request.labels()}):
-            samples = self.drawing.samples(observe=film)
+            samples = self.drawing.samples(observe=observe)
         name = self.request.components["sampler"].registered.name
         home = self.source if (self.source / "latest").exists() else self.source.parent.parent
         folder = claim(options.out, home / "samples", name, width=4)
-        clear(folder, WRITTEN)
-        text = json.dumps(self.facts(), indent=2) + "\n"
-        (folder / "sample.json").write_text(text, encoding="utf-8")
-        if film is not None:
-            film.write(folder / "progress.gif")
-        return write_samples(folder, samples, spec, self.labels, columns)
+        with writing(folder):
+            clear(folder, WRITTEN)
+            text = json.dumps(self.facts(), indent=2) + "\n"
+            (folder / "sample.json").write_text(text, encoding="utf-8")
+            if film is not None:
+                film.write(folder / "progress.gif")
+            return write_samples(folder, samples, spec, self.labels, columns)
 
 
 def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:

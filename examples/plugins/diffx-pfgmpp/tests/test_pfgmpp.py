@@ -61,6 +61,10 @@ class Expected:
     scheduler: PFGMPP
 
     @property
+    def t_min(self) -> float:
+        return self.scheduler.t_min
+
+    @property
     def t_max(self) -> float:
         return self.scheduler.t_max
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from diffx_core.objective import TimeDensity as TimeDensity
     from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.options import one_of as one_of
     from diffx_core.pipeline import Drawing as Drawing
     from diffx_core.pipeline import Pipeline as Pipeline
     from diffx_core.pipeline import slerp as slerp
@@ -65,13 +66,13 @@ if TYPE_CHECKING:
     from diffx_core.prediction import PREDICTIONS as PREDICTIONS
     from diffx_core.prediction import Level as Level
     from diffx_core.prediction import Prediction as Prediction
+    from diffx_core.reached import Reached as Reached
     from diffx_core.sampler import Denoise as Denoise
     from diffx_core.sampler import Noises as Noises
     from diffx_core.sampler import Plan as Plan
     from diffx_core.sampler import Sampler as Sampler
     from diffx_core.sampler import StepNoise as StepNoise
     from diffx_core.sampler import grid_option as grid_option
-    from diffx_core.sampling import Reached as Reached
     from diffx_core.sampling import sample as sample
     from diffx_core.sampling import states as states
     from diffx_core.scheduler import Capability as Capability
@@ -118,11 +119,12 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("GuidanceOptions", "ObjectiveOptions"),
+    "options": ("GuidanceOptions", "ObjectiveOptions", "one_of"),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
+    "reached": ("Reached",),
     "sampler": ("Denoise", "Noises", "Plan", "Sampler", "StepNoise", "grid_option"),
-    "sampling": ("Reached", "sample", "states"),
+    "sampling": ("sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),
 }

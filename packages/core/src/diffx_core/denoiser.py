@@ -42,6 +42,11 @@ class Denoiser(Protocol):
         ...
 
     @property
+    def t_min(self) -> float:
+        """The earliest time that the denoiser can be asked about."""
+        ...
+
+    @property
     def t_max(self) -> float:
         """The latest time that the denoiser can be asked about."""
         ...
@@ -82,6 +87,11 @@ class NetworkDenoiser:
     prediction: Prediction
     sigma_data: float = 1.0
     _readings: dict[float, Reading] = field(factory=dict, init=False, repr=False)
+
+    @property
+    def t_min(self) -> float:
+        """The beginning of the process."""
+        return self.scheduler.t_min
 
     @cached_property
     def t_max(self) -> float:

@@ -99,9 +99,13 @@ class Estimate:
         cut = [(c[:n], c[n:]) if isinstance(c, Tensor) else (c, c) for c in self.decoding]
         first, second = (Decoding(*column) for column in zip(*cut, strict=True))
         return (
-            Estimate(self.x[:n], self.output[:n], first),
-            Estimate(self.x[n:], self.output[n:], second),
+            type(self)(self.x[:n], self.output[:n], first),
+            type(self)(self.x[n:], self.output[n:], second),
         )
+
+    def detach(self) -> "Estimate":
+        """The same numbers, without what they were computed from."""
+        return type(self)(self.x.detach(), self.output.detach(), self.decoding)
 
     def _combine(
         self, of_x: Coefficient, of_output: Coefficient, out: Tensor | None = None
@@ -118,6 +122,12 @@ class Estimate:
         else:
             total = torch.mul(first, weight, out=out)
         return total if of_x == 0 else total.add_(self.output, alpha=of_output)
+
+
+class Ends(Estimate):
+    """An estimate of two ends that need not be those of one x: its x and output are the ends."""
+
+    __slots__ = ()
 
 
 def score(estimate: Estimate, sigma: Coefficient) -> Tensor:
@@ -137,4 +147,4 @@ def from_x0(x: Tensor, x0: Tensor, alpha: Coefficient, sigma: Coefficient) -> Es
 
 def from_ends(x0: Tensor, eps: Tensor) -> Estimate:
     """The estimate with these two ends, which need not be those of one x."""
-    return Estimate(eps, x0, Decoding(0.0, 1.0, 1.0, 0.0))
+    return Ends(eps, x0, Decoding(0.0, 1.0, 1.0, 0.0))

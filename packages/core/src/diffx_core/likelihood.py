@@ -17,11 +17,11 @@ References:
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from attrs import field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge
 from torch import Tensor
 
 from diffx_core.dataset import Condition
@@ -29,6 +29,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.grids import FINITE_LOG_SNR
 from diffx_core.noise import Noise
+from diffx_core.options import one_of
 
 MOST_DIMENSIONS = 64
 """Of an exact trace, which costs one backward pass for each."""
@@ -94,7 +95,7 @@ class Likelihood:
     """
 
     steps: int = field(default=50, validator=ge(1))
-    trace: Trace = field(default="hutchinson", validator=in_(("exact", "hutchinson")))
+    trace: Trace = field(default="hutchinson", validator=one_of(get_args(Trace)))
 
     @property
     def nfe(self) -> int:
@@ -151,7 +152,7 @@ class Likelihood:
         The last step goes to the very end, however far that is; the flow is finite there.
         """
         scheduler = denoiser.scheduler
-        ends = torch.tensor([scheduler.t_min, denoiser.t_max], dtype=torch.float64)
+        ends = torch.tensor([denoiser.t_min, denoiser.t_max], dtype=torch.float64)
         high, low = scheduler.log_snr(ends).clamp(-FINITE_LOG_SNR, FINITE_LOG_SNR).tolist()
         levels = torch.linspace(high, low, self.steps + 1, dtype=torch.float64)
         shares = (-levels / 2).sigmoid().tolist()

@@ -148,6 +148,11 @@ class Sampler(ABC, Generic[State]):
         return False
 
     @property
+    def own_times(self) -> bool:
+        """Whether it asks about times of each sample's own, instead of one for all of them."""
+        return False
+
+    @property
     def converges(self) -> bool:
         """Whether the error of the result vanishes as the steps become small."""
         return True

@@ -9,7 +9,7 @@ declares.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from attrs import define, evolve
 from torch import Tensor
@@ -20,24 +20,10 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
+from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
+from diffx_core.reached import Reached, fault_of, finite, require_finite, where
 from diffx_core.sampler import Noises, Plan, Sampler
-
-
-class Reached(NamedTuple):
-    """Where sampling stands after a step.
-
-    Args:
-        step: how many steps are done.
-        t: the time that was reached.
-        x: the state.
-        estimate: what the model said last.
-    """
-
-    step: int
-    t: float
-    x: Tensor
-    estimate: Estimate
 
 
 @define(eq=False)
@@ -60,8 +46,8 @@ class Asked:
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
-    """The times that a sampler goes through for a model, all of them known to the process."""
-    scheduler = denoiser.scheduler
+    """The times that a sampler goes through for a model, all known to the process and to it."""
+    scheduler = known(denoiser.scheduler, denoiser.t_min)
     return Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
 
 
@@ -98,9 +84,15 @@ def states(
         cond: what each sample is told.
         plan: the times to go through instead of the sampler's own.
         start: x at the first time, instead of noise.
+
+    Raises:
+        ConfigError: the sampler cannot sample the process, or the start is not finite.
+        ComponentError: a component broke its contract.
     """
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
+    if start is not None:
+        require_finite(start, "what sampling is to start from")
     plan = plan_for(sampler, denoiser) if plan is None else plan
     denoiser.prepare(sampler.asks(plan), noise.device)
     anchor = scheduler.anchor(cond or Condition())
@@ -114,10 +106,10 @@ def states(
             assert asked.last is not None, "a first step asks the model"
             done += 1
             shown = state if anchor is None else state + anchor
-            yield Reached(done, plan.times[done], shown, asked.last)
+            yield Reached(done, plan.times[done], shown, asked.last, asked.calls)
     except ComponentError as error:
-        where = _where(done + 1, plan.times[min(done + 1, plan.steps)])
-        raise ComponentError(error.kind, *(f"{one} {where}" for one in error.problems)) from error
+        place = where(done + 1, plan.times[min(done + 1, plan.steps)])
+        raise ComponentError(error.kind, *(f"{one} {place}" for one in error.problems)) from error
     same = plan.steps == sampler.steps
     declared = sampler.nfe if same else evolve(sampler, steps=plan.steps).nfe
     if declared is not None and asked.calls != declared:
@@ -155,24 +147,9 @@ def sample(
     for reached in way():
         if observe is not None:
             observe(reached)
-    # A sum is finite only if all are, and takes a fortieth of the time of asking each of them.
-    if not reached.x.sum().isfinite() and not reached.x.isfinite().all():
+    if not finite(reached.x):
         unrepeatable = ComponentError(
             "backbone", "returned numbers that are not finite, and did not when it was asked again"
         )
-        raise next(filter(None, map(_fault, way())), unrepeatable)
+        raise next(filter(None, map(fault_of, way())), unrepeatable)
     return reached.x
-
-
-def _fault(reached: Reached) -> ComponentError | None:
-    """Who broke a run, which is repeated to find out: sound runs need not look at each step."""
-    where = _where(reached.step, reached.t)
-    if not reached.estimate.output.isfinite().all():
-        return ComponentError("backbone", f"returned numbers that are not finite {where}")
-    if not reached.x.isfinite().all():
-        return ComponentError("sampler", f"made numbers that are not finite {where}")
-    return None
-
-
-def _where(step: int, t: float) -> str:
-    return f"at step {step}, which leads to t = {t:g}"

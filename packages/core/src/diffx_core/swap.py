@@ -20,6 +20,7 @@ from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Decoding, Estimate, from_ends, spread
+from diffx_core.known import cleanest
 from diffx_core.scheduler import Scheduler
 
 MUCH = 0.1
@@ -86,10 +87,18 @@ class SwappedProcess:
         return float(self.scheduler.time_of(self.inner.scheduler.log_snr(last)))
 
     @cached_property
+    def t_min(self) -> float:
+        """The time at which there is as little noise as the inner denoiser can be asked about."""
+        first = torch.tensor(self.scheduler.t_min, dtype=torch.float64)
+        if float(self.scheduler.log_snr(first)) <= self._cleanest + SLACK:
+            return self.scheduler.t_min
+        least = torch.tensor(self._cleanest, dtype=torch.float64)
+        return float(self.scheduler.time_of(least))
+
+    @cached_property
     def _cleanest(self) -> float:
         """The log-SNR of the least noise that the inner denoiser knows."""
-        first = torch.tensor(self.inner.scheduler.t_min, dtype=torch.float64)
-        return float(self.inner.scheduler.log_snr(first))
+        return cleanest(self.inner.scheduler, self.inner.t_min)
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
         """Find the inner times and the factors, and prepare the inner denoiser for them."""

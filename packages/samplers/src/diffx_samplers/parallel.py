@@ -16,10 +16,10 @@ from typing import get_args
 
 import torch
 from attrs import field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge
 from torch import Tensor
 
-from diffx_core import Denoise, Noises, Plan, Sampler, StepNoise
+from diffx_core import Denoise, Noises, Plan, Sampler, StepNoise, one_of
 from diffx_samplers.one_step import Table, advance
 from diffx_samplers.rules import RULES, Rule
 
@@ -38,7 +38,7 @@ class Parallel(Sampler[Table]):
         Shih et al., Parallel Sampling of Diffusion Models, 2023, arXiv:2305.16317.
     """
 
-    rule: Rule = field(default="ddim", validator=in_(get_args(Rule)))
+    rule: Rule = field(default="ddim", validator=one_of(get_args(Rule)))
     window: int = field(default=0, validator=ge(0))
     tolerance: float = field(default=0.01, validator=ge(0))
 
@@ -46,6 +46,11 @@ class Parallel(Sampler[Table]):
     def stochastic(self) -> bool:
         """Whether the rule is."""
         return RULES[self.rule].stochastic
+
+    @property
+    def own_times(self) -> bool:
+        """Every sample has a window of its own."""
+        return True
 
     @property
     def converges(self) -> bool:

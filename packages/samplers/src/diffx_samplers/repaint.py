@@ -10,10 +10,10 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge, in_
+from attrs.validators import ge
 from torch import Tensor
 
-from diffx_core import Denoise, Plan, Sampler, StepNoise
+from diffx_core import Denoise, Plan, Sampler, StepNoise, one_of
 from diffx_samplers.one_step import Table, advance
 from diffx_samplers.renoise import Jump, jump
 from diffx_samplers.rules import RULES, Rule
@@ -39,7 +39,7 @@ class RePaint(Sampler[State]):
         Lugmayr et al., RePaint, 2022, arXiv:2201.09865, algorithm 1 and appendix B.
     """
 
-    rule: Rule = field(default="ddim", validator=in_(get_args(Rule)))
+    rule: Rule = field(default="ddim", validator=one_of(get_args(Rule)))
     jump: int = field(default=10, validator=ge(1))
     resamples: int = field(default=10, validator=ge(1))
 

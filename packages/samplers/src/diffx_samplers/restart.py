@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from attrs import field, frozen
-from attrs.validators import ge, gt, in_
+from attrs.validators import ge, gt
 from torch import Tensor
 
-from diffx_core import ConfigError, Denoise, Plan, Sampler, StepNoise
+from diffx_core import ConfigError, Denoise, Plan, Sampler, StepNoise, one_of
 from diffx_samplers.ddim import DDIM
 from diffx_samplers.heun import Heun
 from diffx_samplers.renoise import Jump, jump, times_at
@@ -49,7 +49,7 @@ class Restart(Sampler[State]):
         Xu et al., Restart Sampling, 2023, arXiv:2306.14878.
     """
 
-    inner: Inner = field(default="heun", validator=in_(get_args(Inner)))
+    inner: Inner = field(default="heun", validator=one_of(get_args(Inner)))
     low: float = field(default=0.06, validator=gt(0))
     high: float = field(default=0.3, validator=gt(0))
     repeats: int = field(default=2, validator=ge(0))

@@ -71,6 +71,11 @@ class RK45(Sampler[Memory]):
         return 5
 
     @property
+    def own_times(self) -> bool:
+        """Every sample has steps of its own."""
+        return True
+
+    @property
     def converges(self) -> bool:
         """Not with the number of steps: the tolerance decides on the error."""
         return False

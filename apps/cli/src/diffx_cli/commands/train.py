@@ -50,6 +50,7 @@ def train(request: Request) -> Path:
     """Train and save; returns the run folder."""
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
+    from diffx_cli.writing import writing
     from diffx_core.engine.checkpoint import save_checkpoint
     from diffx_core.engine.observers import MetricsFile, Progress
     from diffx_core.engine.trainer import Trainer
@@ -70,32 +71,35 @@ def train(request: Request) -> Path:
     folder = _folder(request, run, str(device))
     metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
     try:
-        average = evolve(trainer, observers=[metrics, Progress()]).fit()
+        with writing(folder):
+            average = evolve(trainer, observers=[metrics, Progress()]).fit()
+            save_checkpoint(
+                folder,
+                request.sections["train"].steps,
+                weights=run.model.state_dict(),
+                ema=average.state(),
+                record=run.record.to_json(),
+            )
     except (KeyboardInterrupt, DiffxError):
         note(f"the run in {folder} has ended early: no weights were saved")
         raise
-    save_checkpoint(
-        folder,
-        request.sections["train"].steps,
-        weights=run.model.state_dict(),
-        ema=average.state(),
-        record=run.record.to_json(),
-    )
     return folder
 
 
 def _folder(request: Request, run: "Assembly", device: str) -> Path:
     from diffx_cli.environment import environment
+    from diffx_cli.writing import writing
 
     names = (
         request.components[kind].registered.name for kind in ("scheduler", "backbone", "dataset")
     )
     folder = claim(request.options.out, RUNS, "-".join(names))
-    clear(folder, WRITTEN)
-    write_yaml(folder / "config.yaml", run.record.to_config())
     distributions = [one.distribution for one in run.record.components.values()]
     facts = environment(distributions, device=device, argv=sys.argv)
-    (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with writing(folder):
+        clear(folder, WRITTEN)
+        write_yaml(folder / "config.yaml", run.record.to_config())
+        (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     return folder
 
 
@@ -110,9 +114,11 @@ def _remark(request: Request, run: "Assembly") -> None:
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
+    from diffx_core.objective import Objective
 
     device = str(device_named(request.options.device))
     run = assemble(request)
+    Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
     _remark(request, run)
     config = run.record.to_config()
     facts = {

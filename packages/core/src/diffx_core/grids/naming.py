@@ -55,9 +55,13 @@ def table(text: str) -> str:
 
 def falling(text: str) -> tuple[float, ...]:
     """Two or more falling values of sigma / alpha."""
-    values = tuple(positive(one) for one in text.split(","))
+    wanted = "needs two or more falling numbers > 0 after the colon, as in ratios:20,5,1,0.1"
+    try:
+        values = tuple(positive(one) for one in text.split(","))
+    except ValueError:
+        raise ValueError(wanted) from None
     if len(values) < 2 or any(a <= b for a, b in pairwise(values)):
-        raise ValueError("needs two or more falling numbers after the colon")
+        raise ValueError(wanted)
     return values
 
 

@@ -51,6 +51,11 @@ class AnnealedCondition(Guided):
     scale: float = field(default=0.25, kw_only=True, validator=ge(0))
     restore: float = field(default=1.0, kw_only=True, validator=and_(ge(0), le(1)))
 
+    @property
+    def at_one_time(self) -> str:
+        """Noise for every sample of the batch."""
+        return "annealing a condition"
+
     def gamma(self, t: float, x: Tensor) -> float:
         """How much of the condition is left."""
         alpha, sigma = (float(one) for one in self.level(t, x))

@@ -36,4 +36,4 @@ class ClassifierGuidance(GuidedBySlope):
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             (slope,) = torch.autograd.grad(self.log_probability(leaf, t, cond).sum(), leaf)
-        return level.around(x, estimate.x0 + self.scale * level.leverage * slope)
+        return level.moved(estimate, estimate.x0 + self.scale * level.leverage * slope)

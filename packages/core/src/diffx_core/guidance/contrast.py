@@ -53,6 +53,15 @@ class Contrast(Guided):
     rule: Rule = field(converter=as_rule)
     interval: tuple[float, float] = field(default=EVERYWHERE, converter=ratios)
 
+    @property
+    def at_one_time(self) -> str:
+        """An interval, or a rule that goes from step to step."""
+        if self.rule.idle:
+            return ""
+        if self.interval != EVERYWHERE:
+            return "guidance in an interval"
+        return f"the guidance {self.rule}" if self.rule.needs_one_time else ""
+
     @abstractmethod
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """What the strong and the weak model say."""
@@ -113,8 +122,12 @@ class ClassifierFreeGuidance(Contrast):
 
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """Told and untold."""
-        twice = torch.cat([t, t]) if isinstance(t, Tensor) else t
-        return self.inner(torch.cat([x, x]), twice, cond.with_forgotten()).halves()
+        twice, both = torch.cat([t, t]) if isinstance(t, Tensor) else t, torch.cat([x, x])
+        estimate = self.inner(both, twice, cond.with_forgotten())
+        told, untold = estimate.halves()
+        if estimate.x is both:
+            told.x = untold.x = x
+        return told, untold
 
 
 @frozen(eq=False)
@@ -134,6 +147,11 @@ class Autoguidance(Contrast):
     def __attrs_post_init__(self) -> None:
         if self.weak.scheduler != self.inner.scheduler:
             raise ConfigError("autoguidance needs two models of the same process")
+
+    @property
+    def t_min(self) -> float:
+        """The earliest time at which both can be read."""
+        return max(self.inner.t_min, self.weak.t_min)
 
     @property
     def t_max(self) -> float:

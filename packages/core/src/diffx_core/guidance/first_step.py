@@ -4,9 +4,10 @@ For data of mean zero and standard deviation S the best linear estimate of the d
 
     D = alpha S^2 / (alpha^2 S^2 + sigma^2) x,
 
-and at the first time of a run no network knows much more.
+and at the latest time, where sampling begins, no network knows much more.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -16,15 +17,17 @@ from torch import Tensor
 
 from diffx_core.dataset import Condition
 from diffx_core.estimate import Estimate
+from diffx_core.grids import legal
 from diffx_core.guidance.wrapper import Guided
 
 
 @frozen(eq=False)
 class AnalyticFirstStep(Guided):
-    """Answers the question about the first time of a run itself; all others go to the network.
+    """Answers the first question of sampling from noise itself; all others go to the network.
 
     So N steps of a method with one call a step make N - 1 network calls. For methods that do not
-    know beforehand when they will ask, nothing is answered. Goes around all other wrappers.
+    know beforehand when they will ask, nothing is answered, nor in runs that begin with less noise
+    than there may be, such as edits. Goes around all other wrappers.
 
     Args:
         sigma_data: S, root mean square of the data.
@@ -37,9 +40,12 @@ class AnalyticFirstStep(Guided):
     _first: list[float] = field(factory=list, init=False, repr=False)
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:
-        """Find the first time."""
+        """Find the first time, if it is the latest that there is."""
         here = list(times)
-        self._first[:] = [max(here)] if here else []
+        ends = torch.tensor([self.t_max, self.scheduler.t_min], dtype=torch.float64)
+        latest = float(legal(self.scheduler, ends)[0])
+        first = max(here, default=-math.inf)
+        self._first[:] = [first] if math.isclose(first, latest, rel_tol=1e-9) else []
         super().prepare(here, device)
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:

@@ -13,9 +13,19 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.guidance.operators import LinearOperator, Mask
+from diffx_core.guidance.operators import LinearOperator, Mask, fits, shaped
 from diffx_core.guidance.wrapper import Guided, GuidedBySlope, fresh
 from diffx_core.noise import Noise
+
+
+def require_measured(measurement: Tensor, shape: torch.Size, what: str) -> None:
+    """Refuse a measurement that is not of a shape: what that is, is told."""
+    if not fits(measurement.shape, shape):
+        raise ConfigError(
+            f"a measurement of shape {shaped(measurement.shape)} does not fit {shaped(shape)}, "
+            f"which is what {what}: it must be one for all samples, or one for each that is drawn "
+            "at once, with classifier-free guidance inside of what it guides"
+        )
 
 
 @frozen(eq=False)
@@ -29,6 +39,27 @@ class Reconstruction(GuidedBySlope):
 
     operator: LinearOperator = field(kw_only=True)
     measurement: Tensor = field(kw_only=True)
+    _fitting: set[torch.Size] = field(factory=set, init=False, repr=False)
+
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches that the operator cannot measure, or y was not measured of."""
+        if shape in self._fitting:
+            return
+        name = type(self.operator).__name__
+        try:
+            seen = self.operator(torch.zeros(shape, device=self.measurement.device)).shape
+        except (RuntimeError, IndexError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"{name} cannot measure samples of shape {shaped(shape)}: {reason}"
+            ) from error
+        require_measured(self.measurement, seen, f"{name} makes of {shaped(shape)}")
+        self._fitting.add(shape)
+
+    @property
+    def at_one_time(self) -> str:
+        """The noise level, on which the strength depends."""
+        return f"reconstruction by {type(self).__name__}"
 
     @abstractmethod
     def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
@@ -38,16 +69,18 @@ class Reconstruction(GuidedBySlope):
         """The estimate, moved by (sigma^2 / alpha) (dD/dx)^T A^T gain."""
         if isinstance(t, Tensor):
             raise ConfigError("reconstruction needs the same time for the whole batch")
+        self.require(x.shape)
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
-            x0 = self.inner(leaf, t, cond).x0
+            estimate = self.inner(leaf, t, cond)
+            x0 = estimate.x0
             # About an anchor a, what is missing is (y - A a) - A x0 = y - A (x0 - (0 - a)).
             about = x0.detach() - self.seen(torch.zeros_like(x), cond)
             missing = self.measurement.to(x) - self.operator(about)
             pull = self.operator.adjoint(self.gain(missing, t, x))
             (slope,) = torch.autograd.grad(x0, leaf, pull)
         level = self.level(t, x)
-        return level.around(x, x0.detach() + level.leverage * slope)
+        return level.moved(estimate.detach(), x0.detach() + level.leverage * slope)
 
 
 @frozen(eq=False)
@@ -119,13 +152,25 @@ class Replacement(Guided):
     noise: Noise = field(kw_only=True)
     fill: bool = field(default=True, kw_only=True)
 
+    @property
+    def at_one_time(self) -> str:
+        """Noise for every sample of the batch."""
+        return "inpainting by Replacement"
+
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches that the mask or the image does not fit."""
+        self.mask.require(shape)
+        require_measured(self.measurement, shape, "the samples are")
+
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The estimate of x with the known part put in."""
+        self.require(x.shape)
         known, image = self.mask.known.to(x), self.seen(self.measurement.to(x), cond)
-        alpha, sigma = self.level(t, x)
+        level = self.level(t, x)
         z = fresh(self.noise, x.shape[1:], self.called(), x)
-        mixed = torch.lerp(x, alpha * image + sigma * z, known)
+        mixed = torch.lerp(x, level.alpha * image + level.sigma * z, known)
         estimate = self.inner(mixed, t, cond)
         if not self.fill:
             return estimate
-        return self.level(t, x).around(mixed, torch.lerp(estimate.x0, image, known))
+        meeting = torch.lerp(level.meeting(estimate), mixed, known)
+        return level.around(meeting, torch.lerp(estimate.x0, image, known))

@@ -2,9 +2,11 @@
 
 Each knows its adjoint A^T, and how to solve (r A A^T + s) u = y for numbers r and s, which is cheap
 because A A^T is a multiple of one, or diagonal after a Fourier transform. Shapes: x0 (B, C, H, W).
+What cannot be measured is refused with a `ConfigError`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from attrs import field, frozen
@@ -15,6 +17,17 @@ from diffx_core.errors import ConfigError
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
+
+
+def shaped(shape: Sequence[int]) -> str:
+    """A shape as messages have it."""
+    return f"({', '.join(map(str, shape))})"
+
+
+def fits(shape: Sequence[int], whole: Sequence[int]) -> bool:
+    """Whether a tensor of one shape can be broadcast to the other."""
+    pairs = zip(reversed(shape), reversed(whole), strict=False)
+    return len(shape) <= len(whole) and all(one in (1, other) for one, other in pairs)
 
 
 class LinearOperator(ABC):
@@ -49,7 +62,16 @@ class Mask(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """The known part, zero elsewhere."""
+        self.require(x.shape)
         return x * self.known.to(x)
+
+    def require(self, shape: Sequence[int]) -> None:
+        """Refuse x of a shape that the mask is not one of."""
+        if not fits(self.known.shape, shape):
+            raise ConfigError(
+                f"a mask of shape {shaped(self.known.shape)} does not fit samples of shape "
+                f"{shaped(shape)}: it must have their shape, or broadcast to it"
+            )
 
     def adjoint(self, y: Tensor) -> Tensor:
         """The same."""
@@ -60,6 +82,13 @@ class Mask(LinearOperator):
         return y * self.known.to(y) / (r + s)
 
 
+def side(value: object) -> int:
+    """Pixels: a whole number above zero."""
+    if not isinstance(value, int) or value < 1:
+        raise ConfigError(f"the factor of Downsample must be a whole number >= 1, got {value!r}")
+    return value
+
+
 @frozen(eq=False)
 class Downsample(LinearOperator):
     """Means over squares of pixels.
@@ -68,10 +97,15 @@ class Downsample(LinearOperator):
         factor: side of a square.
     """
 
-    factor: int
+    factor: int = field(converter=side)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The small image."""
+        if x.ndim != 4 or x.shape[2] % self.factor or x.shape[3] % self.factor:
+            raise ConfigError(
+                f"Downsample({self.factor}) needs images (n, C, H, W) with sides that it divides, "
+                f"got {shaped(x.shape)}"
+            )
         return functional.avg_pool2d(x, self.factor)
 
     def adjoint(self, y: Tensor) -> Tensor:
@@ -90,6 +124,10 @@ class Grey(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """The grey image (B, 1, H, W)."""
+        if x.ndim != 4 or x.shape[1] != len(LUMA):
+            raise ConfigError(
+                f"Grey needs images of three colours (n, 3, H, W), got {shaped(x.shape)}"
+            )
         return (x * self._weights(x)).sum(1, keepdim=True)
 
     def adjoint(self, y: Tensor) -> Tensor:
@@ -120,6 +158,8 @@ class Blur(LinearOperator):
 
     def __call__(self, x: Tensor) -> Tensor:
         """The blurred image."""
+        if x.ndim < 3:
+            raise ConfigError(f"Blur needs images (n, C, H, W), got {shaped(x.shape)}")
         return self._filtered(x, self._gain(x))
 
     def adjoint(self, y: Tensor) -> Tensor:
@@ -127,8 +167,12 @@ class Blur(LinearOperator):
         return self(y)
 
     def solve(self, y: Tensor, r: float, s: float) -> Tensor:
-        """A A^T multiplies each frequency by the squared gain."""
-        return self._filtered(y, 1 / (r * self._gain(y) ** 2 + s))
+        """A A^T multiplies each frequency by the squared gain.
+
+        What the dtype's rounding leaves nothing of is not divided by less than that rounding.
+        """
+        squared = (self._gain(y) ** 2).clamp(min=torch.finfo(y.dtype).eps)
+        return self._filtered(y, 1 / (r * squared + s))
 
     def _gain(self, x: Tensor) -> Tensor:
         axes = (torch.fft.fftfreq(n, device=x.device, dtype=x.dtype) for n in x.shape[-2:])

@@ -1,7 +1,8 @@
 """What to make of a strong and a weak estimate of the same x.
 
 Both ends of the path are linear in the network's output, so a plain extrapolation of the output is
-one of x0, eps, score and velocity alike. The other rules work on the data end D.
+one of x0, eps, score and velocity alike. The other rules work on the data end D, and move the noise
+end so that both meet where those of the strong estimate do.
 """
 
 from abc import ABC, abstractmethod
@@ -69,10 +70,14 @@ class Extrapolation(Rule):
 
     def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
         """The guided estimate."""
-        if same(strong.decoding, weak.decoding):
+        meet = strong.x is weak.x  # if not, they are of different x, or have ends of their own
+        if meet and same(strong.decoding, weak.decoding):
             output = torch.lerp(weak.output, strong.output, self.scale)
             return Estimate(strong.x, output, strong.decoding)
-        return level.around(strong.x, torch.lerp(weak.x0, strong.x0, self.scale))
+        x0 = torch.lerp(weak.x0, strong.x0, self.scale)
+        if meet:
+            return level.around(strong.x, x0)
+        return from_ends(x0, torch.lerp(weak.eps, strong.eps, self.scale))
 
 
 @frozen
@@ -103,7 +108,7 @@ class Rescaled(Rule):
         ratio = told.std(axes, keepdim=True, correction=0) / torch.where(
             deviation > 0, deviation, 1
         )
-        return level.around(strong.x, guided * (self.phi * ratio + (1 - self.phi)))
+        return level.moved(strong, guided * (self.phi * ratio + (1 - self.phi)))
 
 
 @frozen
@@ -183,4 +188,4 @@ class Projected(Rule):
         along = (delta * told).sum(axes, keepdim=True) / size
         across = delta - along * told
         kept = across + self.parallel * along * told
-        return level.around(strong.x, told + (self.scale - 1) * kept)
+        return level.moved(strong, told + (self.scale - 1) * kept)

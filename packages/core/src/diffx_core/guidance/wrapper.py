@@ -1,7 +1,7 @@
 """A denoiser around a denoiser: what every kind of guidance has in common."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.estimate import Coefficient, Estimate, from_x0, spread
+from diffx_core.estimate import Coefficient, Ends, Estimate, from_x0, spread
 from diffx_core.noise import Noise
 from diffx_core.scheduler import Scheduler
 
@@ -26,6 +26,17 @@ class Pair(NamedTuple):
         """The estimate of x whose data end is x0."""
         alpha, sigma = (c.flatten() if isinstance(c, Tensor) else c for c in self)
         return from_x0(x, x0, alpha, sigma)
+
+    def meeting(self, estimate: Estimate) -> Tensor:
+        """Where the ends of an estimate meet: in its x, unless it has none of its own."""
+        if not isinstance(estimate, Ends):
+            return estimate.x
+        alpha, sigma = (c.flatten() if isinstance(c, Tensor) else c for c in self)
+        return estimate.mix(alpha, sigma)
+
+    def moved(self, estimate: Estimate, x0: Tensor) -> Estimate:
+        """The estimate with another data end, and its noise end moved so that they meet there."""
+        return self.around(self.meeting(estimate), x0)
 
     @property
     def leverage(self) -> Coefficient:
@@ -75,6 +86,11 @@ class Guided:
         return self.inner.scheduler
 
     @property
+    def t_min(self) -> float:
+        """The earliest time of the inner denoiser."""
+        return self.inner.t_min
+
+    @property
     def t_max(self) -> float:
         """The latest time of the inner denoiser."""
         return self.inner.t_max
@@ -104,6 +120,14 @@ class Guided:
         anchor = self.scheduler.anchor(cond or Condition())
         return data if anchor is None else data - anchor.to(data)
 
+    @property
+    def at_one_time(self) -> str:
+        """What it does that needs the same time for all samples; nothing if it needs that not."""
+        return ""
+
+    def require(self, shape: torch.Size) -> None:
+        """Refuse batches x of a shape (B, *) that cannot be guided."""
+
     def called(self) -> int:
         """How many calls of the run were counted before; this one is counted."""
         self._calls[0] += 1
@@ -120,9 +144,19 @@ class GuidedBySlope(Guided):
         return min(self.inner.t_max, latest_with_data(self.scheduler))
 
 
+def parts(denoiser: object) -> Iterator[object]:
+    """A denoiser, and all those that it is made of."""
+    yield denoiser
+    for name in ("inner", "weak"):
+        if (inside := getattr(denoiser, name, None)) is not None:
+            yield from parts(inside)
+
+
+def guides(denoiser: object) -> Iterator[Guided]:
+    """All guidance that a denoiser is made of."""
+    return (one for one in parts(denoiser) if isinstance(one, Guided))
+
+
 def drawn_by(denoiser: object) -> bool:
     """Whether a denoiser, or one inside of it, draws noise of its own."""
-    if getattr(denoiser, "noise", None) is not None:
-        return True
-    inner = getattr(denoiser, "inner", None)
-    return inner is not None and drawn_by(inner)
+    return any(getattr(one, "noise", None) is not None for one in parts(denoiser))

@@ -3,6 +3,7 @@
 Kept apart from what uses them, so that help needs no torch.
 """
 
+from diffx_core.options.checks import one_of as one_of
 from diffx_core.options.guidance import DEFAULT_SAMPLER as DEFAULT_SAMPLER
 from diffx_core.options.guidance import RULE_PARAMETERS as RULE_PARAMETERS
 from diffx_core.options.guidance import GuidanceOptions as GuidanceOptions

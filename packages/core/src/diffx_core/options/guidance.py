@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, gt, in_, le, lt
+from attrs.validators import ge, gt, le, lt
 
 from diffx_core.errors import ConfigError
-from diffx_core.options.checks import given
+from diffx_core.options.checks import as_path, given, number, one_of, pair
 
 DEFAULT_SAMPLER = "unipc"
 """The component that samples if nobody says which."""
@@ -44,14 +44,14 @@ class GuidanceOptions:
         parallel: what projected keeps of the difference along the estimate (0).
     """
 
-    scale: float = field(default=1.0, validator=and_(ge(0), le(100)))
-    rule: RuleName = field(default="plain", validator=in_(get_args(RuleName)))
-    interval: tuple[float, float] | None = None
-    against: Path | None = None
-    phi: float | None = field(default=None, validator=given(ge(0), le(1)))
-    momentum: float | None = field(default=None, validator=given(gt(-1), lt(1)))
-    norm: float | None = field(default=None, validator=given(gt(0)))
-    parallel: float | None = field(default=None, validator=given(ge(0), le(1)))
+    scale: float = field(default=1.0, validator=number(ge(0), le(100)))
+    rule: RuleName = field(default="plain", validator=one_of(get_args(RuleName)))
+    interval: tuple[float, float] | None = field(default=None, validator=pair)
+    against: Path | None = field(default=None, converter=as_path)
+    phi: float | None = field(default=None, validator=given(number(ge(0), le(1))))
+    momentum: float | None = field(default=None, validator=given(number(gt(-1), lt(1))))
+    norm: float | None = field(default=None, validator=given(number(gt(0))))
+    parallel: float | None = field(default=None, validator=given(number(ge(0), le(1))))
 
     def __attrs_post_init__(self) -> None:
         problems = [

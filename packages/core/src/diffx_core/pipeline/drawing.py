@@ -12,10 +12,12 @@ from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
-from diffx_core.guidance.wrapper import drawn_by
+from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
+from diffx_core.pipeline.told import whole
+from diffx_core.reached import Reached, sound
 from diffx_core.sampler import Plan, Sampler
-from diffx_core.sampling import Reached, sample, states
+from diffx_core.sampling import sample, states
 
 BATCH = 256
 """Samples that are drawn at once."""
@@ -53,12 +55,30 @@ class Drawing:
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)
+        if self.start is not None and tuple(self.start.shape) != (self.n, *self.shape):
+            raise ConfigError(
+                f"start must be {(self.n, *self.shape)}, the samples at the first time, got "
+                f"{tuple(self.start.shape)}"
+            )
+        for guide in guides(self.denoiser):
+            if self.sampler.own_times and guide.at_one_time:
+                raise ConfigError(
+                    f"{guide.at_one_time} needs the same time for all samples, and the sampler "
+                    f"{type(self.sampler).__name__} takes each of them at times of its own: take "
+                    "another sampler"
+                )
+            if self.n <= BATCH:  # more are drawn in parts, as large as will be said
+                guide.require(torch.Size((self.n, *self.shape)))
         self.denoiser.prepare(self.sampler.asks(self.plan), self.device)
 
     @torch.no_grad()
     def states(self) -> Iterator[Reached]:
-        """Every state on the way, of all samples at once; to be shown, or ended at any time."""
-        yield from states(*self._model(), **self._part(range(self.n)))
+        """Every state on the way, of all samples at once; to be shown, or ended at any time.
+
+        Raises:
+            ComponentError: a component broke its contract, or the next state is not finite.
+        """
+        yield from map(sound, states(*self._model(), **self._part(range(self.n))))
 
     @torch.no_grad()
     def samples(
@@ -73,8 +93,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the samples are not finite.
         """
-        if batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, got {batch_size}")
+        whole("batch_size", batch_size)
         if self.n > batch_size and drawn_by(self.denoiser):
             raise ConfigError(
                 f"the guidance draws noise of its own, for certain samples: {self.n} samples must "

@@ -19,6 +19,7 @@ from torch import Tensor
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.grids import FINITE_LOG_SNR, legal
+from diffx_core.known import known
 from diffx_core.sampler import Plan, Sampler
 
 PARALLEL = 1e-6
@@ -27,7 +28,7 @@ PARALLEL = 1e-6
 
 def plan_down(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
     """The sampler's times from noise to data, the last of them with hardly any noise."""
-    scheduler = denoiser.scheduler
+    scheduler = known(denoiser.scheduler, denoiser.t_min)
     times = sampler.times(scheduler, denoiser.t_max)
     if scheduler.grid() is None:
         # At most half the noise of the time before, where that has hardly any itself.
@@ -43,25 +44,26 @@ def plan_down(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
 
 def plan_up(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
     """The same times from data to noise."""
-    times = torch.tensor(plan_down(sampler, denoiser).times, dtype=torch.float64)
-    return Plan.of(denoiser.scheduler, times.flip(0), clean=False)
+    down = plan_down(sampler, denoiser)
+    times = torch.tensor(down.times, dtype=torch.float64)
+    return Plan.of(down.scheduler, times.flip(0), clean=False)
 
 
 def plan_from(sampler: Sampler[Any], denoiser: Denoiser, share: float) -> Plan:
     """The sampler's times from where sigma / (alpha + sigma) has a value above 0."""
-    scheduler = denoiser.scheduler
+    scheduler, name = known(denoiser.scheduler, denoiser.t_min), type(denoiser.scheduler).__name__
     noise = torch.tensor(share, dtype=torch.float64)
     t = float(scheduler.time_of(2 * ((-noise).log1p() - noise.log())))
     if t <= scheduler.t_min:
         raise ConfigError(
-            f"strength {share:g} is less noise than {type(scheduler).__name__} has at any time"
+            f"strength {share:g} is less noise than {name} has at any time that the model knows"
         )
     times = sampler.times(scheduler, min(t, denoiser.t_max))
-    known = scheduler.grid()
-    if known is not None and int((known <= times[0]).sum()) < sampler.steps:
+    table = scheduler.grid()
+    if table is not None and (count := int((table <= times[0]).sum())) < sampler.steps:
         raise ConfigError(
-            f"{type(scheduler).__name__} has {int((known <= times[0]).sum())} times up to strength "
-            f"{share:g}: that many steps can be taken, not {sampler.steps}"
+            f"{name} has {count} times up to strength {share:g}: that many steps can be taken, not "
+            f"{sampler.steps}"
         )
     return Plan.of(scheduler, legal(scheduler, times))
 

@@ -17,7 +17,7 @@ from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOption
 from diffx_core.pipeline.drawing import BATCH, Drawing
 from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
 from diffx_core.pipeline.loading import build, build_weak, read
-from diffx_core.pipeline.told import Labels, told
+from diffx_core.pipeline.told import Labels, instance, told, whole
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
@@ -74,6 +74,9 @@ class Model:
             sampler: if given, refused before the network is built if it cannot work.
             scheduler: a process to sample under instead of the model's own, see `under`.
         """
+        for kind, name, one in ((Sampler, "sampler", sampler), (Scheduler, "scheduler", scheduler)):
+            if one is not None:
+                instance(kind, name, one)
         saved = read(Path(path))
         device, registry = device or torch.device("cpu"), registry or Registry.load()
         denoiser = build(saved, registry, device, sampler=sampler, scheduler=scheduler)
@@ -87,6 +90,7 @@ class Model:
         Raises:
             ConfigError: their noise has different laws, or one ends with too little noise.
         """
+        instance(Scheduler, "scheduler", scheduler)
         require_swap(self.denoiser.scheduler, scheduler, self.spec.sigma_data)
         return evolve(self, denoiser=SwappedProcess(self.denoiser, scheduler))
 
@@ -98,20 +102,21 @@ class Model:
         Raises:
             ConfigError: there is no such sampler, or it cannot make so many calls or steps.
         """
-        for name, count in (("nfe", nfe), ("steps", steps)):
-            if count is not None and count < 1:
-                raise ConfigError(f"{name} must be at least 1, got {count}")
         if nfe is not None and steps is not None:
             raise ConfigError("nfe and steps exclude each other: give one of them")
-        one: Sampler[Any]
-        one = (
+        one: Sampler[Any] = (
             self._registry.find("sampler", sampler).load()()
             if isinstance(sampler, str)
-            else sampler
+            else instance(Sampler, "sampler", sampler)
         )
         if steps is not None:
-            one = evolve(one, steps=steps)
-        return one if nfe is None else one.with_nfe(nfe)
+            return evolve(one, steps=whole("steps", steps))
+        if nfe is None:
+            return one
+        try:
+            return one.with_nfe(whole("nfe", nfe))
+        except ConfigError as error:
+            raise ConfigError(f"the sampler {type(one).__name__}: {error}") from error
 
     def drawing(
         self,
@@ -143,6 +148,7 @@ class Model:
             ConfigError: it cannot be done; nothing has been computed yet.
         """
         method, cond = self.method(sampler, nfe=nfe, steps=steps), told(self.spec, n, label)
+        whole("seed", seed, least=None)
         agree(method, self.denoiser.scheduler)
         denoiser = self._wrapper(guidance, has_labels=label is not None)(self.denoiser)
         return Drawing(
@@ -185,6 +191,11 @@ class Model:
     def _wrapper(self, guidance: Guidance, *, has_labels: bool) -> Wrapper:
         """Guidance as a function, if the model can be guided so."""
         if not isinstance(guidance, GuidanceOptions):
+            if not callable(guidance):
+                raise ConfigError(
+                    "guidance must be GuidanceOptions or a function from denoiser to denoiser, got "
+                    f"{guidance!r}"
+                )
             return guidance
         dropout = None
         if self.run is not None:

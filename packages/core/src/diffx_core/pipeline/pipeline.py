@@ -20,7 +20,8 @@ from diffx_core.pipeline.density import log_likelihood, within_cells
 from diffx_core.pipeline.drawing import BATCH
 from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan_up, slerp
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
-from diffx_core.pipeline.told import Labels, told
+from diffx_core.pipeline.told import Labels, told, whole
+from diffx_core.reached import require_finite
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
 
@@ -39,6 +40,8 @@ class Pipeline(Model):
         strength: float,
         *,
         sampler: AnySampler = DEFAULT_SAMPLER,
+        nfe: int | None = None,
+        steps: int | None = None,
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
         seed: int = 0,
@@ -50,6 +53,8 @@ class Pipeline(Model):
             strength: the noise as sigma / (alpha + sigma), the same for every process: 0 gives x
                 back, 1 forgets it.
             sampler: the method; all of its steps are used for what is left of the way.
+            nfe: how many times the network is called, exactly.
+            steps: instead, how many steps are made.
             guidance: how hard the results are pushed towards their class.
             label: the class of all results, or of each of them.
             seed: of the noise.
@@ -59,7 +64,7 @@ class Pipeline(Model):
         """
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be from 0 to 1, got {strength:g}")
-        n, method = self._count(x), self.method(sampler)
+        n, method = self._count(x), self.method(sampler, nfe=nfe, steps=steps)
         draw = partial(self.drawing, n, sampler=method, guidance=guidance, label=label, seed=seed)
         if strength == 0:
             return x.clone()
@@ -70,30 +75,46 @@ class Pipeline(Model):
         return draw(plan=plan, start=plan.alpha[0] * x.to(z) + plan.sigma[0] * z).samples()
 
     def encode(
-        self, x: Tensor, *, sampler: AnySampler = ENCODER, label: Labels | None = None
+        self,
+        x: Tensor,
+        *,
+        sampler: AnySampler = ENCODER,
+        nfe: int | None = None,
+        steps: int | None = None,
+        label: Labels | None = None,
     ) -> Tensor:
         """The noise (n, *shape) that the probability-flow ODE makes of x: x at the latest time.
 
         Args:
             x: (n, *shape) data.
             sampler: the method, which must draw no noise.
+            nfe: how many times the network is called, exactly.
+            steps: instead, how many steps are made.
             label: the class of all, or of each of them.
         """
-        method = deterministic(self.method(sampler))
+        method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         plan = plan_up(method, self.denoiser)
         return self._along(plan, plan.alpha[0] * x, method, label)
 
     def decode(
-        self, latent: Tensor, *, sampler: AnySampler = ENCODER, label: Labels | None = None
+        self,
+        latent: Tensor,
+        *,
+        sampler: AnySampler = ENCODER,
+        nfe: int | None = None,
+        steps: int | None = None,
+        label: Labels | None = None,
     ) -> Tensor:
         """The data (n, *shape) that the probability-flow ODE makes of noise: the way of `encode`.
 
         Args:
             latent: (n, *shape) x at the latest time.
             sampler: the method, which must draw no noise.
+            nfe: how many times the network is called, exactly.
+            steps: instead, how many steps are made.
             label: the class of all, or of each of them.
         """
-        method = deterministic(self.method(sampler))
+        method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         plan = plan_down(method, self.denoiser)
         x = self._along(plan, latent, method, label) / plan.alpha[-1]
         return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
@@ -104,6 +125,8 @@ class Pipeline(Model):
         *,
         between: Tensor | None = None,
         sampler: AnySampler = ENCODER,
+        nfe: int | None = None,
+        steps: int | None = None,
         label: int | None = None,
         seed: int = 0,
     ) -> Tensor:
@@ -114,10 +137,12 @@ class Pipeline(Model):
             between: (2, *shape) data at the ends, which are encoded; None for the first two samples
                 of the seed.
             sampler: the method, which must draw no noise.
+            nfe: how many times the network is called on each way, exactly.
+            steps: instead, how many steps are made.
             label: the class of all.
             seed: of the noise.
         """
-        method = deterministic(self.method(sampler))
+        method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         told(self.spec, n, label)
         self._unanchored()
         share = torch.linspace(0, 1, n, dtype=self.dtype)
@@ -184,6 +209,7 @@ class Pipeline(Model):
         if tuple(x.shape[1:]) != self.spec.shape or not len(x):
             wanted = ", ".join(map(str, self.spec.shape))
             raise ConfigError(f"needs examples (n, {wanted}), got {tuple(x.shape)}")
+        require_finite(x, "x")
         self._unanchored()
         return len(x)
 
@@ -195,6 +221,7 @@ class Pipeline(Model):
             )
 
     def _noise(self, n: int, seed: int) -> NoiseSource:
+        whole("seed", seed, least=None)
         return NoiseSource(seed, range(n), device=self.device, dtype=self.dtype)
 
     def _begin(self, n: int, seed: int) -> Tensor:

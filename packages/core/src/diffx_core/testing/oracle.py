@@ -82,6 +82,11 @@ class GaussianDenoiser:
     calls: list[float] = field(factory=list, init=False, repr=False)
 
     @property
+    def t_min(self) -> float:
+        """The beginning of the process."""
+        return self.scheduler.t_min
+
+    @property
     def t_max(self) -> float:
         """The end of the process."""
         return self.scheduler.t_max
@@ -133,6 +138,11 @@ class PointsDenoiser:
     points: Tensor = field(converter=in_float64)
 
     @property
+    def t_min(self) -> float:
+        """The beginning of the process."""
+        return self.scheduler.t_min
+
+    @property
     def t_max(self) -> float:
         """The end of the process."""
         return self.scheduler.t_max
@@ -181,6 +191,11 @@ class MixtureDenoiser:
     means: tuple[float, ...] = (-1.0, 0.8)
     stds: tuple[float, ...] = (0.25, 0.15)
     calls: list[float] = field(factory=list, init=False, repr=False)
+
+    @property
+    def t_min(self) -> float:
+        """The beginning of the process."""
+        return self.scheduler.t_min
 
     @property
     def t_max(self) -> float:

@@ -46,6 +46,11 @@ class PredictedDenoiser:
         return self.inner.scheduler
 
     @property
+    def t_min(self) -> float:
+        """The earliest time of the inner denoiser."""
+        return self.inner.t_min
+
+    @property
     def t_max(self) -> float:
         """The latest time at which the prediction can be read."""
         return self.prediction.horizon(self.scheduler)

@@ -1,0 +1,56 @@
+"""A disk that is full is a line, wherever that is found out."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+POINTS = ["--dataset", "toy2d", "--dataset.kind", "swiss_roll", "--backbone", "mlp"]
+SHORT = ["--backbone.width", "16", "--train.steps", "2", "--train.batch-size", "16"]
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def limited():
+    """Files may become no longer than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("arguments", [["list-plugins", "--json"], ["--help"]], ids=" ".join)
+def test_a_result_that_cannot_be_written_is_one_line(tmp_path, arguments):
+    command = [sys.executable, "-m", "diffx_cli", *arguments]
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "diffx: error: standard output: cannot be written: No space left on device\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "n"), [(100, 2), (6_000, 1_000)], ids=["what made them", "samples"]
+)
+def test_samples_that_cannot_be_written_are_one_line(diffx, limited, size, n):
+    assert diffx("train", *POINTS, *SHORT, "--out", "run").rc == 0
+    limited(size)
+    result = diffx("sample", "run", "--n", str(n), "--steps", "2", "--out", "samples")
+    assert (result.rc, result.err.count("\n")) == (2, 1)
+    assert result.err.startswith("diffx: error: samples: cannot be written: ")
+
+
+@pytest.mark.parametrize(("size", "steps"), [(100, 2), (2_500, 30)], ids=["config", "metrics"])
+def test_a_run_that_cannot_be_written_says_so(diffx, limited, size, steps):
+    limited(size)
+    long = ["--train.steps", str(steps), "--train.log-every", "1", "--train.batch-size", "16"]
+    result = diffx("train", *POINTS, *SHORT[:2], *long, "--out", "run")
+    assert result.rc == 2
+    assert "diffx: error: run: cannot be written: File too large" in result.err
+    assert Path("run/config.yaml").stat().st_size <= size
+    assert (steps > 2) == Path("run/metrics.jsonl").exists()
