@@ -149,11 +149,11 @@ def test_the_order_falls_at_the_end_only_where_it_is_asked_to_and_data_are_clean
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.7, 1.0])
-@pytest.mark.parametrize("levels", [[0.9, 0.8], [0.9, 0.3], [0.4, 0.1]])
+@pytest.mark.parametrize("levels", [[0.9, 0.8], [0.6, 0.4], [0.4, 0.2]])
 def test_after_a_start_without_data_a_line_in_exp_l_is_followed_as_far_as_its_half(tau, levels):
     """D = 1 + exp(min(l, 0)) from l = -inf on, or up to the end of the first step if that is later.
 
-    The second step is exact then.
+    The second step is exact then, if it is not a long one.
     """
     times = torch.tensor([1.0, *levels, 0.05], dtype=torch.float64)
     plan = Plan.of(ReferenceFlow(), times, clean=False)
@@ -176,6 +176,11 @@ def test_after_a_start_without_data_a_line_in_exp_l_is_followed_as_far_as_its_ha
     expected = left * plan.alpha[1] * data(start) + plan.alpha[2] * integral
     assert found == pytest.approx(expected, rel=1e-12)
     assert row.eps == pytest.approx(left * plan.sigma[1], rel=1e-12)
+
+
+def test_a_long_step_after_a_start_without_data_follows_no_line():
+    plan = Plan.of(ReferenceFlow(), torch.tensor([1.0, 0.9, 0.3, 0.05], dtype=torch.float64))
+    assert DPMPP(order=2).rows(plan)[1] == DPMPP(order=1).rows(plan)[1]
 
 
 def test_only_what_is_still_needed_is_remembered(walks):

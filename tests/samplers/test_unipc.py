@@ -12,7 +12,7 @@ from diffx_core.testing.oracle import ReferenceFlow, ReferenceVP
 from diffx_core.testing.sampler_laws import window
 from diffx_samplers.dpmpp import DPMPP
 from diffx_samplers.exponential import flow_moments
-from diffx_samplers.unipc import UniPC, in_flow
+from diffx_samplers.unipc import UniPC, even, in_flow
 
 
 class TestUniPC(SamplerSuite):
@@ -76,13 +76,32 @@ def test_in_flow_a_polynomial_in_s_is_integrated_exactly(order):
             assert by_rule == pytest.approx(integral, rel=1e-12)
 
 
-@pytest.mark.parametrize(("grid", "variable"), [("flow", "flow"), ("logsnr", "logsnr")])
-def test_auto_is_the_variable_in_which_the_steps_are_equal(process, grid, variable):
-    sampler = UniPC(steps=9, grid=grid)
+@pytest.mark.parametrize("variable", ["flow", "logsnr"])
+@pytest.mark.parametrize("steps", [5, 6, 9, 40])
+def test_auto_is_the_variable_in_which_the_steps_are_equal(process, variable, steps):
+    sampler = UniPC(steps=steps, grid=variable)
     plan = Plan.of(process, sampler.times(process, process.t_max))
     assert sampler.rows(plan) == UniPC(variable=variable).rows(plan)
     other = {"flow": "logsnr", "logsnr": "flow"}[variable]
     assert sampler.rows(plan) != UniPC(variable=other).rows(plan)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_auto_is_flow_where_the_steps_are_equal_in_both(process, steps):
+    sampler = UniPC(steps=steps)
+    plan = Plan.of(process, sampler.times(process, process.t_max))
+    assert sampler.rows(plan) == UniPC(variable="flow").rows(plan)
+
+
+@pytest.mark.parametrize("grid", ["flow", "logsnr", "karras", "quadratic", "time_shift:3"])
+def test_auto_is_the_same_on_the_way_back(process, grid):
+    for steps in (1, 2, 3, 5, 8, 30):
+        times = UniPC(steps=steps, grid=grid).times(process, process.t_max)
+        ratios = torch.logspace(2, -2, 2, dtype=torch.float64)
+        times[:1], times[-1:] = process.time_of(-2 * ratios.log()).split(1)
+        if (times.diff() < 0).all():
+            plans = (Plan.of(process, one, clean=False) for one in (times, times.flip(0)))
+            assert len({even(plan) for plan in plans}) == 1
 
 
 def test_the_order_does_not_need_an_exact_start(walks):

@@ -55,6 +55,15 @@ def test_the_noise_of_gaussian_data_is_where_the_flow_leads(process):
     torch.testing.assert_close(found, denoiser.flow(alpha * X, first, last), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("sampler", [DDIM(grid="flow"), Heun(grid="logsnr")], ids=["ddim", "heun"])
+def test_a_table_that_ends_without_data_is_left_where_there_are_some(sampler):
+    pipeline = pipeline_of(MixtureDenoiser(DDPM(zero_terminal_snr=True)))
+    for steps in (200, 984):
+        assert missed(pipeline, pipeline.method(sampler, steps=steps)) < 0.05
+    with pytest.raises(ConfigError, match=r"985 times at which both .* 984 steps .*, not 985"):
+        pipeline.encode(X, sampler=pipeline.method(sampler, steps=985))
+
+
 def test_a_process_in_discrete_time_is_seen_at_its_own_times():
     denoiser = MixtureDenoiser(DDPM())
     pipeline = pipeline_of(denoiser)

@@ -106,7 +106,7 @@ def _fill(rows: npt.NDArray[Any], words: Words) -> None:
         one.standard_normal(dtype=rows.dtype, out=row)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _hands(process: int, count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix=f"diffx-noise-{process}")
 

@@ -39,6 +39,8 @@ SMALL = 0.5
 """Below this the recursion of the moments loses digits, if it runs forward."""
 EXTRA = 12
 """How many moments more are enough to begin with where it runs backward."""
+LONG = math.log(4) + 1e-9
+"""The longest step that follows the line in exp(l): that of three steps equal in s."""
 SHORT = 0.2
 """The same for steps over so large a part of s, for which the rule is exact to rounding."""
 
@@ -117,8 +119,8 @@ def first_corrector(tau: float) -> list[float]:
 def rising(data: Sequence[float], plan: Plan, i: int, tau: float = 0.0) -> list[float]:
     """The weights of a predictor of order two or more, where it is to follow the line in exp(l).
 
-    That is in the step after one from l = -inf, up to where there is as much data as noise: a long
-    step would follow the line too far.
+    That is in the step after one from l = -inf, if it is not a long one, and up to where there is
+    as much data as noise: further on there is no such line, and mistakes would grow along it.
 
     Args:
         data: the weights that take D as constant there.
@@ -126,9 +128,11 @@ def rising(data: Sequence[float], plan: Plan, i: int, tau: float = 0.0) -> list[
         i: the step.
         tau: how much noise is drawn.
     """
-    if i != 1 or not math.isinf(plan.half_log_snr[0]) or math.isinf(plan.half_log_snr[2]):
+    if i != 1 or not math.isinf(plan.half_log_snr[0]):
         return list(data)
     _, start, end, *_ = plan.half_log_snr
+    if end - start > LONG:
+        return list(data)
     top, rate = min(max(start, 0.0), end), 1 + tau**2
     up, beyond = top - start, -math.expm1(-rate * (end - top))
     before = rate * (math.exp(up) - math.exp(-rate * up)) / (rate + 1) + math.expm1(-rate * up)

@@ -33,6 +33,9 @@ from diffx_samplers.multistep import Multistep, Row, interpolated
 
 Variable = Literal["logsnr", "flow"]
 
+ROUNDING = 1e-6
+"""Steps that differ by less are equal."""
+
 
 def in_logsnr(plan: Plan, i: int, order: int) -> Weights:
     """A step of the published variant."""
@@ -57,15 +60,21 @@ def in_flow(plan: Plan, i: int, order: int) -> Weights:
 
 
 def even(plan: Plan) -> Variable:
-    """The variable in which the steps of a plan are the more equal."""
-    ell = [level for level in plan.half_log_snr if math.isfinite(level)]
-    return "flow" if spread([s for s, _ in plan.spans]) < spread(ell) else "logsnr"
+    """The variable in which the steps of a plan are the more equal; flow if they are so in both.
+
+    The last step onto clean data is as long as can be in either, and so is one from where none are
+    left in log-SNR.
+    """
+    steps = plan.steps - (plan.sigma[-1] == 0)
+    flow = [abs(end - start) for start, end in plan.spans[:steps]]
+    both = [abs(end - start) for start, end in pairwise(plan.half_log_snr)]
+    log_snr = [length for length in both[:steps] if math.isfinite(length)]
+    return "logsnr" if ratio(log_snr) < ratio(flow) * (1 - ROUNDING) else "flow"
 
 
-def spread(levels: Sequence[float]) -> float:
-    """How many times as long as the shortest step between levels the longest is."""
-    steps = [abs(after - before) for before, after in pairwise(levels)]
-    return max(steps) / min(steps) if steps else 1.0
+def ratio(lengths: Sequence[float]) -> float:
+    """How many times as long as the shortest the longest is."""
+    return max(lengths) / min(lengths) if lengths else 1.0
 
 
 @frozen(kw_only=True)

@@ -30,7 +30,8 @@ def plan_down(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
     """The sampler's times from noise to data, the last of them with hardly any noise."""
     scheduler = known(denoiser.scheduler, denoiser.t_min)
     times = sampler.times(scheduler, denoiser.t_max)
-    if scheduler.grid() is None:
+    table = scheduler.grid()
+    if table is None:
         # At most half the noise of the time before, where that has hardly any itself.
         level = scheduler.log_snr(times[-2:-1]) + math.log(4)
         times[-1:] = scheduler.time_of(level.clamp(min=FINITE_LOG_SNR))
@@ -38,7 +39,14 @@ def plan_down(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
         latest = scheduler.time_of(level.clamp(max=-FINITE_LOG_SNR))
         times[:1] = torch.minimum(times[:1], latest)
     else:
-        times = legal(scheduler, torch.cat([times, times[-1:]]))[:-1]
+        finite = table[scheduler.log_snr(table) >= -FINITE_LOG_SNR]
+        if len(times) > len(finite):
+            name = type(denoiser.scheduler).__name__
+            raise ConfigError(
+                f"{name} has {len(finite)} times at which both data and noise are left: between "
+                f"them {len(finite) - 1} steps can be taken, not {sampler.steps}"
+            )
+        times = legal(scheduler, torch.cat([times.clamp(max=finite[-1]), times[-1:]]))[:-1]
     return Plan.of(scheduler, times, clean=False)
 
 
