@@ -39,6 +39,26 @@ def test_a_mixture_can_be_added_and_may_take_memory_that_is_free(decoding, a, b)
     assert (found.data_ptr() == free.data_ptr()) == (decoding is AS_FLOATS)
 
 
+@FORMS
+@pytest.mark.parametrize(("a", "b"), [(0.3, 0.9), (0.0, 2.0), (1.5, 0.0), (-1.0, 1.0)])
+def test_a_mixture_up_to_a_factor_is_the_mixture(decoding, a, b):
+    estimate, free = Estimate(X, F, decoding), torch.empty_like(X)
+    for out in (None, free):
+        found, factor = estimate.along(a, b, out=out)
+        assert torch.allclose(factor * found, estimate.mix(a, b), atol=1e-14)
+    assert (found.data_ptr() == free.data_ptr()) == (decoding is AS_FLOATS)
+
+
+@pytest.mark.parametrize("end", ["x0", "eps"])
+def test_an_end_that_is_the_output_itself_is_kept_as_a_copy(end):
+    """A network may return the same memory again, with other numbers in it."""
+    of_x0 = float(end == "x0")
+    decoding = Decoding(0.0, 1.0, 2.0, -1.0) if of_x0 else Decoding(2.0, -1.0, 0.0, 1.0)
+    found, factor = Estimate(X, F, decoding).along(of_x0, 1 - of_x0)
+    assert torch.equal(factor * found, F)
+    assert found.data_ptr() != F.data_ptr()
+
+
 def test_memory_is_left_alone_where_a_gradient_is_wanted():
     x = X.clone().requires_grad_()
     free = torch.empty_like(X)

@@ -77,6 +77,26 @@ class Estimate:
         """
         return self._combine(*self._weights(a, b), out)
 
+    def along(
+        self, a: Coefficient, b: Coefficient, *, out: Tensor | None = None
+    ) -> tuple[Tensor, float]:
+        """The same up to a factor, and the factor: a pass less over x, for what is weighed later.
+
+        Args:
+            a: of x0.
+            b: of eps.
+            out: as in `mix`.
+        """
+        of_x, of_output = self._weights(a, b)
+        if isinstance(of_x, Tensor) or isinstance(of_output, Tensor) or not of_x * of_output:
+            return self._combine(of_x, of_output, out), 1.0
+        large, small, factor, other = self.x, self.output, of_x, of_output
+        if abs(of_output) > abs(of_x):
+            large, small, factor, other = small, large, of_output, of_x
+        if out is None or self.x.requires_grad or self.output.requires_grad:
+            return torch.add(large, small, alpha=other / factor), factor
+        return torch.add(large, small, alpha=other / factor, out=out), factor
+
     def add_to(self, total: Tensor, a: Coefficient, b: Coefficient) -> Tensor:
         """Add a x0 + b eps to a tensor, in its place where the coefficients are numbers."""
         of_x, of_output = self._weights(a, b)

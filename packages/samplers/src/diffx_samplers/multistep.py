@@ -39,12 +39,12 @@ class Memory(NamedTuple):
     Args:
         rows: the weights of every step.
         depths: how many estimates are still of use after each step.
-        past: these estimates, newest first.
+        past: these estimates, newest first, each with what it is to be multiplied by.
     """
 
     rows: tuple[Row, ...]
     depths: tuple[int, ...]
-    past: tuple[Tensor, ...] = ()
+    past: tuple[tuple[Tensor, float], ...] = ()
 
 
 @frozen(kw_only=True)
@@ -73,16 +73,16 @@ class Multistep(Sampler[Memory]):
         rows, depths, past = state
         estimate, row, depth = denoise(x, plan.times[i]), rows[i], depths[i]
         moved = estimate.mix(row.x0, row.eps)
-        for weight, old in zip(row.past, past, strict=False):
-            moved.add_(old, alpha=weight)
+        for weight, (old, factor) in zip(row.past, past, strict=False):
+            moved.add_(old, alpha=weight * factor)
         if row.noise:
             moved.add_(noise(), alpha=row.noise)
         if not depth:
             return moved, Memory(rows, depths)
         # The oldest is of no use any more, but its memory is: new memory costs more than the sums.
-        oldest = past[-1] if len(past) >= depth else None
+        oldest = past[-1][0] if len(past) >= depth else None
         of_x0, of_eps = (1.0, 0.0) if self.keeps == "x0" else (0.0, 1.0)
-        kept = estimate.mix(of_x0, of_eps, out=oldest)
+        kept = estimate.along(of_x0, of_eps, out=oldest)
         return moved, Memory(rows, depths, (kept, *past[: depth - 1]))
 
 
