@@ -100,4 +100,4 @@ def test_the_example_of_a_dataset_obeys_every_law(example_classes):
     ring = example_classes["dataset"](size=64)
     unmeasured = [str(law) for law in DATASET_LAWS if not law.check(ring).measured]
     assert unmeasured == ["values stay within their range", "values are at their levels"]
-    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("sixteen", "16")
+    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("seventeen", "17")

@@ -42,6 +42,7 @@ class DataSpec:
             data of any value.
         context: D, of the tokens that examples are told, such as those of a text; None if there are
             none.
+        captions: whether each example comes with a text about it.
     """
 
     shape: tuple[int, ...] = field(converter=sizes)
@@ -50,6 +51,7 @@ class DataSpec:
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
     levels: int | None = None
     context: int | None = None
+    captions: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -152,11 +154,14 @@ class Batch:
         cond: what the network is told about them.
         index: (B,) int64 position of each example in the dataset, which keys its augmentation;
             None for data without an order.
+        captions: B texts, one about each example; None if the data have none. No network reads
+            them: a text encoder makes tokens of them, see `diffx_core.text`.
     """
 
     x: Tensor
     cond: Condition = field(factory=Condition)
     index: Tensor | None = None
+    captions: Sequence[str] | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on another device."""
@@ -202,4 +207,5 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
         "value_range": None if spec.value_range is None else list(spec.value_range),
         "levels": spec.levels,
         "context": spec.context,
+        "captions": spec.captions,
     }

@@ -45,9 +45,14 @@ def _same(one: Batch, other: Batch) -> bool:
     first, second = one.cond.given(), other.cond.given()
     return (
         torch.equal(one.x, other.x)
+        and _texts(one) == _texts(other)
         and first.keys() == second.keys()
         and all(torch.equal(first[name], second[name]) for name in first)
     )
+
+
+def _texts(batch: Batch) -> list[str]:
+    return [] if batch.captions is None else list(batch.captions)
 
 
 def _facts(dataset: Dataset) -> Measurement:
@@ -105,6 +110,15 @@ def _labels(dataset: Dataset) -> Measurement:
     return _share(~known, f"{int(label.min())}..{int(label.max())} of {classes}")
 
 
+def _captions(dataset: Dataset) -> Measurement:
+    index, said = looked_at(dataset), dataset.spec.captions
+    captions = dataset.batch(index).captions
+    if captions is None or not said:
+        return _share((captions is not None) != said, "captions that the facts do not know, or it")
+    wrong = [not isinstance(one, str) for one in captions] + [len(captions) != len(index)]
+    return _share(torch.tensor(wrong), f"{len(captions)} texts for {len(index)} examples")
+
+
 def _index(dataset: Dataset) -> Measurement:
     index = looked_at(dataset).flip(0)
     found = dataset.batch(index).index
@@ -132,6 +146,8 @@ def _in_company(dataset: Dataset, batch: Callable[[Tensor], Batch]) -> Measureme
         wrong += [not torch.equal(one, together.x[k]) for one in twice.x[::2]]
         for name, told in together.cond.given().items():
             wrong += [not torch.equal(alone.cond.given()[name][0], told[k])]
+        wrong += [_texts(alone) != _texts(together)[k : k + 1]]
+    wrong += [_texts(backwards)[::-1] != _texts(together)]
     return _share(torch.tensor(wrong))
 
 
@@ -193,6 +209,7 @@ DATASET_LAWS: tuple[Law[Dataset], ...] = (
     Law("values are at their levels", _levels),
     Law("sigma_data is the root mean square of the values", _sigma_data),
     Law("labels are int64 from 0 to num_classes - 1, if there are any", _labels),
+    Law("captions are one text for each example, if the facts say so", _captions),
     Law("a batch says which examples it has", _index),
     Law("an example is the same in any batch", _company),
     Law("what training sees depends on seed, index and step alone", _augmented),
