@@ -7,7 +7,7 @@ import torch
 
 from diffx_backbones.attention import HeadNorm
 from diffx_backbones.dit import DiT
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, ConfigError, DataSpec
 
 SPEC = DataSpec((2, 8, 12), num_classes=3)
 
@@ -22,6 +22,23 @@ def test_every_patch_has_its_own_position():
     position = DiT(SPEC, patch=2, width=16).position
     assert position.shape == (4 * 6, 16)
     assert len(position.unique(dim=0)) == 4 * 6
+
+
+def test_positions_are_those_of_the_published_network():
+    position = DiT(SPEC, patch=2, width=16).position.unflatten(0, (4, 6))
+    rate = torch.tensor([1.0, 1e-4 ** (1 / 4), 1e-4 ** (2 / 4), 1e-4 ** (3 / 4)])
+    row, column = 3 * rate, 5 * rate
+    expected = torch.cat([column.sin(), column.cos(), row.sin(), row.cos()])
+    torch.testing.assert_close(position[3, 5], expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("noise_features", 7), ("noise_features", 0), ("noise_period", 1.0), ("noise_scale", 0.0)],
+)
+def test_sinusoids_that_are_none_are_refused(option, value):
+    with pytest.raises(ConfigError, match=f"{option} must be .*, got {value:g}"):
+        DiT(SPEC, **{option: value})
 
 
 def test_positions_are_computed_and_not_learned():

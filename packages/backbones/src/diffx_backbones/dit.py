@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.context import ContextTokens
-from diffx_backbones.embedding import ConditionEmbedding
+from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.refusal import (
@@ -49,6 +49,9 @@ class DiT(nn.Module):
         registers: number of learned tokens besides the patches.
         checkpointing: whether training recomputes each block on the way back, which saves most of
             the memory, for steps about one and a half times as long.
+        noise_features: sinusoids of the noise label; 256 as published.
+        noise_period: which the slowest of them comes near.
+        noise_scale: what noise labels are multiplied by before that.
 
     References:
         Peebles and Xie, 2022, Scalable Diffusion Models with Transformers (arXiv:2212.09748).
@@ -72,6 +75,9 @@ class DiT(nn.Module):
         qk_norm: bool = False,
         registers: int = 0,
         checkpointing: bool = False,
+        noise_features: int = 64,
+        noise_period: float = MAX_PERIOD,
+        noise_scale: float = 1.0,
     ) -> None:
         size = size_of(preset, SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
@@ -79,6 +85,7 @@ class DiT(nn.Module):
             not_an_image("dit", spec)
             + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
             + ([f"registers must be at least 0, got {registers}"] if registers < 0 else [])
+            + wrong_sinusoids(noise_features, noise_period, noise_scale)
             + sides_not_divisible(spec, patch, "the side of a patch")
             + not_divisible("width", width, heads, "the number of heads")
             + (
@@ -92,8 +99,9 @@ class DiT(nn.Module):
         self.patch = patch
         self.grid = rows, columns = H // patch, W // patch
         self.checkpointing = checkpointing
-        added = build_sincos2d_pos_embed([rows, columns], dim=width) if pe == "abs" else None
-        self.register_buffer("position", added, persistent=False)
+        self.register_buffer(
+            "position", positions(rows, columns, width) if pe == "abs" else None, persistent=False
+        )
         self.rotation = (
             AxialRotation(rows, columns, width // heads, unplaced=registers)
             if pe == "rope"
@@ -102,7 +110,13 @@ class DiT(nn.Module):
         self.registers = (
             nn.Parameter(0.02 * torch.randn(1, registers, width)) if registers else None
         )
-        self.condition = ConditionEmbedding(width, spec.num_classes)
+        self.condition = ConditionEmbedding(
+            width,
+            spec.num_classes,
+            num_features=noise_features,
+            period=noise_period,
+            scale=noise_scale,
+        )
         self.context = None if spec.context is None else ContextTokens(spec.context)
         self.stem = nn.Linear(C * patch**2, width)
         self.blocks = nn.ModuleList(
@@ -145,3 +159,14 @@ class DiT(nn.Module):
         if self.registers is not None:
             h = torch.cat([self.registers.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
         return h
+
+
+def positions(rows: int, columns: int, width: int) -> Tensor:
+    """Sinusoids (rows columns, width) of the places in a grid.
+
+    A quarter of the width each for sin and cos of the column and sin and cos of the row, as in the
+    published networks, whose weights rely on it.
+    """
+    by_angle = build_sincos2d_pos_embed([rows, columns], dim=width).unflatten(1, (2, 2, -1))
+    position: Tensor = by_angle.flip(2).transpose(1, 2).flatten(1)
+    return position
