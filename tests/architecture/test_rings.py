@@ -16,6 +16,7 @@ FIRST = {
     "estimate",
     "dataset",
     "moments",
+    "text",
     "from_sde",
 }
 SECOND = {

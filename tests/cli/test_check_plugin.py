@@ -99,7 +99,10 @@ def test_a_distribution_stands_for_all_of_its_components(diffx, wobble, name):
 
 
 def test_an_entry_point_stands_for_all_of_its_components(diffx):
-    assert {one["name"] for one in records(diffx, "backbones")} == {"mlp", "unet", "dit", "uvit"}
+    assert {one["name"] for one in records(diffx, "backbones")} == {
+        *("mlp", "unet", "dit", "uvit"),
+        "bytes",
+    }
 
 
 def test_a_law_that_does_not_hold_fails_and_is_named(diffx, wobble):

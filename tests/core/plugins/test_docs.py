@@ -101,3 +101,10 @@ def test_the_example_of_a_dataset_obeys_every_law(example_classes):
     unmeasured = [str(law) for law in DATASET_LAWS if not law.check(ring).measured]
     assert unmeasured == ["values stay within their range", "values are at their levels"]
     assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("seventeen", "17")
+
+
+def test_the_example_of_a_text_encoder_obeys_every_law(example_classes):
+    from diffx_core.testing import TEXT_LAWS
+
+    assert all(law.check(example_classes["text"]()).measured for law in TEXT_LAWS)
+    assert f"{len(TEXT_LAWS)} laws" in PAGE.replace("ten laws", "10 laws")

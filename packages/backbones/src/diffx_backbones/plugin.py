@@ -1,4 +1,4 @@
-"""The networks of this package, as records: nothing here imports torch."""
+"""The networks and text encoders of this package, as records: nothing here imports torch."""
 
 from diffx_core import Component, hookimpl
 
@@ -11,4 +11,12 @@ def diffx_backbones() -> list[Component]:
         Component("unet", "diffx_backbones.unet:UNet", "Convolutional U-Net for images"),
         Component("uvit", "diffx_backbones.uvit:UViT", "Transformer for images (long skips)"),
         Component("dit", "diffx_backbones.dit:DiT", "Transformer for images (adaLN-zero)"),
+    ]
+
+
+@hookimpl
+def diffx_text_encoders() -> list[Component]:
+    """Every text encoder that this distribution offers."""
+    return [
+        Component("bytes", "diffx_backbones.text.bytes:Bytes", "Bytes of a text, without weights"),
     ]

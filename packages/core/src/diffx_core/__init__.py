@@ -77,6 +77,9 @@ if TYPE_CHECKING:
     from diffx_core.scheduler import Capability as Capability
     from diffx_core.scheduler import Scheduler as Scheduler
     from diffx_core.swap import SwappedProcess as SwappedProcess
+    from diffx_core.text import EncodedCaptions as EncodedCaptions
+    from diffx_core.text import TextEncoder as TextEncoder
+    from diffx_core.text import Tokens as Tokens
 
 _HOME = {
     "brownian": ("BrownianSource",),
@@ -125,6 +128,7 @@ _HOME = {
     "sampling": ("Reached", "sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),
+    "text": ("EncodedCaptions", "TextEncoder", "Tokens"),
 }
 _MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}
 
