@@ -32,6 +32,13 @@ def test_every_command_runs(command, tmp_path, monkeypatch, capsys):
     assert main(shlex.split(command)) == 0, capsys.readouterr().err
 
 
+def test_what_is_said_of_a_size_is_what_is_printed(capsys):
+    assert main(shlex.split(COMMANDS[0])) == 0
+    parameters, gflop = re.search(r"says ([\d,]+) parameters and (\d+) GFLOP", PAGE).groups()
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"parameters {parameters} GFLOP {gflop} " in out
+
+
 def test_every_preset_has_its_row():
     assert {name: tuple(map(int, numbers)) for name, *numbers, _ in ROWS} == SIZES
 
