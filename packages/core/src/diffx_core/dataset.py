@@ -5,7 +5,7 @@ vectors are (D,).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import torch
@@ -163,9 +163,17 @@ class Batch:
     index: Tensor | None = None
     captions: Sequence[str] | None = None
 
-    def to(self, device: torch.device | str) -> Self:
-        """The same batch on another device."""
-        return evolve(self, x=self.x.to(device), cond=self.cond.to(device))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        """The same batch on another device; the copy of a pinned one need not be waited for."""
+        return self._each(lambda one: one.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batch where an accelerator can read it by itself; torch's loaders call this."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        told = {name: change(one) for name, one in self.cond.given().items()}
+        return evolve(self, x=change(self.x), cond=evolve(self.cond, **told))
 
 
 class Dataset(ABC):
@@ -191,6 +199,11 @@ class Dataset(ABC):
         """
         del seed, step
         return self.batch(index)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a batch takes reading and decoding, which workers can do ahead of time."""
+        return False
 
     def on(self, device: torch.device | str) -> "Dataset":
         """The same data for training on a device, which may be kept and batched there."""
