@@ -60,6 +60,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "digits": Digits(),
         "digits-8": Digits(size=8),
         "image_folder": ImageFolder(root=made_folder(), size=8, flip=True),
+        "streamed": ImageFolder(root=made_folder(), size=8, flip=True, stream=True),
         "npz": Npz(root=made_npz()),
         "mnist": MNIST(root=PUBLISHED / "mnist"),
         "fashion_mnist": FashionMNIST(root=PUBLISHED / "fashion_mnist", size=28),

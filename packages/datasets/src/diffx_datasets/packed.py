@@ -67,31 +67,44 @@ class Packed(Dataset):
         """The same, half of them mirrored if asked for: which, is keyed by seed, index and step."""
         if not self.flips:
             return self.batch(index)
-        drawn = NoiseSource(seed=seed, indices=index.tolist(), purpose="flip").uniform(step)
-        return self._batch(index, drawn < 0.5)
+        return self._batch(index, mirrored(index, seed, step))
 
-    def _batch(self, index: Tensor, mirrored: Tensor | None) -> Batch:
-        self._within(index)
+    def _batch(self, index: Tensor, flipped: Tensor | None) -> Batch:
+        within(index, len(self))
         here = index.to(self.pixels.device)
-        if mirrored is None:
+        if flipped is None:
             pixels = self.pixels.index_select(0, here)
         elif self.both is None:
             pixels = self.pixels.index_select(0, here)
-            mirror_(pixels, mirrored.to(pixels.device))
+            mirror_(pixels, flipped.to(pixels.device))
         else:
-            pixels = self.both.index_select(0, here + len(self) * mirrored.to(here.device))
-        x = pixels.to(float32).sub_(HALF_RANGE).mul_(1 / HALF_RANGE)
+            pixels = self.both.index_select(0, here + len(self) * flipped.to(here.device))
         label = None if self.label is None else self.label.index_select(0, here)
-        return Batch(x=x, cond=Condition(label=label), index=index)
-
-    def _within(self, index: Tensor) -> None:
-        """An accelerator would end the process over a wrong index, or read something else."""
-        if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(self):
-            raise IndexError(f"an index is outside the {len(self)} images")
+        return Batch(x=floats(pixels), cond=Condition(label=label), index=index)
 
     def _fits(self, where: device | str) -> bool:
         kind = str(where).partition(":")[0]
         return kind != "cuda" or self.pixels.numel() < SHARE * mem_get_info(where)[0]
+
+
+def floats(pixels: Tensor) -> Tensor:
+    """Bytes of any shape as float32 in [-1, 1]."""
+    return pixels.to(float32).sub_(HALF_RANGE).mul_(1 / HALF_RANGE)
+
+
+def within(index: Tensor, count: int) -> None:
+    """An accelerator would end the process over a wrong index, or read something else.
+
+    Raises:
+        IndexError: a position is not one of 0 to count - 1.
+    """
+    if index.numel() and not 0 <= int(index.min()) <= int(index.max()) < count:
+        raise IndexError(f"an index is outside the {count} images")
+
+
+def mirrored(index: Tensor, seed: int, step: int) -> Tensor:
+    """Which (B,) of the images at `index` a step sees mirrored: each with probability 1/2."""
+    return NoiseSource(seed=seed, indices=index.tolist(), purpose="flip").uniform(step) < 0.5
 
 
 def mirror_(pixels: Tensor, chosen: Tensor) -> None:

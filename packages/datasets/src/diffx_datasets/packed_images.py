@@ -26,26 +26,31 @@ class PackedImages(Dataset):
     def source(self) -> Source:
         """Where the images come from; looks for the files, and decodes nothing."""
 
-    @cached_property
-    def _packed(self) -> Packed:
+    @property
+    def packed(self) -> Packed:
+        """The images, decoded; now, if they have never been."""
         return packed(self.source(), flip=self.flip)
+
+    @cached_property
+    def _held(self) -> Dataset:
+        return self.packed
 
     @property
     def spec(self) -> DataSpec:
         """The facts about the images, of which sigma_data is measured."""
-        return self._packed.spec
+        return self._held.spec
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._held)
 
     def batch(self, index: Tensor) -> Batch:
         """The images (B, C, size, size) at the (B,) positions `index`."""
-        return self._packed.batch(index)
+        return self._held.batch(index)
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The same, half of them mirrored if asked for."""
-        return self._packed.augmented(index, seed=seed, step=step)
+        return self._held.augmented(index, seed=seed, step=step)
 
     def on(self, device: torch.device | str) -> Dataset:
         """The same images on a device, if they fit there."""
-        return self._packed.on(device)
+        return self._held.on(device)

@@ -1,0 +1,122 @@
+"""Images that are read and decoded for each batch, because too many to be kept decoded.
+
+The facts about them are measured on evenly spaced ones. An image that cannot be used, if that is
+allowed, is replaced by the next one that can: so every process sees the same data, in as many
+steps. Shapes: x (B, C, H, W), index (B,).
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
+from diffx_datasets.decoding import UnreadableError
+from diffx_datasets.examples import Examples, LeftOut, each
+from diffx_datasets.keeping import kept
+from diffx_datasets.packed import floats, mirror_, mirrored, within
+from diffx_datasets.packing import BYTES, VERSION, Pixels, rms
+
+LOOKED_AT = 1024
+"""How many images sigma_data is measured on, at most."""
+
+
+@frozen(kw_only=True, eq=False)
+class Streamed(Dataset):
+    """Images where they lie.
+
+    Args:
+        examples: the images.
+        left_out: those that were found to be bad; a copy of it in each process.
+        facts: about the images, as they are delivered.
+        flips: whether training sees half of them mirrored, left to right.
+    """
+
+    examples: Examples = field(repr=False)
+    left_out: LeftOut = field(repr=False)
+    facts: DataSpec
+    flips: bool = False
+
+    @property
+    def spec(self) -> DataSpec:
+        """The facts about the images."""
+        return self.facts
+
+    @property
+    def streams(self) -> bool:
+        """A batch takes reading and decoding."""
+        return True
+
+    def __len__(self) -> int:
+        return len(self.examples.readable)
+
+    def batch(self, index: Tensor) -> Batch:
+        """The images (B, C, H, W) at the (B,) positions `index`."""
+        return self._batch(index, None)
+
+    def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
+        """The same, half of them mirrored if asked for: which, is keyed by seed, index and step."""
+        within(index, len(self))
+        return self._batch(index, mirrored(index, seed, step) if self.flips else None)
+
+    def _batch(self, index: Tensor, flipped: Tensor | None) -> Batch:
+        within(index, len(self))
+        found = [self._usable(position) for position in index.tolist()]
+        pixels = torch.from_numpy(np.stack([one for _, one in found]))
+        if flipped is not None:
+            mirror_(pixels, flipped)
+        label = self.examples.label
+        told = None if label is None else torch.from_numpy(label[[k for k, _ in found]])
+        return Batch(x=floats(pixels), cond=Condition(label=told), index=index)
+
+    def _usable(self, position: int) -> tuple[int, Pixels]:
+        """The image at a position, or the first one after it that can be used."""
+        readable = self.examples.readable
+        for k in range(position, position + len(readable)):
+            at = k % len(readable)
+            if at not in self.left_out.reasons:
+                try:
+                    return at, readable.pixels(at)
+                except UnreadableError as error:
+                    self.left_out.add(at, f"{readable.place(at)}: {error}")
+        raise DataError(f"{self.examples.name}: there are no images that can be used")
+
+
+def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
+    """The images, with their facts, which are measured now if they have never been.
+
+    Args:
+        examples: the images.
+        left_out: what to do about bad ones.
+        flip: whether training sees half of them mirrored.
+    """
+    facts = {"version": VERSION, "streamed": True, "shape": examples.shape, **examples.facts}
+    bad = (left_out.on_bad, left_out.max_bad)
+    folder = kept(
+        examples.name, {**facts, "bad": bad}, lambda empty: _look(examples, left_out, empty)
+    )
+    said = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    left_out.reasons.update({int(k): reason for k, reason in said["skipped"].items()})
+    spec = DataSpec(
+        shape=examples.shape,
+        num_classes=examples.num_classes,
+        sigma_data=said["sigma_data"],
+        value_range=(-1.0, 1.0),
+        levels=BYTES,
+    )
+    return Streamed(examples=examples, left_out=left_out, facts=spec, flips=flip)
+
+
+def _look(examples: Examples, left_out: LeftOut, folder: Path) -> None:
+    histogram = np.zeros(BYTES, dtype=np.int64)
+    count = len(examples.readable)
+    evenly = np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int).tolist()
+    for _, pixels in each(examples.readable, evenly, left_out):
+        histogram += np.bincount(pixels.reshape(-1), minlength=BYTES)
+    if not histogram.any():
+        raise DataError(f"{examples.name}: there are no images that can be used")
+    said = {"sigma_data": rms(histogram), "skipped": left_out.reasons}
+    (folder / "facts.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
