@@ -51,6 +51,6 @@ def test_an_unreadable_file_is_a_data_error_with_its_cause(monkeypatch):
     def broken(**_):
         raise FileNotFoundError("digits.csv.gz")
 
-    monkeypatch.setattr("diffx_datasets.digits.load_digits", broken)
+    monkeypatch.setattr("sklearn.datasets.load_digits", broken)
     with pytest.raises(DataError, match=r"digits\.csv\.gz.*reinstall scikit-learn"):
         len(Digits())

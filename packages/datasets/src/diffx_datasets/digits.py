@@ -9,7 +9,6 @@ from functools import cached_property
 import torch
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -63,6 +62,8 @@ class Digits(Dataset):
 
 def _read() -> tuple[Tensor, Tensor]:
     """Images (N, 1, 8, 8) in [-1, 1] and labels (N,)."""
+    from sklearn.datasets import load_digits  # draws random numbers if rich is installed
+
     try:
         grey, label = load_digits(return_X_y=True)
     except (OSError, ValueError) as error:
