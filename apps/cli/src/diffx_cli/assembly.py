@@ -15,6 +15,7 @@ from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ConfigError
 from diffx_core.noise import key
 from diffx_core.prediction import prediction_named
+from diffx_core.text import EncodedCaptions
 
 
 @frozen(eq=False)
@@ -59,11 +60,11 @@ def assemble(request: Request) -> Assembly:
         ConfigError: they do not go together; the message names both and who is to blame.
     """
     seed: int = request.options.seed
-    dataset: Dataset = request.components["dataset"].build()
+    source, text = request.components["dataset"], request.components.get("text")
+    dataset = _dataset(source, text)
     scheduler = request.components["scheduler"].build()
-    backbone = _backbone(
-        request.components["backbone"], request.components["dataset"], dataset, seed
-    )
+    label = source.label if text is None else f"{source.label} with {text.label}"
+    backbone = _backbone(request.components["backbone"], label, dataset, seed)
     objective = request.sections["objective"]
     prediction = prediction_named(objective.prediction)
     spec = as_seen(dataset, scheduler)
@@ -81,7 +82,23 @@ def assemble(request: Request) -> Assembly:
     return Assembly(dataset, denoiser, record)
 
 
-def _backbone(chosen: Chosen, source: Chosen, dataset: Dataset, seed: int) -> Any:  # noqa: ANN401 - any nn.Module
+def _dataset(source: Chosen, text: Chosen | None) -> Dataset:
+    dataset: Dataset = source.build()
+    if text is None:
+        if dataset.spec.captions:
+            raise ConfigError(
+                f"{source.label} has captions, and nothing reads them: name an encoder with --text,"
+                " or leave them out"
+            )
+        return dataset
+    try:
+        return EncodedCaptions(dataset, text.build())
+    except ConfigError as error:
+        lines = (f"{text.label} cannot read {source.label}: {one}" for one in error.problems)
+        raise ConfigError(*lines) from error
+
+
+def _backbone(chosen: Chosen, source: str, dataset: Dataset, seed: int) -> Any:  # noqa: ANN401 - any nn.Module
     # The initial weights are a function of the seed, and torch's global generator is left alone.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "init"))
@@ -90,5 +107,5 @@ def _backbone(chosen: Chosen, source: Chosen, dataset: Dataset, seed: int) -> An
         except ConfigError as error:
             reasons = (one.removeprefix(f"{chosen.label}: ") for one in error.problems)
             raise ConfigError(
-                *(f"{chosen.label} cannot take {source.label}: {one}" for one in reasons)
+                *(f"{chosen.label} cannot take {source}: {one}" for one in reasons)
             ) from error

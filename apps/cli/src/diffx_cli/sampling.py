@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +38,7 @@ class Sampling:
         pipeline: the run, loaded.
         drawing: the samples.
         labels: of every sample; None if the model knows none.
+        prompts: of every sample; None if they are told no text.
     """
 
     request: Request
@@ -45,6 +46,7 @@ class Sampling:
     pipeline: Pipeline
     drawing: Drawing
     labels: list[int] | None
+    prompts: list[str] | None
 
     @classmethod
     def prepare(cls, request: Request) -> Self:
@@ -70,15 +72,19 @@ class Sampling:
             raise ConfigError(*_refusal(chosen, process, source, error)) from error
         if options.gif and not is_picture(pipeline.spec):
             raise ConfigError("--gif: shows images, and this model makes none")
-        labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
+        prompts = _prompts(options.prompt, options.prompts, options.n)
+        labelled = (options.label, options.labels) != (None, None)
+        classes = pipeline.spec.num_classes if labelled or prompts is None else None
+        labels = _labels(options.label, options.labels, options.n, classes)
         drawing = pipeline.drawing(
             options.n,
             sampler=sampler,
             guidance=request.sections["guidance"],
             label=labels,
+            prompt=prompts,
             seed=options.seed,
         )
-        return cls(request, source, pipeline, drawing, labels)
+        return cls(request, source, pipeline, drawing, labels, prompts)
 
     @property
     def run(self) -> Run:
@@ -100,6 +106,7 @@ class Sampling:
             "scheduler": under or asdict(self.run.components["scheduler"]),
             "guidance": plain(asdict(self.request.sections["guidance"])),
             "labels": self.labels,
+            "prompts": self.prompts,
             "seed": self.request.options.seed,
             "n": self.request.options.n,
         }
@@ -107,7 +114,7 @@ class Sampling:
     def write(self) -> Path:
         """Draw the samples and write them; returns the file to look at."""
         options, spec = self.request.options, self.pipeline.spec
-        columns = _columns(options.n, self.labels)
+        columns = _columns(options.n, self.labels or self.prompts)
         film = Film(self.drawing, spec, columns) if options.gif else None
         owners = {kind: one.label for kind, one in self.run.components.items()}
         with blaming({**owners, **self.request.labels()}):
@@ -162,8 +169,24 @@ def _labels(
     return [wanted[i % len(wanted)] for i in range(n)]
 
 
-def _columns(n: int, labels: list[int] | None) -> int:
-    different = len(set(labels or ()))
+def _prompts(prompt: str | None, file: Path | None, n: int) -> list[str] | None:
+    if prompt is not None:
+        return [prompt] * n
+    if file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"--prompts: {file} cannot be read: {reason}") from error
+    wanted = [line.strip() for line in lines if line.strip()]
+    if not wanted:
+        raise ConfigError(f"--prompts: {file} has no line with a prompt")
+    return [wanted[i % len(wanted)] for i in range(n)]
+
+
+def _columns(n: int, told: Sequence[int | str] | None) -> int:
+    different = len(set(told or ()))
     if 1 < different <= MOST_COLUMNS:
         return different
     return min(MOST_COLUMNS, max(1, round(math.sqrt(n))))

@@ -133,7 +133,7 @@ COMMAND = Command(
     summary="Train a model and save it in a run folder.",
     options=TrainCommandOptions,
     run=run,
-    components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits"},
+    components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits", "text": None},
     sections={"objective": ObjectiveOptions, "train": TrainOptions, "ema": EmaOptions},
     examples=(
         "diffx train --scheduler vesde --backbone dit",

@@ -19,6 +19,7 @@ from diffx_core.prediction import prediction_named
 from diffx_core.sampler import Sampler
 from diffx_core.scheduler import Scheduler
 from diffx_core.swap import SwappedProcess, require_swap
+from diffx_core.text import TextEncoder
 
 
 @frozen(eq=False)
@@ -78,6 +79,14 @@ def build(
     return NetworkDenoiser(backbone.to(device).eval(), trained, prediction, sigma_data)
 
 
+def build_text(saved: Saved, registry: Registry, device: torch.device) -> TextEncoder | None:
+    """The text encoder that the model was trained with, if there was one."""
+    if "text" not in saved.run.components:
+        return None
+    text: TextEncoder = saved.run.build("text", registry)
+    return text.on(device)
+
+
 def build_weak(
     path: Path,
     registry: Registry,
@@ -101,7 +110,7 @@ def build_weak(
             that one.
     """
     saved = read(path)
-    if (saved.spec.shape, saved.spec.num_classes) != (spec.shape, spec.num_classes):
+    if facts(saved.spec) != facts(spec):
         raise ConfigError(f"{path}: is a model of other data, which cannot guide this one")
     if strong == (saved.run, saved.checkpoint.step):
         raise ConfigError(f"{path}: is the model itself, and guides nowhere: take an earlier one")
@@ -110,6 +119,11 @@ def build_weak(
         return denoiser
     require_swap(denoiser.scheduler, scheduler, spec.sigma_data)
     return SwappedProcess(denoiser, scheduler)
+
+
+def facts(spec: DataSpec) -> tuple[object, ...]:
+    """What two models must agree on if one guides the other."""
+    return spec.shape, spec.num_classes, spec.context
 
 
 def load_weights(backbone: nn.Module, checkpoint: Checkpoint) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What each sample is told: labels, checked against what the model knows."""
+"""What each sample is told: labels and prompts, checked against what the model knows."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -7,9 +7,12 @@ import torch
 
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
+from diffx_core.text import TextEncoder, prompted
 
 Labels: TypeAlias = int | Sequence[int] | torch.Tensor
 """The class of all samples, or of each of them."""
+Prompts: TypeAlias = str | Sequence[str]
+"""The text of all samples, or of each of them."""
 
 
 def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
@@ -41,3 +44,31 @@ def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
     if outside:
         raise ConfigError(f"no such label: {outside}; the model knows 0 to {classes - 1}")
     return Condition(torch.tensor(wanted))
+
+
+def told_by_text(
+    spec: DataSpec, n: int, text: TextEncoder | None, labels: Labels | None, prompts: Prompts | None
+) -> Condition:
+    """The condition of n samples, with texts.
+
+    Args:
+        spec: the facts about the data.
+        n: how many samples.
+        text: the encoder that the model was trained with.
+        labels: their classes.
+        prompts: their texts.
+
+    Raises:
+        ConfigError: the model knows no such labels, or reads no texts, or not such long ones.
+    """
+    cond = told(spec, n, labels)
+    if prompts is None:
+        return cond
+    if spec.context is None:
+        raise ConfigError("the model was trained without texts: it takes no prompt")
+    if text is None:
+        raise ConfigError("the model reads tokens, and nobody said which text encoder makes them")
+    wanted = [prompts] * n if isinstance(prompts, str) else list(prompts)
+    if len(wanted) != n:
+        raise ConfigError(f"{len(wanted)} prompts for {n} samples")
+    return prompted(cond, text, wanted)
