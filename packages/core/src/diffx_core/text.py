@@ -7,7 +7,7 @@ options. Shapes: context (B, L, D), mask (B, L), with L and D the same for all t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -121,18 +121,34 @@ class EncodedCaptions(Dataset):
 
     def batch(self, index: Tensor) -> Batch:
         """The examples at the (B,) positions `index`, with the tokens of their captions."""
-        return self._read(self.dataset.batch(index))
+        return self.told(self.dataset.batch(index))
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The examples as training sees them, with the tokens of their captions."""
-        return self._read(self.dataset.augmented(index, seed=seed, step=step))
+        return self.told(self.dataset.augmented(index, seed=seed, step=step))
+
+    @property
+    def streams(self) -> bool:
+        """Whether the data under it are read for each batch."""
+        return self.dataset.streams
 
     def on(self, device: torch.device | str) -> Dataset:
         """The same data, with both parts on the device."""
         return evolve(self, dataset=self.dataset.on(device), text=self.text.on(device))
 
-    def _read(self, batch: Batch) -> Batch:
+    def told(self, batch: Batch) -> Batch:
+        """A batch of the dataset, with the tokens of its captions."""
         assert batch.captions is not None, "the facts say so"
         tokens = encoded(self.text, batch.captions)
         cond = evolve(batch.cond, context=tokens.context, mask=tokens.mask)
         return evolve(batch, cond=cond)
+
+
+def in_two(data: Dataset) -> tuple[Dataset, Callable[[Batch], Batch]]:
+    """What any process can read of the data, and what the process that trains does to a batch.
+
+    An encoder stays where it is: it may be a network on an accelerator, and has a memory.
+    """
+    if isinstance(data, EncodedCaptions):
+        return data.dataset, data.told
+    return data, lambda batch: batch

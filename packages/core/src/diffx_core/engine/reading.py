@@ -16,6 +16,7 @@ from torch.utils.data import Dataset as ReadByKey
 from diffx_core.dataset import Batch, Dataset
 from diffx_core.engine.order import DataOrder
 from diffx_core.errors import ComponentError, DataError
+from diffx_core.text import in_two
 
 MOST_WORKERS = 8
 """How many there are unless told otherwise: more than that seldom read faster."""
@@ -96,14 +97,15 @@ def read_ahead(
         DataError: a worker could not read a batch, or has died.
         ComponentError: the dataset fails in any other way.
     """
-    reader = Reader(data, order, seed)
+    read, told = in_two(data)
+    reader = Reader(read, order, seed)
     number = _workers(workers) if data.streams else 0
     if not number:
-        yield (reader.batch(step).to(device) for step in steps)
+        yield (told(reader.batch(step)).to(device) for step in steps)
         return
     batches = _from_workers(reader, steps, device, number)
     try:
-        yield batches
+        yield map(told, batches)
     except RuntimeError as error:
         # torch's handler of signals raises it wherever the program is, in the middle of a step too
         if not str(error).startswith(WORKER):
