@@ -21,7 +21,15 @@ from diffx_datasets.mnist import MNIST, FashionMNIST
 from diffx_datasets.npz import Npz
 from diffx_datasets.stl10 import STL10
 from diffx_datasets.toy2d import Toy2D
-from published_formats import cifar_files, stl_files, write_celeba, write_folder, write_mnist
+from diffx_datasets.webdataset import WebDataset
+from published_formats import (
+    cifar_files,
+    stl_files,
+    write_celeba,
+    write_folder,
+    write_mnist,
+    write_shard,
+)
 
 SAVED = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, SAVED, ignore_errors=True)
@@ -51,6 +59,8 @@ def made_published() -> Path:
     write_folder(SAVED / "cifar10", cifar_files()[0])
     write_folder(SAVED / "stl10", stl_files(20)[0])
     write_celeba(SAVED / "celeba", 30)
+    write_shard(SAVED / "shards" / "0.tar", range(12))
+    write_shard(SAVED / "shards" / "1.tar", range(12))
     return SAVED
 
 
@@ -67,6 +77,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "cifar10": CIFAR10(root=PUBLISHED / "cifar10"),
         "stl10": STL10(root=PUBLISHED / "stl10", size=16),
         "celeba": CelebA(root=PUBLISHED / "celeba", size=16, attribute="Smiling"),
+        "webdataset": WebDataset(root=PUBLISHED / "shards", size=8, caption="txt"),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),

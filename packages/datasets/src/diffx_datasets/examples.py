@@ -49,6 +49,7 @@ class Examples:
         readable: reads them.
         label: (N,) int64 class labels, or None.
         num_classes: None without labels.
+        captions: N texts, or None.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Examples:
     readable: Readable
     label: npt.NDArray[np.int64] | None = None
     num_classes: int | None = None
+    captions: Sequence[str] | None = None
 
 
 @define

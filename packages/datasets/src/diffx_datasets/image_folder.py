@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from attrs import field, frozen
-from attrs.validators import and_, ge, le
+from attrs.validators import and_, ge, in_, le
 
 from diffx_core import DataError
+from diffx_datasets.captions import CaptionFiles, captions_of
 from diffx_datasets.decoding import decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
@@ -28,17 +29,21 @@ class Files:
         paths: of the files.
         size: side in pixels.
         grey: keep brightness only.
+        captions: one about each file; an image without one cannot be used.
     """
 
     paths: Sequence[Path]
     size: int
     grey: bool
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def pixels(self, position: int) -> Pixels:
         """The image in a file."""
+        if self.captions is not None:
+            self.captions[position]
         return decoded(self.paths[position], self.size, grey=self.grey)
 
     def place(self, position: int) -> str:
@@ -56,27 +61,35 @@ class ImageFolder(LargeImages):
         root: the folder.
         size: side of the images in pixels; the largest centred square is resized to it.
         grey: keep brightness only.
+        captions: where the texts about the images are, if they are wanted: in a file beside each
+            (1.png and 1.txt), or in metadata.jsonl with "file_name" and "text" in each line.
     """
 
     root: Path
     size: int = field(default=64, validator=and_(ge(4), le(1024)))
     grey: bool = False
+    captions: CaptionFiles | None = field(default=None, validator=in_((None, "txt", "jsonl")))
 
     def examples(self) -> Examples:
         """The files, by class and name."""
         classes, files = self._files()
         paths = [path for path, _ in files]
+        captions, stamps = None, None
+        if self.captions is not None:
+            captions, stamps = captions_of(self.root, paths, self.captions)
         return Examples(
             name="image_folder",
             facts={
                 "root": str(self.root.resolve()),
                 "files": [(str(one.parent), *stamp(one)) for one in paths],
                 "options": (self.size, self.grey),
+                "captions": stamps,
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Files(paths, self.size, self.grey),
+            readable=Files(paths, self.size, self.grey, captions),
             label=None if classes is None else np.array([k for _, k in files], dtype=np.int64),
             num_classes=classes,
+            captions=captions,
         )
 
     def _files(self) -> tuple[int | None, list[tuple[Path, int | None]]]:

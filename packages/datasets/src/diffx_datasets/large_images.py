@@ -10,6 +10,7 @@ from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Dataset
 from diffx_datasets.examples import Examples, LeftOut, OnBad, each
+from diffx_datasets.packed import at
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source
 from diffx_datasets.streamed import streamed
@@ -64,6 +65,7 @@ class LargeImages(PackedImages):
             num_classes=found.num_classes,
             images=lambda: self._images(left_out),
             skipped=lambda: list(left_out.reasons.values()),
+            captions=lambda: self._captions(left_out),
         )
 
     def _images(self, left_out: LeftOut) -> Iterator[tuple[Pixels, int | None]]:
@@ -71,6 +73,12 @@ class LargeImages(PackedImages):
         readable, label = self._found.readable, self._found.label
         for position, pixels in each(readable, range(len(readable)), left_out):
             yield pixels, None if label is None else int(label[position])
+
+    def _captions(self, left_out: LeftOut) -> list[str] | None:
+        found = self._found
+        return at(
+            found.captions, [k for k in range(len(found.readable)) if k not in left_out.reasons]
+        )
 
     def _left_out(self) -> LeftOut:
         found = self._found

@@ -4,6 +4,8 @@ A batch is one selection, one choice between each image and its mirror image, an
 makes floats of it: nothing is done image by image. Shapes: pixels (N, C, H, W), index (B,).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from attrs import evolve, field, frozen
 from torch import Tensor, arange, cat, device, float32
@@ -31,6 +33,7 @@ class Packed(Dataset):
         flips: whether training sees half of them mirrored, left to right.
         both: (2 N, C, H, W) the images and, after them, all of them mirrored, where there is
             memory to spare: then mirroring is a matter of selection.
+        captions: N texts, or None.
     """
 
     pixels: Tensor = field(repr=False)
@@ -38,6 +41,7 @@ class Packed(Dataset):
     facts: DataSpec
     flips: bool = False
     both: Tensor | None = field(default=None, repr=False)
+    captions: Sequence[str] | None = field(default=None, repr=False)
 
     @property
     def spec(self) -> DataSpec:
@@ -80,11 +84,21 @@ class Packed(Dataset):
         else:
             pixels = self.both.index_select(0, here + len(self) * flipped.to(here.device))
         label = None if self.label is None else self.label.index_select(0, here)
-        return Batch(x=floats(pixels), cond=Condition(label=label), index=index)
+        return Batch(
+            x=floats(pixels),
+            cond=Condition(label=label),
+            index=index,
+            captions=at(self.captions, index.tolist()),
+        )
 
     def _fits(self, where: device | str) -> bool:
         kind = str(where).partition(":")[0]
         return kind != "cuda" or self.pixels.numel() < SHARE * mem_get_info(where)[0]
+
+
+def at(captions: Sequence[str] | None, positions: Sequence[int]) -> list[str] | None:
+    """The texts at some positions, if there are any texts."""
+    return None if captions is None else [captions[position] for position in positions]
 
 
 def floats(pixels: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Images decoded once into files of bytes, with the facts that a pass over all of them gives.
 
-Files: pixels.bin (N, C, H, W) uint8, labels.bin (N,) int64 if there are labels, facts.json.
+Files: pixels.bin (N, C, H, W) uint8, labels.bin (N,) int64 if there are labels, captions.json
+if there are texts, facts.json.
 """
 
 import json
@@ -37,6 +38,7 @@ class Source:
         num_classes: None without labels.
         images: decodes them, in their order, each with its label.
         skipped: is asked afterwards for one line about each image that was left out.
+        captions: is asked afterwards for the texts about the images, if there are any.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Source:
     num_classes: int | None
     images: Callable[[], Iterator[tuple[Pixels, int | None]]]
     skipped: Callable[[], list[str]] = field(default=list)
+    captions: Callable[[], list[str] | None] = lambda: None
 
 
 def packed(source: Source, *, flip: bool) -> Packed:
@@ -65,14 +68,20 @@ def packed(source: Source, *, flip: bool) -> Packed:
     classes, label = said["num_classes"], None
     if classes is not None:
         label = torch.from_file(str(folder / "labels.bin"), size=count, dtype=torch.int64)
+    captions = None
+    if (folder / "captions.json").exists():
+        captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     spec = DataSpec(
         shape=shape,
         num_classes=classes,
         sigma_data=said["sigma_data"],
         value_range=(-1.0, 1.0),
         levels=BYTES,
+        captions=captions is not None,
     )
-    return Packed(pixels=pixels.view(count, *shape), label=label, facts=spec, flips=flip)
+    return Packed(
+        pixels=pixels.view(count, *shape), label=label, facts=spec, flips=flip, captions=captions
+    )
 
 
 def _decode(source: Source, folder: Path) -> None:
@@ -91,6 +100,9 @@ def _decode(source: Source, folder: Path) -> None:
         raise DataError(f"{source.name}: there are no images")
     if labels:
         np.array(labels, dtype=np.int64).tofile(folder / "labels.bin")
+    captions = source.captions()
+    if captions is not None:
+        (folder / "captions.json").write_text(json.dumps(captions), encoding="utf-8")
     said = {
         "count": count,
         "shape": source.shape,

@@ -104,13 +104,18 @@ class Place:
 
     def _refuse_hostile(self, names: Sequence[str]) -> None:
         for name in names:
-            if ".." in PurePosixPath(name).parts or name.startswith("/") or "\\" in name:
+            if leads_out(name):
                 raise DataError(
                     f"{self.dataset}: {self.path} is refused: {name!r} leads out of its folder"
                 )
 
     def _there(self, name: str) -> bool:
         return (self.path / name).is_file()
+
+
+def leads_out(name: str) -> bool:
+    """Whether the path of a member would lead out of the folder of its archive."""
+    return ".." in PurePosixPath(name).parts or name.startswith("/") or "\\" in name
 
 
 def find(

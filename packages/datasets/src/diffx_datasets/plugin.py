@@ -20,4 +20,9 @@ def diffx_datasets() -> list[Component]:
         Component("npz", "diffx_datasets.npz:Npz", "Images in a NumPy file"),
         Component("stl10", "diffx_datasets.stl10:STL10", "Photographs of 10 kinds, 96x96"),
         Component("toy2d", "diffx_datasets.toy2d:Toy2D", "Points in the plane, generated"),
+        Component(
+            "webdataset",
+            "diffx_datasets.webdataset:WebDataset",
+            "Images in tar shards, with texts",
+        ),
     ]

@@ -17,7 +17,7 @@ from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
 from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.examples import Examples, LeftOut, each
 from diffx_datasets.keeping import kept
-from diffx_datasets.packed import floats, mirror_, mirrored, within
+from diffx_datasets.packed import at, floats, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, VERSION, Pixels, rms
 
 LOOKED_AT = 1024
@@ -70,7 +70,12 @@ class Streamed(Dataset):
             mirror_(pixels, flipped)
         label = self.examples.label
         told = None if label is None else torch.from_numpy(label[[k for k, _ in found]])
-        return Batch(x=floats(pixels), cond=Condition(label=told), index=index)
+        return Batch(
+            x=floats(pixels),
+            cond=Condition(label=told),
+            index=index,
+            captions=at(self.examples.captions, [k for k, _ in found]),
+        )
 
     def _usable(self, position: int) -> tuple[int, Pixels]:
         """The image at a position, or the first one after it that can be used."""
@@ -106,6 +111,7 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         sigma_data=said["sigma_data"],
         value_range=(-1.0, 1.0),
         levels=BYTES,
+        captions=examples.captions is not None,
     )
     return Streamed(examples=examples, left_out=left_out, facts=spec, flips=flip)
 

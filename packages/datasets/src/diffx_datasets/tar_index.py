@@ -1,0 +1,65 @@
+"""What is where in a tar archive, so that any member can be read alone.
+
+An archive is looked through once, header by header; nothing is unpacked. One that is packed as a
+whole, is cut off, or has a member that is no plain file, or whose path leads out of its folder, is
+refused.
+"""
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from diffx_core import DataError
+from diffx_datasets.places import READING, leads_out
+
+BLOCK = tarfile.BLOCKSIZE
+
+
+class Member(NamedTuple):
+    """A file inside an archive.
+
+    Args:
+        name: its path there.
+        offset: of its first byte.
+        size: in bytes.
+    """
+
+    name: str
+    offset: int
+    size: int
+
+
+def members(path: Path) -> Iterator[Member]:
+    """The files of an archive in their order.
+
+    Raises:
+        DataError: it is not a whole, plain tar archive of harmless members.
+    """
+    try:
+        with tarfile.open(path, "r:") as archive:
+            length = path.stat().st_size
+            while (one := archive.next()) is not None:
+                if not one.isdir():
+                    yield _harmless(path, one, length)
+            _ended(path, archive.offset)
+    except READING as error:
+        raise DataError(f"{path}: is no tar archive that can be read as it is: {error}") from error
+
+
+def _harmless(path: Path, one: tarfile.TarInfo, length: int) -> Member:
+    if not one.isreg() or one.issparse():
+        raise DataError(f"{path} is refused: {one.name!r} is a link or such")
+    if leads_out(one.name):
+        raise DataError(f"{path} is refused: {one.name!r} leads out of its folder")
+    if one.offset_data + one.size > length:
+        raise DataError(f"{path}: is cut off in {one.name!r}; get it anew")
+    return Member(one.name, one.offset_data, one.size)
+
+
+def _ended(path: Path, offset: int) -> None:
+    """A damaged header looks to tarfile like the end."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        if file.read(BLOCK).strip(b"\0"):
+            raise DataError(f"{path}: is damaged after {offset} bytes; get it anew")
