@@ -138,6 +138,10 @@ COMMAND = Command(
     examples=(
         "diffx train --scheduler vesde --backbone dit",
         "diffx train --scheduler vesde --scheduler.sigma_max 20 --train.steps 5000 --dry-run",
+        (
+            "diffx train --dataset image_folder --dataset.root photos --dataset.captions txt"
+            " --text bytes --backbone dit"
+        ),
         "diffx train --scheduler vesde --help",
     ),
 )
