@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
@@ -39,6 +40,9 @@ CASES: Mapping[str, Case] = MappingProxyType(
             lambda spec: UNet(
                 spec, channels=8, mults=(1, 2), attention=(1,), steps_apart=True, scaled_skips=True
             ),
+        ),
+        "edm2": Case(
+            IMAGE, lambda spec: EDM2(spec, channels=8, mults=(1, 2), attention_sides=(4,))
         ),
         "uvit": Case(IMAGE, lambda spec: UViT(spec, patch=4, width=16, depth=3)),
         "uvit-rope": Case(

@@ -3,6 +3,7 @@
 import pytest
 
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
@@ -38,6 +39,15 @@ CASES = {
     "unet-dropout": (UNet, IMAGE, {"mults": (1, 2), "attention": (), "dropout": 1.0}, ["1.0"]),
     "unet-channels": (UNet, IMAGE, {"channels": 10, "mults": (1,), "attention": ()}, ["10", "4"]),
     "unet-blocks": (UNet, IMAGE, {"mults": (1, 2), "blocks": 0, "attention": ()}, ["blocks"]),
+    "edm2-vector": (EDM2, VECTOR, {}, ["edm2", "(2,)"]),
+    "edm2-side": (EDM2, IMAGE, {"mults": (1, 1, 1)}, ["width 10", "divisible by 4", "3 levels"]),
+    "edm2-side-of-no-level": (
+        EDM2,
+        IMAGE,
+        {"mults": (1, 2), "attention_sides": (16,)},
+        ["side 16", "10, 5"],
+    ),
+    "edm2-before-allocation": (EDM2, IMAGE, {"channels": HUGE, "blocks": 0}, ["blocks"]),
     "dit-vector": (DiT, VECTOR, {}, ["(2,)"]),
     "dit-patch": (DiT, IMAGE, {"patch": 5}, ["height 12", "divisible by 5", "patch"]),
     "dit-heads": (DiT, IMAGE, {"patch": 2, "width": 64, "heads": 5}, ["64", "5", "heads"]),
@@ -75,7 +85,7 @@ def test_each_problem_has_its_own_line():
     assert len(refused.value.problems) == 3
 
 
-@pytest.mark.parametrize("network", [UNet, DiT, UViT], ids=["unet", "dit", "uvit"])
+@pytest.mark.parametrize("network", [UNet, EDM2, DiT, UViT], ids=["unet", "edm2", "dit", "uvit"])
 @pytest.mark.parametrize("side", [8, 16, 32])
 def test_the_defaults_fit_images_of_usual_sizes(network, side):
     assert network(DataSpec((3, side, side), num_classes=10))

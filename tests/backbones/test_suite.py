@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
@@ -17,6 +18,8 @@ NETWORKS = {
     "unet-ddpmpp": partial(
         UNet, preset="ddpmpp", channels=8, mults=(1, 2), blocks=1, attention_sides=(4,)
     ),
+    "edm2": partial(EDM2, channels=8, mults=(1, 2), attention_sides=(4,)),
+    "edm2-plain": partial(EDM2, channels=8, blocks=2, attention_sides=()),
     "uvit": partial(UViT, width=16, depth=3),
     "uvit-modern": partial(
         UViT,

@@ -9,6 +9,7 @@ def diffx_backbones() -> list[Component]:
     return [
         Component("mlp", "diffx_backbones.mlp:MLP", "Residual MLP for vectors"),
         Component("unet", "diffx_backbones.unet:UNet", "Convolutional U-Net for images"),
+        Component("edm2", "diffx_backbones.edm2:EDM2", "U-Net for images (magnitude-preserving)"),
         Component("uvit", "diffx_backbones.uvit:UViT", "Transformer for images (long skips)"),
         Component("dit", "diffx_backbones.dit:DiT", "Transformer for images (adaLN-zero)"),
     ]

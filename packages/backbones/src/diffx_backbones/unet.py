@@ -16,8 +16,8 @@ from torch.nn.functional import silu
 
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.levels import plan_of
-from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
+from diffx_backbones.levels import PLANS, told
+from diffx_backbones.refusal import not_an_image, not_divisible, reads_no_context, refuse
 from diffx_backbones.residual import ResBlock, group_norm
 from diffx_core import Condition, DataSpec
 
@@ -61,8 +61,8 @@ class UNet(nn.Module):
         steps_apart: bool | None = None,
         scaled_skips: bool | None = None,
     ) -> None:
-        plan = plan_of(
-            preset,
+        plan = told(
+            PLANS[preset],
             channels=channels,
             mults=mults,
             blocks=blocks,
@@ -76,6 +76,7 @@ class UNet(nn.Module):
         refuse(
             not_an_image("unet", spec)
             + reads_no_context("unet", spec)
+            + not_divisible("channels", plan.channels, 4, "the least group of a norm")
             + plan.problems(spec)
             + plan.wrong_sides(spec, attention_sides)
         )
@@ -90,8 +91,8 @@ class UNet(nn.Module):
             block(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
             for s in stages
         )
-        bottom = stages[-1]
-        self.middle = block(bottom.inner, bottom.inner, heads=plan.heads_of(bottom.inner, bottom))
+        bottom = stages[-1].inner
+        self.middle = block(bottom, bottom, heads=plan.heads_of(bottom, stages[-1]))
         self.up = nn.ModuleList(
             block(2 * s.inner, s.outer, heads=plan.heads_of(s.outer, s), doubles=s.is_step)
             for s in reversed(stages)
