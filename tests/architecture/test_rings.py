@@ -15,6 +15,7 @@ FIRST = {
     "scheduler",
     "estimate",
     "dataset",
+    "foreign",
     "moments",
     "text",
     "from_sde",

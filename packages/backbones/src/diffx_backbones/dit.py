@@ -12,13 +12,13 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.refusal import (
     non_positive,
@@ -29,7 +29,7 @@ from diffx_backbones.refusal import (
 )
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, Block, modulated
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
 
 
 class DiT(nn.Module):
@@ -133,6 +133,18 @@ class DiT(nn.Module):
         self.modulation = zeroed(nn.Linear(width, 2 * width))
         self.out = zeroed(nn.Linear(width, C * patch**2))
 
+    @classmethod
+    def import_weights(cls, foreign: ForeignWeights) -> ImportedModel:
+        """The weights of DiT or SiT as published, or of a DiTTransformer2DModel of diffusers.
+
+        Raises:
+            ConfigError: something has to be told besides, or was told and is not so.
+            CheckpointError: they are of another network; the message says where.
+        """
+        from diffx_backbones.imports.dit import import_dit
+
+        return import_dit(cls, foreign)
+
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         condition = self.condition(noise_label, cond)
@@ -159,14 +171,3 @@ class DiT(nn.Module):
         if self.registers is not None:
             h = torch.cat([self.registers.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
         return h
-
-
-def positions(rows: int, columns: int, width: int) -> Tensor:
-    """Sinusoids (rows columns, width) of the places in a grid.
-
-    A quarter of the width each for sin and cos of the column and sin and cos of the row, as in the
-    published networks, whose weights rely on it.
-    """
-    by_angle = build_sincos2d_pos_embed([rows, columns], dim=width).unflatten(1, (2, 2, -1))
-    position: Tensor = by_angle.flip(2).transpose(1, 2).flatten(1)
-    return position

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from diffx_core.errors import PluginError as PluginError
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.foreign import ForeignWeights as ForeignWeights
+    from diffx_core.foreign import ImportedModel as ImportedModel
+    from diffx_core.foreign import ImportsWeights as ImportsWeights
     from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
     from diffx_core.grids import Grid as Grid
     from diffx_core.grids.optimal import OptimalGrid as OptimalGrid
@@ -96,6 +99,7 @@ _HOME = {
         "PluginError",
     ),
     "estimate": ("Decoding", "Estimate"),
+    "foreign": ("ForeignWeights", "ImportedModel", "ImportsWeights"),
     "from_sde": ("SchedulerFromSDE",),
     "grids": ("Grid",),
     "grids.optimal": ("OptimalGrid", "optimal_grid"),
