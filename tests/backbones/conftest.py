@@ -38,11 +38,20 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "unet-apart": Case(
             IMAGE,
             lambda spec: UNet(
-                spec, channels=8, mults=(1, 2), attention=(1,), steps_apart=True, scaled_skips=True
+                spec,
+                channels=8,
+                mults=(1, 2),
+                attention=(1,),
+                steps_apart=True,
+                scaled_skips=True,
+                checkpointing=True,
             ),
         ),
         "edm2": Case(
             IMAGE, lambda spec: EDM2(spec, channels=8, mults=(1, 2), attention_sides=(4,))
+        ),
+        "edm2-checkpointed": Case(
+            IMAGE, lambda spec: EDM2(spec, channels=8, attention_sides=(), checkpointing=True)
         ),
         "uvit": Case(IMAGE, lambda spec: UViT(spec, patch=4, width=16, depth=3)),
         "uvit-rope": Case(

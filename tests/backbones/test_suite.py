@@ -16,10 +16,16 @@ NETWORKS = {
     "unet": partial(UNet, channels=8, mults=(1, 2), attention=(1,)),
     "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
     "unet-ddpmpp": partial(
-        UNet, preset="ddpmpp", channels=8, mults=(1, 2), blocks=1, attention_sides=(4,)
+        UNet,
+        preset="ddpmpp",
+        channels=8,
+        mults=(1, 2),
+        blocks=1,
+        attention_sides=(4,),
+        checkpointing=True,
     ),
     "edm2": partial(EDM2, channels=8, mults=(1, 2), attention_sides=(4,)),
-    "edm2-plain": partial(EDM2, channels=8, blocks=2, attention_sides=()),
+    "edm2-plain": partial(EDM2, channels=8, blocks=2, attention_sides=(), checkpointing=True),
     "uvit": partial(UViT, width=16, depth=3),
     "uvit-modern": partial(
         UViT,

@@ -9,17 +9,18 @@ Shapes: x (B, C, H, W), h (B, E + N, width) with N = (H / patch) (W / patch) and
 condition.
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.attention import SelfAttention
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.presets import UVIT_SIZES, size_of
+from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import (
     non_positive,
     not_an_image,
@@ -154,15 +155,13 @@ class UViT(nn.Module):
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        through = partial(run, recomputed=self.checkpointing and self.training)
         h = self._tokens(x, noise_label, cond)
         half = len(self.blocks) // 2
         skips: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             skip = skips.pop() if i > half else None
-            if self.checkpointing and self.training:
-                h = checkpoint(block, h, skip, self.rotation, use_reentrant=False)
-            else:
-                h = block(h, skip, self.rotation)
+            h = through(block, h, skip, self.rotation)
             if i < half:
                 skips.append(h)
         h = self.patches(self.norm(h[:, self.told :]))
