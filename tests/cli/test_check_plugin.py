@@ -100,7 +100,7 @@ def test_a_distribution_stands_for_all_of_its_components(diffx, wobble, name):
 
 def test_an_entry_point_stands_for_all_of_its_components(diffx):
     assert {one["name"] for one in records(diffx, "backbones")} == {
-        *("mlp", "unet", "edm2", "dit", "uvit"),
+        *("mlp", "unet", "ddpm_unet", "edm2", "dit", "uvit"),
         "bytes",
     }
 
