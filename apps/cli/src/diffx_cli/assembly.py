@@ -78,7 +78,7 @@ def assemble(request: Request) -> Assembly:
         spec=spec_to_json(spec),
     )
     sigma_data = objective.sigma_data or spec.sigma_data
-    denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data)
+    denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data, objective.scale_input)
     return Assembly(dataset, denoiser, record)
 
 

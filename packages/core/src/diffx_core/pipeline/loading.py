@@ -76,7 +76,8 @@ def build(
     objective = saved.run.section("objective", ObjectiveOptions)
     prediction = prediction_named(objective.prediction)
     sigma_data = objective.sigma_data or saved.spec.sigma_data
-    return NetworkDenoiser(backbone.to(device).eval(), trained, prediction, sigma_data)
+    backbone = backbone.to(device).eval()
+    return NetworkDenoiser(backbone, trained, prediction, sigma_data, objective.scale_input)
 
 
 def build_text(saved: Saved, registry: Registry, device: torch.device) -> TextEncoder | None:
