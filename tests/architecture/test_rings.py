@@ -9,6 +9,7 @@ import diffx_core.testing
 
 FIRST = {
     "errors",
+    "cache",
     "options",
     "noise",
     "brownian",

@@ -1,4 +1,4 @@
-"""The page about texts is true: its examples and its commands run, its table lists what there is."""
+"""The page about texts is true: examples and commands run, the table lists what there is."""
 
 import re
 import shlex

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffx_core.brownian import BrownianSource as BrownianSource
+    from diffx_core.cache import cache_folder as cache_folder
     from diffx_core.contract import require as require
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "brownian": ("BrownianSource",),
+    "cache": ("cache_folder",),
     "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),

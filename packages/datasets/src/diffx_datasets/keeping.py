@@ -15,20 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from diffx_core import DataError
+from diffx_core import DataError, cache_folder
 
 MANIFEST = "sha256.json"
 FINGERPRINT_DIGITS = 16
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Where decoded data are kept: DIFFX_CACHE, or diffx in the user's folder of caches."""
-    chosen = os.environ.get("DIFFX_CACHE")
-    if chosen:
-        return Path(chosen)
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "diffx"
 
 
 def fingerprint(facts: Mapping[str, object]) -> str:
