@@ -30,6 +30,10 @@ class Small(nn.Module):
         self.classes = None if known is None else nn.Embedding(known + 1, width)
         if bug == "late" and len(spec.shape) != axes:
             raise ConfigError("too late")
+        if spec.context is not None and bug == "context-refused":
+            raise ConfigError("small reads no context tokens")
+        reads = spec.context is not None and bug != "context-deaf"
+        self.tokens = nn.Linear(spec.context, width) if reads else None
         self.out = nn.Linear(width, size)
         nn.init.zeros_(self.out.weight)
         nn.init.constant_(self.out.bias, bug == "loud")
@@ -50,6 +54,12 @@ class Small(nn.Module):
             if self.bug == "first" and cond.label is None:
                 label = none + 1
             h = h + self.classes(label - NO_LABEL)
+        if self.tokens is not None and cond.context is not None:
+            there = torch.ones_like(cond.mask) if self.bug == "context-leak" else cond.mask
+            told = self.tokens(cond.context) * there[..., None]
+            h = h + (told.sum(1) if self.bug != "context-first" else told[:, 0])
+        elif self.tokens is not None:
+            h = h + 0 * sum(p.sum() for p in self.tokens.parameters())
         if self.bug == "dead":
             h = h + 0 * self.dead(x)
         if self.bug == "batch":
@@ -82,6 +92,9 @@ def test_a_lawful_network_breaks_none():
         ("deaf", "the noise level matters"),
         ("blind", "the class matters"),
         ("first", "a forgotten label is no label"),
+        ("context-deaf", "context tokens that are there matter"),
+        ("context-first", "context tokens that are there matter"),
+        ("context-leak", "context tokens that are there matter"),
         ("dropout", "without training it repeats itself"),
         ("state", "the state is all there is"),
         ("coarse", "bf16 autocast stays near float32"),
@@ -95,8 +108,15 @@ def test_a_network_that_goes_wrong_is_found(bug, law):
         found = LAWS[law].measure(build)
         assert (found.holds, found.figure) == (False, 3)
         return
+    (found,) = [one for name, one in LAWS.items() if name.startswith(law)]
     with pytest.raises(AssertionError, match=law):
-        LAWS[law].check(partial(Small, bug=bug))
+        found.check(partial(Small, bug=bug))
+
+
+def test_a_network_may_refuse_context_tokens():
+    (law,) = [one for name, one in LAWS.items() if name.startswith("context tokens")]
+    found = law.measure(partial(Small, bug="context-refused"))
+    assert (found.measured, found.detail) == (False, "small reads no context tokens")
 
 
 def test_a_value_that_is_read_is_an_error_of_the_tensor():

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
 from diffx_core.dataset import Condition, DataSpec
@@ -23,6 +24,10 @@ SHAPES = ((2, 8, 8), (2, 16, 16), (2, 32, 32), (2, 64, 64), (5,), (2, 16), (2, 4
 NUM_CLASSES = 3
 BATCH = 6
 LABELS = (0, 1, 2, -1, 0, 1)
+CONTEXT = 6
+"""Width of context tokens, for networks that read them."""
+THERE = ((1, 1, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1), (0, 0, 0, 1), (1, 0, 0, 0), (0, 0, 0, 0))
+"""Which tokens each example is told."""
 HUGE = 10**12
 """A size that cannot be allocated."""
 ROUNDING = 1e-9
@@ -57,22 +62,32 @@ def fitting(build: Build, num_classes: int | None = NUM_CLASSES) -> DataSpec:
 
 
 def fresh(
-    build: Build, num_classes: int | None = NUM_CLASSES, *, seed: int = 0
+    build: Build,
+    num_classes: int | None = NUM_CLASSES,
+    *,
+    context: int | None = None,
+    seed: int = 0,
 ) -> tuple[nn.Module, Inputs]:
     """A new network, and what it can be called with."""
-    spec = fitting(build, num_classes)
+    spec = evolve(fitting(build, num_classes), context=context)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         network = build(spec).double()
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(BATCH, *spec.shape, generator=generator, dtype=torch.float64)
     noise_label = 1000 * torch.rand(BATCH, generator=generator, dtype=torch.float64)
-    return network, Inputs(x, noise_label, Condition(label=torch.tensor(LABELS)))
+    cond = Condition(label=torch.tensor(LABELS))
+    if context is not None:
+        tokens = torch.randn(BATCH, 4, context, generator=generator, dtype=torch.float64)
+        cond = evolve(cond, context=tokens, mask=torch.tensor(THERE).bool())
+    return network, Inputs(x, noise_label, cond)
 
 
-def trained(build: Build, num_classes: int | None = NUM_CLASSES) -> tuple[nn.Module, Inputs]:
+def trained(
+    build: Build, num_classes: int | None = NUM_CLASSES, *, context: int | None = None
+) -> tuple[nn.Module, Inputs]:
     """A network that has left its initialisation, so that zeros hide nothing."""
-    network, inputs = fresh(build, num_classes)
+    network, inputs = fresh(build, num_classes, context=context)
     generator = torch.Generator().manual_seed(2)
     target = torch.randn(inputs.x.shape, generator=generator, dtype=torch.float64)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
@@ -111,11 +126,14 @@ def shape_and_dtype(build: Build) -> Measurement:
 def gradients(build: Build) -> Measurement:
     """How many parameters get none: no tensor at all at first, or only zeros later on."""
     lost: dict[str, None] = {}
-    for num_classes in (NUM_CLASSES, None):
-        network, inputs = fresh(build, num_classes)
+    facts: list[tuple[int | None, int | None]] = [(NUM_CLASSES, None), (None, None)]
+    if deafness(build) is None:
+        facts.append((NUM_CLASSES, CONTEXT))
+    for num_classes, width in facts:
+        network, inputs = fresh(build, num_classes, context=width)
         network(*inputs).square().sum().backward()
         lost |= {name: None for name, one in network.named_parameters() if one.grad is None}
-        network, inputs = trained(build, num_classes)
+        network, inputs = trained(build, num_classes, context=width)
         network.train()(*inputs).square().sum().backward()
         lost |= {
             name: None
@@ -150,6 +168,38 @@ def classes(build: Build) -> Measurement:
     other = Condition((cond.label + 1) % NUM_CLASSES)
     change = network(x, noise_label, other) - network(x, noise_label, cond)
     return Measurement(float((~change.flatten(1).any(1)).sum()), 0)
+
+
+@torch.random.fork_rng(devices=())
+def deafness(build: Build) -> str | None:
+    """Why a network does not read context tokens; None if it does."""
+    try:
+        build(evolve(fitting(build), context=CONTEXT))
+    except ConfigError as refused:
+        return refused.problems[0]
+    return None
+
+
+def context(build: Build) -> Measurement:
+    """How many examples miss a token that is there, or hear one that is not."""
+    if (why := deafness(build)) is not None:
+        return Measurement(float("nan"), 0, why, measured=False)
+    network, (x, noise_label, cond) = trained(build, context=CONTEXT)
+    tokens, mask = cond.context, cond.mask
+    assert tokens is not None
+    assert mask is not None
+    y = network(x, noise_label, cond)
+
+    def moved(told: Condition) -> Tensor:
+        return (network(x, noise_label, told) - y).detach().abs().flatten(1).amax(1) / y.abs().max()
+
+    missed = mask.any(1) & (moved(evolve(cond, context=tokens + mask[..., None])) == 0)
+    heard = moved(evolve(cond, context=tokens.masked_fill(~mask[..., None], 100.0))) > ROUNDING
+    untold = network(x, noise_label, Condition())
+    remembered = share(network(x, noise_label, cond.forgotten()) - untold, untold) > ROUNDING
+    detail = f"{int(missed.sum())} miss one, {int(heard.sum())} hear one, of {BATCH}"
+    detail += "; what is forgotten is heard" if remembered else ""
+    return Measurement(int(missed.sum() + heard.sum()) + remembered, 0, detail)
 
 
 def forgotten(build: Build) -> Measurement:
@@ -226,6 +276,7 @@ BACKBONE_LAWS: tuple[Law[Build], ...] = (
     Law("the noise level matters", noise_level),
     Law("the class matters", classes),
     Law("a forgotten label is no label", forgotten),
+    Law("context tokens that are there matter, and no others, or they are refused", context),
     Law("without training it repeats itself", repeatable),
     Law("the state is all there is", state),
     Law("bf16 autocast stays near float32", bf16),
