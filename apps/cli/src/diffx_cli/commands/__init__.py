@@ -5,6 +5,7 @@ from diffx_cli.commands import (
     check_plugin,
     demo,
     describe,
+    import_weights,
     list_plugins,
     matrix,
     plot_schedule,
@@ -14,6 +15,16 @@ from diffx_cli.commands import (
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, sample, list_plugins, describe, check_plugin, plot_schedule, matrix, demo)
+    for module in (
+        train,
+        sample,
+        import_weights,
+        list_plugins,
+        describe,
+        check_plugin,
+        plot_schedule,
+        matrix,
+        demo,
+    )
 }
 """Every command by name, in the order of the help."""

@@ -12,7 +12,7 @@ from diffx_cli.help import option_lines
 from diffx_cli.objectives import objective_text, objectives_json, objectives_text
 from diffx_cli.options import Shown
 from diffx_cli.request import Chosen, Request
-from diffx_core.config import REQUIRED, Option, options_of, structure, type_name
+from diffx_core.config import REQUIRED, Option, options_of, type_name
 from diffx_core.config.run import plain
 from diffx_core.errors import ConfigError
 from diffx_core.plugins.component import Kind
@@ -49,7 +49,7 @@ def run(request: Request) -> None:
         raise ConfigError(f"--name: is required: which {options.kind} ({known or 'none'})")
     registered = request.registry.find(options.kind, options.name)
     target = registered.load()
-    size = _size(request, registered, target)
+    size = _size(request, registered)
     if options.json:
         described = _as_json(registered, target)
         say(json.dumps(described | ({} if size is None else {"size": size}), indent=2))
@@ -64,7 +64,7 @@ def _objective(options: DescribeOptions) -> None:
         say(objectives_text() if options.name is None else objective_text(options.name))
 
 
-def _size(request: Request, registered: Registered, target: type) -> dict[str, Any] | None:
+def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
     """The figures of a backbone as plain JSON types, if data for it are named."""
     options: DescribeOptions = request.options
     told = [name for name in ("shape", "num_classes", "context") if getattr(options, name)]
@@ -84,7 +84,7 @@ def _size(request: Request, registered: Registered, target: type) -> dict[str, A
     from diffx_cli.figures import figures
     from diffx_core.dataset import DataSpec
 
-    chosen = request.components.get("backbone") or _by_default(registered, target)
+    chosen = request.components.get("backbone") or Chosen.by_default(registered)
     spec = (
         DataSpec(options.shape or (), options.num_classes, context=options.context)
         if source is None
@@ -99,15 +99,6 @@ def _size(request: Request, registered: Registered, target: type) -> dict[str, A
         "parameters": found.parameters,
         "gflop": found.flop / 1e9,
     }
-
-
-def _by_default(registered: Registered, target: type) -> Chosen:
-    values, problems = structure(
-        options_of(target), {}, owner=registered.label, prefix=f"{registered.kind}."
-    )
-    if problems:
-        raise ConfigError(*problems)
-    return Chosen(registered=registered, target=target, options=values)
 
 
 def _size_text(size: dict[str, Any]) -> str:
