@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from diffx_core import Batch, Dataset
 from diffx_datasets.celeba import CelebA
 from diffx_datasets.cifar10 import CIFAR10
 from diffx_datasets.digits import Digits
 from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.latents import Latents
 from diffx_datasets.mnist import MNIST, FashionMNIST
 from diffx_datasets.npz import Npz
 from diffx_datasets.stl10 import STL10
@@ -52,6 +54,17 @@ def made_npz() -> Path:
     return path
 
 
+def made_latents() -> Path:
+    """Noise of three channels that differ, in two shards."""
+    folder = SAVED / "latents"
+    folder.mkdir()
+    for k in range(2):
+        z = torch.randn(9, 3, 4, 4, generator=torch.Generator().manual_seed(k)) * 3 + 1
+        shard = {"latents": z, "label": torch.arange(9) % 4, "mirrored": z.flip(-1)}
+        save_file(shard, folder / f"latents-{k:05d}.safetensors")
+    return folder
+
+
 def made_published() -> Path:
     """Every published dataset, small, in its own folder."""
     for name in ("mnist", "fashion_mnist"):
@@ -78,6 +91,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "stl10": STL10(root=PUBLISHED / "stl10", size=16),
         "celeba": CelebA(root=PUBLISHED / "celeba", size=16, attribute="Smiling"),
         "webdataset": WebDataset(root=PUBLISHED / "shards", size=8, caption="txt"),
+        "latents": Latents(root=made_latents(), flip=True),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),

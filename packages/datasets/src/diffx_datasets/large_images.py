@@ -10,13 +10,10 @@ from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Dataset
 from diffx_datasets.examples import Examples, LeftOut, OnBad, each
-from diffx_datasets.packed import at
+from diffx_datasets.packed import MOST_KEPT, at
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source
 from diffx_datasets.streamed import streamed
-
-MOST_KEPT = 2**34
-"""Bytes of decoded images that are kept unless told otherwise."""
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,8 @@ SHARE = 0.25
 """Of the free memory of an accelerator, what the images may take."""
 SMALL = 2**29
 """Bytes of images that are kept mirrored, too: twice as many in memory, selected faster."""
+MOST_KEPT = 2**34
+"""Bytes of data that are kept in memory unless told otherwise."""
 WORD = np.dtype(np.uint64)
 
 
@@ -53,7 +55,7 @@ class Packed(Dataset):
 
     def on(self, device: device | str) -> "Packed":
         """The same images on a device, if they fit there; else as they are."""
-        if not self._fits(device):
+        if not fits(self.pixels.numel(), device):
             return self
         label = None if self.label is None else self.label.to(device)
         pixels, both = self.pixels.to(device), None
@@ -91,9 +93,11 @@ class Packed(Dataset):
             captions=at(self.captions, index.tolist()),
         )
 
-    def _fits(self, where: device | str) -> bool:
-        kind = str(where).partition(":")[0]
-        return kind != "cuda" or self.pixels.numel() < SHARE * mem_get_info(where)[0]
+
+def fits(size: int, where: device | str) -> bool:
+    """Whether so many bytes of data may be kept on a device."""
+    kind = str(where).partition(":")[0]
+    return kind != "cuda" or size < SHARE * mem_get_info(where)[0]
 
 
 def at(captions: Sequence[str] | None, positions: Sequence[int]) -> list[str] | None:

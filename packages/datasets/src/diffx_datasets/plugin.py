@@ -16,6 +16,7 @@ def diffx_datasets() -> list[Component]:
             "diffx_datasets.image_folder:ImageFolder",
             "A folder of images, with a sub-folder for each class",
         ),
+        Component("latents", "diffx_datasets.latents:Latents", "Images encoded beforehand"),
         Component("mnist", "diffx_datasets.mnist:MNIST", "Handwritten digits in grey, 28x28"),
         Component("npz", "diffx_datasets.npz:Npz", "Images in a NumPy file"),
         Component("stl10", "diffx_datasets.stl10:STL10", "Photographs of 10 kinds, 96x96"),
