@@ -8,18 +8,19 @@ Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and
 condition (B, width).
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
+from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import (
     non_positive,
     not_an_image,
@@ -147,14 +148,12 @@ class DiT(nn.Module):
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
         told = None if self.context is None else self.context(x, cond)
         h = self._tokens(x)
         for block in self.blocks:
-            if self.checkpointing and self.training:
-                h = checkpoint(block, h, condition, self.rotation, told, use_reentrant=False)
-            else:
-                h = block(h, condition, self.rotation, told)
+            h = through(block, h, condition, self.rotation, told)
         if self.registers is not None:
             h = h[:, self.registers.shape[1] :]
         scale, shift = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)

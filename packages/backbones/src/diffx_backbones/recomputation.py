@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def run(block: nn.Module, *inputs: Tensor | nn.Module | None, recomputed: bool) -> Tensor:
+def run(block: nn.Module, *inputs: object, recomputed: bool) -> Tensor:
     """What a block makes of its inputs, computed again on the way back if it is `recomputed`."""
     if recomputed:
         y: Tensor = checkpoint(block, *inputs, use_reentrant=False)
