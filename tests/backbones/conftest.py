@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core import Condition, DataSpec
@@ -57,6 +58,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "uvit-rope": Case(
             IMAGE, lambda spec: UViT(spec, patch=2, width=16, depth=3, pe="rope", qk_norm=True)
         ),
+        "timm": Case(IMAGE, lambda spec: Trunk(spec, name="test_vit", patch=2)),
         "dit": Case(IMAGE, lambda spec: DiT(spec, patch=4, width=16, depth=2)),
         "dit-qk-norm": Case(IMAGE, lambda spec: DiT(spec, patch=2, width=16, qk_norm=True)),
         "dit-modern": Case(

@@ -5,6 +5,7 @@ import torch
 
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core import Condition, DataSpec
@@ -18,6 +19,7 @@ NETWORKS = {
     "edm2": (EDM2, {"channels": 8, "mults": (1, 2), "attention_sides": (4,), "dropout": 0.2}),
     "dit": (DiT, {"width": 16, "depth": 4}),
     "uvit": (UViT, {"width": 16, "depth": 5}),
+    "timm": (Trunk, {"name": "test_vit"}),
 }
 
 

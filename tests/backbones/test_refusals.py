@@ -5,6 +5,7 @@ import pytest
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core import ConfigError, DataSpec
@@ -61,6 +62,18 @@ CASES = {
     "uvit-depth": (UViT, IMAGE, {"patch": 2, "depth": 4}, ["depth", "odd", "got 4"]),
     "uvit-preset": (UViT, IMAGE, {"preset": "XL/2"}, ["'XL/2'", "tiny, small, S, M, L, H"]),
     "uvit-rope": (UViT, IMAGE, {"patch": 2, "width": 36, "heads": 6, "pe": "rope"}, ["24"]),
+    "timm-vector": (Trunk, VECTOR, {}, ["timm", "(2,)"]),
+    "timm-name": (
+        Trunk,
+        IMAGE,
+        {"name": "vit_tiny_patch16_223"},
+        ["'vit_tiny_patch16_223'", "224"],
+    ),
+    "timm-hub": (Trunk, IMAGE, {"name": "hf-hub:timm/vit"}, ["no model 'hf-hub:timm/vit'"]),
+    "timm-cnn": (Trunk, IMAGE, {"name": "resnet18"}, ["resnet18", "no plain vision transformer"]),
+    "timm-distilled": (Trunk, IMAGE, {"name": "deit_tiny_distilled_patch16_224"}, ["no plain"]),
+    "timm-patch": (Trunk, IMAGE, {"patch": 5}, ["height 12", "divisible by 5"]),
+    "timm-patch-0": (Trunk, IMAGE, {"patch": 0}, ["patch", "got 0"]),
     "all-at-once": (
         DiT,
         IMAGE,
@@ -85,7 +98,9 @@ def test_each_problem_has_its_own_line():
     assert len(refused.value.problems) == 3
 
 
-@pytest.mark.parametrize("network", [UNet, EDM2, DiT, UViT], ids=["unet", "edm2", "dit", "uvit"])
+@pytest.mark.parametrize(
+    "network", [UNet, EDM2, DiT, UViT, Trunk], ids=["unet", "edm2", "dit", "uvit", "timm"]
+)
 @pytest.mark.parametrize("side", [8, 16, 32])
 def test_the_defaults_fit_images_of_usual_sizes(network, side):
     assert network(DataSpec((3, side, side), num_classes=10))

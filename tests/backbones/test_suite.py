@@ -7,6 +7,7 @@ import pytest
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core.testing import BackboneSuite
@@ -38,6 +39,7 @@ NETWORKS = {
         activation="swiglu",
         checkpointing=True,
     ),
+    "timm": partial(Trunk, name="test_vit"),
     "dit": partial(DiT, patch=4, width=16, depth=2),
     "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),
     "dit-modern": partial(

@@ -24,6 +24,7 @@ SMALL = {
     "edm2": {"channels": 8, "mults": (1, 2)},
     "dit": {"width": 32, "depth": 1, "heads": 1},
     "uvit": {"width": 32, "depth": 3, "heads": 1},
+    "timm": {"name": "test_vit"},
 }
 DATA = {
     "mlp": ("toy2d", {"points": 64}),
@@ -32,6 +33,7 @@ DATA = {
     "edm2": ("digits", {"size": 8}),
     "dit": ("digits", {"size": 8}),
     "uvit": ("digits", {"size": 8}),
+    "timm": ("digits", {"size": 8}),
 }
 
 

@@ -15,6 +15,7 @@ def diffx_backbones() -> list[Component]:
         Component("edm2", "diffx_backbones.edm2:EDM2", "U-Net for images (magnitude-preserving)"),
         Component("uvit", "diffx_backbones.uvit:UViT", "Transformer for images (long skips)"),
         Component("dit", "diffx_backbones.dit:DiT", "Transformer for images (adaLN-zero)"),
+        Component("timm", "diffx_backbones.trunk:Trunk", "Vision transformer of timm, by its name"),
     ]
 
 
