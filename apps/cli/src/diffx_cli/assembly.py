@@ -1,5 +1,6 @@
 """From a request to train to the objects of a run, before anything is written to disk."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ConfigError
 from diffx_core.noise import key
 from diffx_core.prediction import prediction_named
-from diffx_core.text import EncodedCaptions
+from diffx_core.text import EncodedCaptions, TextEncoder
 
 
 @frozen(eq=False)
@@ -70,7 +71,9 @@ def assemble(request: Request) -> Assembly:
     spec = as_seen(dataset, scheduler)
     record = Run(
         components={
-            kind: SavedComponent.of(chosen.registered, chosen.options)
+            kind: _saved_text(chosen)
+            if kind == "text"
+            else SavedComponent.of(chosen.registered, chosen.options)
             for kind, chosen in request.components.items()
         },
         sections={name: plain(asdict(one)) for name, one in request.sections.items()},
@@ -80,6 +83,13 @@ def assemble(request: Request) -> Assembly:
     sigma_data = objective.sigma_data or spec.sigma_data
     denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data, objective.scale_input)
     return Assembly(dataset, denoiser, record)
+
+
+def _saved_text(chosen: Chosen) -> SavedComponent:
+    """The encoder, with its files where they are found from any folder, and what they were."""
+    here = {name: one.resolve() for name, one in chosen.options.items() if isinstance(one, Path)}
+    encoder: TextEncoder = chosen.build()
+    return SavedComponent.of(chosen.registered, {**chosen.options, **here}, encoder.fingerprint)
 
 
 def _dataset(source: Chosen, text: Chosen | None) -> Dataset:

@@ -67,6 +67,7 @@ class Sampling:
                 device=device_named(options.device),
                 sampler=sampler,
                 scheduler=None if process is None else process.build(),
+                text_root=options.text_root,
             )
         except ConfigError as error:
             raise ConfigError(*_refusal(chosen, process, source, error)) from error

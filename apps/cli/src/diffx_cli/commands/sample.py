@@ -29,6 +29,7 @@ class SampleCommandOptions(Working):
             there is a prompt.
         prompt: the text of every sample, for a model that was trained with texts.
         prompts: file with a text in each line, for the samples in turn.
+        text_root: where the files of the text encoder are now, if they have moved.
         gif: also write progress.gif, which shows how the images come out of the noise.
     """
 
@@ -40,6 +41,7 @@ class SampleCommandOptions(Working):
     labels: tuple[int, ...] | None = None
     prompt: str | None = None
     prompts: Path | None = None
+    text_root: Path | None = None
     gif: bool = False
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import nn
 
 from diffx_core.config.run import Run
@@ -80,11 +80,39 @@ def build(
     return NetworkDenoiser(backbone, trained, prediction, sigma_data, objective.scale_input)
 
 
-def build_text(saved: Saved, registry: Registry, device: torch.device) -> TextEncoder | None:
-    """The text encoder that the model was trained with, if there was one."""
-    if "text" not in saved.run.components:
+def build_text(
+    run: Run, registry: Registry, device: torch.device, root: Path | None
+) -> TextEncoder | None:
+    """The text encoder that a model was trained with, if there was one.
+
+    Args:
+        run: how the model was made.
+        registry: where to find the components.
+        device: where to put the encoder.
+        root: where its files are now, if they have moved.
+
+    Raises:
+        CheckpointError: its files are not there, or are others, or it has none.
+    """
+    saved = run.components.get("text")
+    if root is not None and (saved is None or "root" not in saved.options):
+        raise CheckpointError("the model was trained without a text encoder that reads files")
+    if saved is None:
         return None
-    text: TextEncoder = saved.run.build("text", registry)
+    if root is not None:
+        saved = evolve(saved, options={**saved.options, "root": str(root)})
+        run = evolve(run, components={**run.components, "text": saved})
+    try:
+        text: TextEncoder = run.build("text", registry)
+    except ConfigError as error:
+        hint = "; if they have moved, --text-root says where to" if "root" in saved.options else ""
+        lines = (f"text {saved.label}: {one}{hint}" for one in error.problems)
+        raise CheckpointError(*lines) from error
+    if text.fingerprint != saved.fingerprint:
+        raise CheckpointError(
+            f"text {saved.label}: its files in {saved.options.get('root')} are not those that the"
+            " model was trained with"
+        )
     return text.on(device)
 
 

@@ -67,6 +67,7 @@ class Model:
         device: torch.device | None = None,
         sampler: Sampler[Any] | None = None,
         scheduler: Scheduler | None = None,
+        text_root: Path | None = None,
     ) -> Self:
         """Load a run or one of its checkpoints.
 
@@ -76,9 +77,11 @@ class Model:
             device: where to put the model; the CPU if None.
             sampler: if given, refused before the network is built if it cannot work.
             scheduler: a process to sample under instead of the model's own, see `under`.
+            text_root: where the files of the text encoder are now, if they have moved.
         """
         saved = read(Path(path))
         device, registry = device or torch.device("cpu"), registry or Registry.load()
+        text = build_text(saved.run, registry, device, text_root)
         denoiser = build(saved, registry, device, sampler=sampler, scheduler=scheduler)
         step = saved.checkpoint.step
         loaded = cls(
@@ -88,7 +91,7 @@ class Model:
             step,
             device=device,
             registry=registry,
-            text=build_text(saved, registry, device),
+            text=text,
         )
         return loaded if scheduler is None else loaded.under(scheduler)
 

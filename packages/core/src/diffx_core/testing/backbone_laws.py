@@ -191,7 +191,8 @@ def context(build: Build) -> Measurement:
     y = network(x, noise_label, cond)
 
     def moved(told: Condition) -> Tensor:
-        return (network(x, noise_label, told) - y).detach().abs().flatten(1).amax(1) / y.abs().max()
+        change: Tensor = (network(x, noise_label, told) - y).detach().abs() / y.abs().max()
+        return change.flatten(1).amax(1)
 
     missed = mask.any(1) & (moved(evolve(cond, context=tokens + mask[..., None])) == 0)
     heard = moved(evolve(cond, context=tokens.masked_fill(~mask[..., None], 100.0))) > ROUNDING
