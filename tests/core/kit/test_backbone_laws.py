@@ -46,6 +46,8 @@ class Small(nn.Module):
     def forward(self, x, noise_label, cond: Condition):
         if self.bug == "reads" and float(x.sum()) == 0.5:
             return x
+        if self.bug == "layout":
+            x = x.as_strided(x.shape, (x.shape[1], 1))
         told = torch.zeros_like(noise_label) if self.bug == "deaf" else noise_label / 1000
         h = self.hidden(x) + self.noise(told[:, None].to(x.dtype))
         if self.classes is not None and self.bug != "blind":
@@ -98,6 +100,7 @@ def test_a_lawful_network_breaks_none():
         ("dropout", "without training it repeats itself"),
         ("state", "the state is all there is"),
         ("coarse", "bf16 autocast stays near float32"),
+        ("layout", "how x lies in memory does not matter"),
         ("late", "data that do not fit are refused before anything is built"),
         ("other", "data that do not fit are refused before anything is built"),
     ],

@@ -95,7 +95,7 @@ def test_the_example_of_a_network_obeys_every_law(example_classes):
     assert unmeasured == [
         "context tokens that are there matter, and no others, or they are refused"
     ]
-    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("thirteen", "13")
+    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("fourteen", "14")
 
 
 def test_the_example_of_a_dataset_obeys_every_law(example_classes):

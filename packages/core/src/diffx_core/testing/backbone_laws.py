@@ -240,6 +240,20 @@ def bf16(build: Build) -> Measurement:
     return Measurement(share(rounded.float() - exact, exact), 0.1)
 
 
+def layout(build: Build) -> Measurement:
+    """How far the output moves when x, or x and the weights, lie otherwise in memory."""
+    network, (x, noise_label, cond) = trained(build)
+    y = network(x, noise_label, cond)
+    axes = tuple(reversed(range(x.ndim)))
+    backwards = x.permute(axes).contiguous().permute(axes)
+    worst = share(network(backwards, noise_label, cond) - y, y)
+    if x.ndim == 4:  # channels last is a layout of images
+        network = network.to(memory_format=torch.channels_last)
+        last = x.to(memory_format=torch.channels_last)
+        worst = max(worst, share(network(last, noise_label, cond) - y, y))
+    return Measurement(worst, ROUNDING)
+
+
 def unread(build: Build) -> Measurement:
     """Zero if the network can be run on tensors that have no values; an error if it cannot."""
     network, (x, noise_label, cond) = trained(build)
@@ -281,6 +295,7 @@ BACKBONE_LAWS: tuple[Law[Build], ...] = (
     Law("without training it repeats itself", repeatable),
     Law("the state is all there is", state),
     Law("bf16 autocast stays near float32", bf16),
+    Law("how x lies in memory does not matter", layout),
     Law("no value is read on the way", unread),
     Law("data that do not fit are refused before anything is built", refusals),
 )
