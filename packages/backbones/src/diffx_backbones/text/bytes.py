@@ -17,6 +17,7 @@ import torch
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 from torch import Tensor
+from torch.nn.functional import embedding, pad
 
 from diffx_core import TextEncoder, Tokens
 
@@ -26,15 +27,20 @@ REACH = 2
 """Neighbours of a byte on each side that its token knows."""
 WAVES = 8
 LONGEST_WAVE = 512.0
+NOTHING = 256
+"""Stands for a byte beyond the ends of a text."""
 WIDTH = (2 * REACH + 1) * SIGNS + 2 * WAVES
 
 
 @cache
 def codes() -> Tensor:
-    """(256, SIGNS) of -1 and 1: bits of a hash, so they are the same everywhere and for ever."""
+    """(257, SIGNS) of -1 and 1: bits of a hash, so they are the same everywhere and for ever.
+
+    The last row is zero, and stands for no byte.
+    """
     rows = [hashlib.sha256(bytes([byte])).digest()[: SIGNS // 8] for byte in range(256)]
     bits = [[(one >> k) & 1 for one in row for k in range(8)] for row in rows]
-    return 2.0 * torch.tensor(bits, dtype=torch.float32) - 1
+    return pad(2.0 * torch.tensor(bits, dtype=torch.float32) - 1, (0, 0, 0, 1))
 
 
 @cache
@@ -74,8 +80,9 @@ class Bytes(TextEncoder):
         byte = torch.frombuffer(bytearray(padded), dtype=torch.uint8).view(-1, self.length)
         size = torch.tensor([len(one) for one in found])
         mask = torch.arange(self.length) < size[:, None]
-        code = codes()[byte.int()] * mask[..., None]
-        beside = torch.nn.functional.pad(code, (0, 0, REACH, REACH))
-        windows = [beside[:, k : k + self.length] for k in range(2 * REACH + 1)]
-        place = waves(self.length).expand(len(texts), -1, -1)
-        return Tokens(torch.cat([*windows, place], dim=-1) * mask[..., None], mask)
+        byte = byte.int().masked_fill(~mask, NOTHING)
+        window = pad(byte, (REACH, REACH), value=NOTHING).unfold(1, 2 * REACH + 1, 1)
+        context = torch.empty(len(texts), self.length, WIDTH)
+        context[..., : -2 * WAVES] = embedding(window, codes()).flatten(2)
+        context[..., -2 * WAVES :] = waves(self.length)
+        return Tokens(context.mul_(mask[..., None]), mask)
