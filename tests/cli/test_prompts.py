@@ -62,7 +62,8 @@ def train(diffx, lamps):
     def run(*flags, steps=2, text="bytes"):
         named = ["--text", text] if text else []
         return diffx(
-            "train", *DATA, *SHORT, *named, "--out", "run", f"--train.steps={steps}", *flags
+            *("train", *DATA, *SHORT, *named, f"--train.steps={steps}"),
+            *(flags if "--out" in flags else ("--out", "run", *flags)),
         )
 
     return run
@@ -152,6 +153,17 @@ def test_what_cannot_be_sampled_is_refused(train, diffx, case):
     assert result.rc == 2
     assert reason in result.err
     assert not Path("run/samples").exists()
+
+
+def test_a_model_that_reads_by_another_encoder_is_no_guide(train, diffx):
+    assert train("--text.length", "16").rc == 0
+    for name, length in (("same", "16"), ("other", "17")):
+        assert train("--text.length", length, "--seed", "1", "--out", name).rc == 0
+    ask = ["sample", "run", *FEW, "--dry-run", "--prompt", "on", "--guidance.scale", "2"]
+    assert diffx(*ask, "--guidance.against", "same").rc == 0
+    refused = diffx(*ask, "--guidance.against", "other")
+    assert refused.rc == 2
+    assert "other: reads texts by another encoder" in refused.err
 
 
 def test_a_model_without_texts_takes_no_prompt(train, diffx):

@@ -141,6 +141,8 @@ def build_weak(
     saved = read(path)
     if facts(saved.spec) != facts(spec):
         raise ConfigError(f"{path}: is a model of other data, which cannot guide this one")
+    if strong is not None and read_by(saved.run) != read_by(strong[0]):
+        raise ConfigError(f"{path}: reads texts by another encoder, and cannot guide this model")
     if strong == (saved.run, saved.checkpoint.step):
         raise ConfigError(f"{path}: is the model itself, and guides nowhere: take an earlier one")
     denoiser = build(saved, registry, device)
@@ -153,6 +155,14 @@ def build_weak(
 def facts(spec: DataSpec) -> tuple[object, ...]:
     """What two models must agree on if one guides the other."""
     return spec.shape, spec.num_classes, spec.context
+
+
+def read_by(run: Run) -> tuple[object, ...] | None:
+    """What makes tokens of texts for a model, wherever its files are."""
+    saved = run.components.get("text")
+    if saved is None:
+        return None
+    return saved.name, {**saved.options, "root": None}, saved.fingerprint
 
 
 def load_weights(backbone: nn.Module, checkpoint: Checkpoint) -> nn.Module:
