@@ -125,7 +125,9 @@ def test_shards_that_make_no_sense_are_refused(tmp_path, tensors, said):
 
 
 def test_shards_of_different_forms_are_refused(tmp_path):
-    root = write(tmp_path / "latents", {"latents": raw(2)}, {"latents": raw(2)[:, :, :4].contiguous()})
+    root = write(
+        tmp_path / "latents", {"latents": raw(2)}, {"latents": raw(2)[:, :, :4].contiguous()}
+    )
     with pytest.raises(DataError, match=r"00001\.safetensors has latents of 4x4x5.*4x6x5"):
         _ = Latents(root=root).spec
 

@@ -12,6 +12,11 @@ def diffx_datasets() -> list[Component]:
         Component("digits", "diffx_datasets.digits:Digits", "1797 handwritten digits, bundled"),
         Component("fashion_mnist", "diffx_datasets.mnist:FashionMNIST", "Clothing in grey, 28x28"),
         Component(
+            "huggingface",
+            "diffx_datasets.huggingface:HuggingFace",
+            "Images in a table of Hugging Face datasets",
+        ),
+        Component(
             "image_folder",
             "diffx_datasets.image_folder:ImageFolder",
             "A folder of images, with a sub-folder for each class",
