@@ -20,28 +20,17 @@ from diffx_backbones.text.pretrained import CLIP, T5
 TEXTS = ["a red square", "a blue one on a green one"]
 
 
-class TestCLIP(TextSuite):
-    @pytest.fixture(autouse=True)
-    def encoder(self, clip):
-        self.built = CLIP(root=clip, length=36)
-
-    def component(self):
-        return self.built
+BUILDS = {
+    "clip": lambda clip, t5: CLIP(root=clip, length=36),
+    "t5": lambda clip, t5: T5(root=t5, length=40),
+    "t5-bfloat16": lambda clip, t5: T5(root=t5, length=40, precision="bfloat16"),
+}
 
 
-class TestT5(TextSuite):
-    @pytest.fixture(autouse=True)
-    def encoder(self, t5):
-        self.built = T5(root=t5, length=40)
-
-    def component(self):
-        return self.built
-
-
-class TestInBfloat16(TextSuite):
-    @pytest.fixture(autouse=True)
-    def encoder(self, t5):
-        self.built = T5(root=t5, length=40, precision="bfloat16")
+class TestEveryEncoder(TextSuite):
+    @pytest.fixture(autouse=True, params=BUILDS)
+    def encoder(self, request, clip, t5):
+        self.built = BUILDS[request.param](clip, t5)
 
     def component(self):
         return self.built
