@@ -52,7 +52,10 @@ CASES: Mapping[str, Case] = MappingProxyType(
             IMAGE, lambda spec: EDM2(spec, channels=8, mults=(1, 2), attention_sides=(4,))
         ),
         "edm2-checkpointed": Case(
-            IMAGE, lambda spec: EDM2(spec, channels=8, attention_sides=(), checkpointing=True)
+            IMAGE,
+            lambda spec: EDM2(
+                spec, channels=8, mults=(1, 2), attention_sides=(), checkpointing=True
+            ),
         ),
         "uvit": Case(IMAGE, lambda spec: UViT(spec, patch=4, width=16, depth=3)),
         "uvit-rope": Case(

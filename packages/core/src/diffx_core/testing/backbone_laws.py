@@ -249,8 +249,8 @@ def layout(build: Build) -> Measurement:
     worst = share(network(backwards, noise_label, cond) - y, y)
     if x.ndim == 4:  # channels last is a layout of images
         network = network.to(memory_format=torch.channels_last)
-        last = x.to(memory_format=torch.channels_last)
-        worst = max(worst, share(network(last, noise_label, cond) - y, y))
+        x = x.to(memory_format=torch.channels_last)
+        worst = max(worst, share(network(x, noise_label, cond) - y, y))
     return Measurement(worst, ROUNDING)
 
 
