@@ -21,6 +21,7 @@ from diffx_datasets.image_folder import ImageFolder
 from diffx_datasets.latents import Latents
 from diffx_datasets.mnist import MNIST, FashionMNIST
 from diffx_datasets.npz import Npz
+from diffx_datasets.patches import Patches
 from diffx_datasets.stl10 import STL10
 from diffx_datasets.toy2d import Toy2D
 from diffx_datasets.webdataset import WebDataset
@@ -92,6 +93,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "celeba": CelebA(root=PUBLISHED / "celeba", size=16, attribute="Smiling"),
         "webdataset": WebDataset(root=PUBLISHED / "shards", size=8, caption="txt"),
         "latents": Latents(root=made_latents(), flip=True),
+        "patches": Patches(root=made_folder(), size=8, per_image=3),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
@@ -96,6 +96,30 @@ class LeftOut:
                 f"{self.name}: {len(self.reasons)} files cannot be used, {allowed} may be left"
                 f" out; the last is {reason}; --dataset.max_bad sets the share"
             )
+
+
+def usable(
+    position: int, read: Callable[[int], Pixels], readable: Readable, left_out: LeftOut
+) -> tuple[int, Pixels]:
+    """The image at a position, or else of the first one after it that can be used, and which.
+
+    Args:
+        position: of the image.
+        read: gives the image at a position, or an `UnreadableError`.
+        readable: says how many there are and where.
+        left_out: learns of those that cannot be used.
+
+    Raises:
+        DataError: none can be used, or too many cannot.
+    """
+    for k in range(position, position + len(readable)):
+        at = k % len(readable)
+        if at not in left_out.reasons:
+            try:
+                return at, read(at)
+            except UnreadableError as error:
+                left_out.add(at, f"{readable.place(at)}: {error}")
+    raise DataError(f"{left_out.name}: there are no images that can be used")
 
 
 def each(

@@ -102,7 +102,7 @@ class ImageFolder(LargeImages):
         loose: list[tuple[Path, int | None]] = [
             (one, None) for one in sorted(self.root.iterdir()) if _is_image(one)
         ]
-        sorted_in = [list(_under(one)) for one in folders]
+        sorted_in = [list(images_under(one)) for one in folders]
         if loose and any(sorted_in):
             raise DataError(
                 f"image_folder: {self.root} has images beside sub-folders of images; put"
@@ -126,7 +126,7 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and _shown(path.name) and path.is_file()
 
 
-def _under(folder: Path) -> Iterator[Path]:
+def images_under(folder: Path) -> Iterator[Path]:
     """Every image in a folder and below, in the order of their paths."""
     for place, inner, names in os.walk(folder):
         inner[:] = sorted(filter(_shown, inner))

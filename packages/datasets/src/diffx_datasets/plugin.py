@@ -24,6 +24,7 @@ def diffx_datasets() -> list[Component]:
         Component("latents", "diffx_datasets.latents:Latents", "Images encoded beforehand"),
         Component("mnist", "diffx_datasets.mnist:MNIST", "Handwritten digits in grey, 28x28"),
         Component("npz", "diffx_datasets.npz:Npz", "Images in a NumPy file"),
+        Component("patches", "diffx_datasets.patches:Patches", "Random patches of photographs"),
         Component("stl10", "diffx_datasets.stl10:STL10", "Photographs of 10 kinds, 96x96"),
         Component("toy2d", "diffx_datasets.toy2d:Toy2D", "Points in the plane, generated"),
         Component(

@@ -6,6 +6,7 @@ steps. Shapes: x (B, C, H, W), index (B,).
 """
 
 import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
-from diffx_datasets.decoding import UnreadableError
-from diffx_datasets.examples import Examples, LeftOut, each
+from diffx_datasets.examples import Examples, LeftOut, each, usable
 from diffx_datasets.keeping import kept
 from diffx_datasets.packed import at, floats, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, VERSION, Pixels, rms
@@ -64,7 +64,11 @@ class Streamed(Dataset):
 
     def _batch(self, index: Tensor, flipped: Tensor | None) -> Batch:
         within(index, len(self))
-        found = [self._usable(position) for position in index.tolist()]
+        readable = self.examples.readable
+        found = [
+            usable(position, readable.pixels, readable, self.left_out)
+            for position in index.tolist()
+        ]
         pixels = torch.from_numpy(np.stack([one for _, one in found]))
         if flipped is not None:
             mirror_(pixels, flipped)
@@ -77,18 +81,6 @@ class Streamed(Dataset):
             captions=at(self.examples.captions, [k for k, _ in found]),
         )
 
-    def _usable(self, position: int) -> tuple[int, Pixels]:
-        """The image at a position, or the first one after it that can be used."""
-        readable = self.examples.readable
-        for k in range(position, position + len(readable)):
-            at = k % len(readable)
-            if at not in self.left_out.reasons:
-                try:
-                    return at, readable.pixels(at)
-                except UnreadableError as error:
-                    self.left_out.add(at, f"{readable.place(at)}: {error}")
-        raise DataError(f"{self.examples.name}: there are no images that can be used")
-
 
 def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
     """The images, with their facts, which are measured now if they have never been.
@@ -98,17 +90,17 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         left_out: what to do about bad ones.
         flip: whether training sees half of them mirrored.
     """
-    facts = {"version": VERSION, "streamed": True, "shape": examples.shape, **examples.facts}
-    bad = (left_out.on_bad, left_out.max_bad)
-    folder = kept(
-        examples.name, {**facts, "bad": bad}, lambda empty: _look(examples, left_out, empty)
+    facts = {"streamed": True, "shape": examples.shape, **examples.facts}
+    count = len(examples.readable)
+    sigma_data = looked_at(
+        facts,
+        left_out,
+        lambda: (one for _, one in each(examples.readable, evenly(count), left_out)),
     )
-    said = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    left_out.reasons.update({int(k): reason for k, reason in said["skipped"].items()})
     spec = DataSpec(
         shape=examples.shape,
         num_classes=examples.num_classes,
-        sigma_data=said["sigma_data"],
+        sigma_data=sigma_data,
         value_range=(-1.0, 1.0),
         levels=BYTES,
         captions=examples.captions is not None,
@@ -116,13 +108,37 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
     return Streamed(examples=examples, left_out=left_out, facts=spec, flips=flip)
 
 
-def _look(examples: Examples, left_out: LeftOut, folder: Path) -> None:
+def evenly(count: int) -> list[int]:
+    """Evenly spaced positions of so many, at most `LOOKED_AT`."""
+    return [int(one) for one in np.linspace(0, count - 1, min(count, LOOKED_AT))]
+
+
+def looked_at(
+    facts: Mapping[str, object], left_out: LeftOut, images: Callable[[], Iterator[Pixels]]
+) -> float:
+    """Root mean square of some images, measured now if it has never been.
+
+    Args:
+        facts: what the images are a function of.
+        left_out: learns of the bad ones that were found then.
+        images: the images to measure.
+
+    Raises:
+        DataError: none of them can be used.
+    """
+    bad = (left_out.on_bad, left_out.max_bad)
+    all_facts = {"version": VERSION, **facts, "bad": bad}
+    folder = kept(left_out.name, all_facts, lambda empty: _look(images(), left_out, empty))
+    said = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    left_out.reasons.update({int(k): reason for k, reason in said["skipped"].items()})
+    return float(said["sigma_data"])
+
+
+def _look(images: Iterator[Pixels], left_out: LeftOut, folder: Path) -> None:
     histogram = np.zeros(BYTES, dtype=np.int64)
-    count = len(examples.readable)
-    evenly = np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int).tolist()
-    for _, pixels in each(examples.readable, evenly, left_out):
+    for pixels in images:
         histogram += np.bincount(pixels.reshape(-1), minlength=BYTES)
     if not histogram.any():
-        raise DataError(f"{examples.name}: there are no images that can be used")
+        raise DataError(f"{left_out.name}: there are no images that can be used")
     said = {"sigma_data": rms(histogram), "skipped": left_out.reasons}
     (folder / "facts.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
