@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diffx_backbones.ddpm_unet import DDPMUNet
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
@@ -48,6 +49,7 @@ CASES: Mapping[str, Case] = MappingProxyType(
                 checkpointing=True,
             ),
         ),
+        "ddpm_unet": Case(IMAGE, lambda spec: DDPMUNet(spec, channels=(8, 16), norm_groups=4)),
         "edm2": Case(
             IMAGE, lambda spec: EDM2(spec, channels=8, mults=(1, 2), attention_sides=(4,))
         ),

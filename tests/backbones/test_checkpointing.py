@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from diffx_backbones.ddpm_unet import DDPMUNet
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
 from diffx_backbones.trunk import Trunk
@@ -16,6 +17,7 @@ NETWORKS = {
         UNet,
         {"channels": 8, "mults": (1, 2), "blocks": 2, "attention": (1,), "dropout": 0.2},
     ),
+    "ddpm_unet": (DDPMUNet, {"channels": (8, 16), "norm_groups": 4, "dropout": 0.2}),
     "edm2": (EDM2, {"channels": 8, "mults": (1, 2), "attention_sides": (4,), "dropout": 0.2}),
     "dit": (DiT, {"width": 16, "depth": 4}),
     "uvit": (UViT, {"width": 16, "depth": 5}),

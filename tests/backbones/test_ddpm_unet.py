@@ -13,7 +13,14 @@ SMALL = partial(DDPMUNet, channels=(8, 16), norm_groups=4)
 SPEC = DataSpec((2, 8, 12), num_classes=3)
 KINDS = {
     "ddpm": SMALL,
-    "adm": partial(SMALL, resample="block", modulation="scale_shift", head_width=4, blocks=2),
+    "adm": partial(
+        SMALL,
+        resample="block",
+        modulation="scale_shift",
+        head_width=4,
+        blocks=2,
+        checkpointing=True,
+    ),
     "after": partial(SMALL, padding="after", attention=(), middle_attention=False),
 }
 

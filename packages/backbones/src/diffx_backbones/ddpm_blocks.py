@@ -128,8 +128,10 @@ class Cell(nn.Module):
         self.block = Block(channels_in, channels, manner)
         self.attention = Attention(channels, heads, manner) if heads else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Maps (B, channels_in, H, W) to (B, channels, H, W)."""
+    def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Maps (B, channels_in, H, W), with the channels of a skip, to (B, channels, H, W)."""
+        if skip is not None:
+            x = torch.cat([x, skip], dim=1)
         y: Tensor = self.attention(self.block(x, condition))
         return y
 
