@@ -80,12 +80,12 @@ def test_presets_have_the_size_that_was_published(preset, published):
     with torch.device("meta"):
         network = DiT(DataSpec((4, 32, 32), num_classes=1000), preset=preset)
     assert millions(network) == pytest.approx(published, rel=0.01)
-    assert f"/{network.patch}" in preset
+    assert f"/{network.grid.side}" in preset
 
 
 def test_what_is_told_takes_the_place_of_the_preset():
     network = DiT(SPEC, preset="small/2", width=32, depth=1)
-    assert (network.patch, len(network.blocks), network.stem.out_features) == (2, 1, 32)
+    assert (network.grid.side, len(network.blocks), network.stem.out_features) == (2, 1, 32)
     assert network.blocks[0].attention.heads == 4
 
 

@@ -12,22 +12,16 @@ from functools import partial
 from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
 
 from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.patches import Patches
 from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import (
-    non_positive,
-    not_an_image,
-    not_divisible,
-    refuse,
-    sides_not_divisible,
-)
+from diffx_backbones.refusal import negative, not_an_image, not_divisible, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, Block, modulated
 from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
@@ -82,30 +76,26 @@ class DiT(nn.Module):
     ) -> None:
         size = size_of(preset, SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
+        is_turned = pe == "rope"
         refuse(
             not_an_image("dit", spec)
-            + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
-            + ([f"registers must be at least 0, got {registers}"] if registers < 0 else [])
-            + wrong_sinusoids(noise_features, noise_period, noise_scale)
-            + sides_not_divisible(spec, patch, "the side of a patch")
-            + not_divisible("width", width, heads, "the number of heads")
+            + size.problems(spec, mlp_ratio=mlp_ratio, is_turned=is_turned)
             + (
-                not_divisible("width", width, 4, "which the position embedding needs")
-                if pe == "abs"
-                else not_divisible("width", width, 4 * heads, "four times the heads, for rope")
+                []
+                if is_turned
+                else not_divisible("width", width, 4, "which sines of positions need")
             )
+            + negative(registers=registers)
+            + wrong_sinusoids(noise_features, noise_period, noise_scale)
         )
         super().__init__()
-        C, H, W = spec.shape
-        self.patch = patch
-        self.grid = rows, columns = H // patch, W // patch
         self.checkpointing = checkpointing
-        self.register_buffer(
-            "position", positions(rows, columns, width) if pe == "abs" else None, persistent=False
-        )
+        self.grid = grid = Patches.of(spec, patch)
+        added = None if is_turned else positions(grid.rows, grid.columns, width)
+        self.register_buffer("position", added, persistent=False)
         self.rotation = (
-            AxialRotation(rows, columns, width // heads, unplaced=registers)
-            if pe == "rope"
+            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=registers)
+            if is_turned
             else None
         )
         self.registers = (
@@ -119,20 +109,13 @@ class DiT(nn.Module):
             scale=noise_scale,
         )
         self.context = None if spec.context is None else ContextTokens(spec.context)
-        self.stem = nn.Linear(C * patch**2, width)
+        self.stem = nn.Linear(grid.size, width)
+        block = partial(Block, activation=activation, qk_norm=qk_norm)
         self.blocks = nn.ModuleList(
-            Block(
-                width,
-                heads,
-                mlp_ratio * width,
-                activation=activation,
-                qk_norm=qk_norm,
-                context=spec.context,
-            )
-            for _ in range(depth)
+            block(width, heads, mlp_ratio * width, context=spec.context) for _ in range(depth)
         )
         self.modulation = zeroed(nn.Linear(width, 2 * width))
-        self.out = zeroed(nn.Linear(width, C * patch**2))
+        self.out = zeroed(nn.Linear(width, grid.size))
 
     @classmethod
     def import_weights(cls, foreign: ForeignWeights) -> ImportedModel:
@@ -157,14 +140,10 @@ class DiT(nn.Module):
         if self.registers is not None:
             h = h[:, self.registers.shape[1] :]
         scale, shift = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
-        y: Tensor = self.out(modulated(h, scale, shift))
-        (rows, columns), p = self.grid, self.patch
-        return rearrange(y, "b (r s) (c p q) -> b c (r p) (s q)", r=rows, s=columns, p=p, q=p)
+        return self.grid.joined(self.out(modulated(h, scale, shift)))
 
     def _tokens(self, x: Tensor) -> Tensor:
-        (rows, columns), p = self.grid, self.patch
-        patches = rearrange(x, "b c (r p) (s q) -> b (r s) (c p q)", r=rows, s=columns, p=p, q=p)
-        h: Tensor = self.stem(patches)
+        h: Tensor = self.stem(self.grid.cut(x))
         if self.position is not None:
             h = h + self.position
         if self.registers is not None:

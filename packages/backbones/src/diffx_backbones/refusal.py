@@ -14,6 +14,11 @@ def non_positive(**sizes: int) -> list[str]:
     return [f"{name} must be at least 1, got {size}" for name, size in sizes.items() if size < 1]
 
 
+def negative(**numbers: int) -> list[str]:
+    """A problem for each number that is below 0."""
+    return [f"{name} must be at least 0, got {one}" for name, one in numbers.items() if one < 0]
+
+
 def not_an_image(name: str, spec: DataSpec) -> list[str]:
     """A problem if the data are not images (C, H, W)."""
     if spec.is_image:

@@ -13,13 +13,13 @@ from functools import partial
 
 import timm
 import torch
-from einops import rearrange
 from timm.layers.patch_embed import PatchEmbed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.patches import Patches
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import (
     non_positive,
@@ -65,16 +65,14 @@ class Trunk(nn.Module):
             + sides_not_divisible(spec, patch, "the side of a patch")
         )
         super().__init__()
-        C, H, W = spec.shape
-        self.patch = patch
-        self.grid = H // patch, W // patch
+        self.grid = Patches.of(spec, patch)
         self.checkpointing = checkpointing
         self.told = 1 if spec.num_classes is None else 2
         self.trunk = built(name, spec, patch)
         width = self.trunk.embed_dim
         self.noise = NoiseEmbedding(width)
         self.classes = None if spec.num_classes is None else ClassEmbedding(spec.num_classes, width)
-        self.out = zeroed(nn.Linear(width, C * patch**2))
+        self.out = zeroed(nn.Linear(width, self.grid.size))
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
@@ -82,10 +80,7 @@ class Trunk(nn.Module):
         h = self.trunk.norm_pre(self._tokens(x, noise_label, cond))
         for block in self.trunk.blocks:
             h = through(block, h)
-        h = self.out(self.trunk.norm(h)[:, self.told :])
-        (rows, columns), p = self.grid, self.patch
-        y: Tensor = rearrange(h, "b (r s) (c p q) -> b c (r p) (s q)", r=rows, s=columns, p=p, q=p)
-        return y
+        return self.grid.joined(self.out(self.trunk.norm(h)[:, self.told :]))
 
     def _tokens(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         h = self.trunk.patch_embed(x)
