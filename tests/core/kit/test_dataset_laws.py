@@ -38,6 +38,10 @@ class Small(Dataset):
             captions=self.bug != "unsaid",
         )
 
+    @property
+    def fingerprint(self):
+        return str(id(self)) if self.bug == "restamped" else ""
+
     def __len__(self):
         return N
 
@@ -106,6 +110,7 @@ FOUND = {
     "lost": "a batch says which examples it has",
     "drawn": "what training sees depends on seed, index and step alone",
     "moved": "the data are the same on their device",
+    "restamped": "the same options give the same data",
     "other": "the same options give the same data",
 }
 

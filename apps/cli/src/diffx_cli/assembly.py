@@ -70,12 +70,7 @@ def assemble(request: Request) -> Assembly:
     prediction = prediction_named(objective.prediction)
     spec = as_seen(dataset, scheduler)
     record = Run(
-        components={
-            kind: _saved_text(chosen)
-            if kind == "text"
-            else SavedComponent.of(chosen.registered, chosen.options)
-            for kind, chosen in request.components.items()
-        },
+        components={kind: _saved(chosen, dataset) for kind, chosen in request.components.items()},
         sections={name: plain(asdict(one)) for name, one in request.sections.items()},
         seed=seed,
         spec=spec_to_json(spec),
@@ -83,6 +78,14 @@ def assemble(request: Request) -> Assembly:
     sigma_data = objective.sigma_data or spec.sigma_data
     denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data, objective.scale_input)
     return Assembly(dataset, denoiser, record)
+
+
+def _saved(chosen: Chosen, dataset: Dataset) -> SavedComponent:
+    """What to save about a component; of data, also what tells them from others."""
+    if chosen.registered.kind == "text":
+        return _saved_text(chosen)
+    fingerprint = dataset.fingerprint if chosen.registered.kind == "dataset" else ""
+    return SavedComponent.of(chosen.registered, chosen.options, fingerprint)
 
 
 def _saved_text(chosen: Chosen) -> SavedComponent:

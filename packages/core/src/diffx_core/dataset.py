@@ -201,6 +201,14 @@ class Dataset(ABC):
         return self.batch(index)
 
     @property
+    def fingerprint(self) -> str:
+        """What tells apart data of the same options, such as those of other files.
+
+        Empty if the options say it all.
+        """
+        return ""
+
+    @property
     def streams(self) -> bool:
         """Whether a batch takes reading and decoding, which workers can do ahead of time."""
         return False

@@ -116,6 +116,11 @@ class EncodedCaptions(Dataset):
         """The facts about the data, with the width of the tokens."""
         return evolve(self.dataset.spec, context=self.text.width)
 
+    @property
+    def fingerprint(self) -> str:
+        """That of the data; the encoder has its own."""
+        return self.dataset.fingerprint
+
     def __len__(self) -> int:
         return len(self.dataset)
 

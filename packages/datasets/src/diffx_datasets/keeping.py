@@ -53,13 +53,19 @@ def kept(name: str, facts: Mapping[str, object], make: Callable[[Path], None]) -
     return folder
 
 
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 sum of each file of a kept folder, by name."""
+    said: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return said
+
+
 def _is_whole(folder: Path) -> bool:
     if not folder.exists():
         return False
     try:
-        sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        damaged = [name for name, one in sums.items() if sha256(folder / name) != one]
-        damaged += [] if sums else [MANIFEST]
+        said = sums(folder)
+        damaged = [name for name, one in said.items() if sha256(folder / name) != one]
+        damaged += [] if said else [MANIFEST]
     except (OSError, ValueError, AttributeError):
         damaged = [MANIFEST]
     if damaged:
@@ -73,8 +79,8 @@ def _made(folder: Path, make: Callable[[Path], None]) -> None:
     partial.mkdir()
     try:
         make(partial)
-        sums = {one.name: sha256(one) for one in sorted(partial.iterdir())}
-        (partial / MANIFEST).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+        said = {one.name: sha256(one) for one in sorted(partial.iterdir())}
+        (partial / MANIFEST).write_text(json.dumps(said, indent=2), encoding="utf-8")
         for one in (*partial.iterdir(), partial):
             _to_disk(one)
     except BaseException:

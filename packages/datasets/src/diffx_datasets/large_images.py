@@ -47,7 +47,8 @@ class LargeImages(PackedImages):
         return len(self._found.readable) * math.prod(self._found.shape) > MOST_KEPT
 
     @cached_property
-    def _held(self) -> Dataset:
+    def held(self) -> Dataset:
+        """The images as bytes, or where they lie."""
         if not self.streams:
             return self.packed
         return streamed(self._found, self._left_out(), flip=self.flip)

@@ -15,10 +15,11 @@ from attrs import asdict, evolve, field, frozen
 from torch import Tensor
 
 from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
-from diffx_datasets.keeping import kept
+from diffx_datasets.keeping import fingerprint, kept
 from diffx_datasets.latent_shards import Shard, Standard, measured, read_shards
 from diffx_datasets.packed import MOST_KEPT, fits, mirrored, within
 from diffx_datasets.packing import stamp
+from diffx_datasets.prepared import Prepared
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,6 +42,11 @@ class Held(Dataset):
     def spec(self) -> DataSpec:
         """The facts about the latents."""
         return self.facts
+
+    @property
+    def fingerprint(self) -> str:
+        """How many there are, and their moments."""
+        return fingerprint({"count": len(self), **asdict(self.standard)})
 
     @property
     def streams(self) -> bool:
@@ -94,7 +100,7 @@ class Held(Dataset):
 
 
 @frozen(kw_only=True)
-class Latents(Dataset):
+class Latents(Prepared):
     """What an autoencoder has made of images, as `diffx encode-latents` writes it.
 
     Args:
@@ -110,7 +116,8 @@ class Latents(Dataset):
     flip: bool = False
 
     @cached_property
-    def _held(self) -> Held:
+    def held(self) -> Held:
+        """The latents, mapped into memory."""
         shards = read_shards(self.root)
         if self.flip and shards[0].mirrored is None:
             raise DataError(
@@ -131,32 +138,11 @@ class Latents(Dataset):
     @property
     def standard(self) -> Standard:
         """What makes the latents of unit variance."""
-        return self._held.standard
-
-    @property
-    def spec(self) -> DataSpec:
-        """The facts about the latents, of which sigma_data is measured."""
-        return self._held.spec
-
-    @property
-    def streams(self) -> bool:
-        """Whether they are more than memory should hold."""
-        return self._held.streams
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def batch(self, index: Tensor) -> Batch:
-        """The latents (B, C, H, W) at the (B,) positions `index`, standardised."""
-        return self._held.batch(index)
-
-    def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
-        """The same, half of them of mirrored images if asked for."""
-        return self._held.augmented(index, seed=seed, step=step)
+        return self.held.standard
 
     def on(self, device: torch.device | str) -> Dataset:
         """The same latents on a device, if they fit there."""
-        return self if self.streams else self._held.on(device)
+        return self if self.streams else self.held.on(device)
 
 
 def _write(standard: Standard, folder: Path) -> None:

@@ -36,6 +36,7 @@ class Packed(Dataset):
         both: (2 N, C, H, W) the images and, after them, all of them mirrored, where there is
             memory to spare: then mirroring is a matter of selection.
         captions: N texts, or None.
+        fingerprint: of all of them.
     """
 
     pixels: Tensor = field(repr=False)
@@ -44,6 +45,7 @@ class Packed(Dataset):
     flips: bool = False
     both: Tensor | None = field(default=None, repr=False)
     captions: Sequence[str] | None = field(default=None, repr=False)
+    fingerprint: str = ""
 
     @property
     def spec(self) -> DataSpec:

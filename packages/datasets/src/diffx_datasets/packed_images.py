@@ -3,17 +3,16 @@
 from abc import abstractmethod
 from functools import cached_property
 
-import torch
 from attrs import frozen
-from torch import Tensor
 
-from diffx_core import Batch, Dataset, DataSpec
+from diffx_core import Dataset
 from diffx_datasets.packed import Packed
 from diffx_datasets.packing import Source, packed
+from diffx_datasets.prepared import Prepared
 
 
 @frozen(kw_only=True)
-class PackedImages(Dataset):
+class PackedImages(Prepared):
     """Images in [-1, 1], decoded once into a cache of bytes.
 
     Args:
@@ -32,25 +31,6 @@ class PackedImages(Dataset):
         return packed(self.source(), flip=self.flip)
 
     @cached_property
-    def _held(self) -> Dataset:
+    def held(self) -> Dataset:
+        """The images as bytes."""
         return self.packed
-
-    @property
-    def spec(self) -> DataSpec:
-        """The facts about the images, of which sigma_data is measured."""
-        return self._held.spec
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def batch(self, index: Tensor) -> Batch:
-        """The images (B, C, size, size) at the (B,) positions `index`."""
-        return self._held.batch(index)
-
-    def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
-        """The same, half of them mirrored if asked for."""
-        return self._held.augmented(index, seed=seed, step=step)
-
-    def on(self, device: torch.device | str) -> Dataset:
-        """The same images on a device, if they fit there."""
-        return self._held.on(device)

@@ -17,10 +17,11 @@ import torch
 from attrs import field, frozen
 
 from diffx_core import DataError, DataSpec
-from diffx_datasets.keeping import kept
+from diffx_datasets.keeping import fingerprint, kept, sums
 from diffx_datasets.packed import Packed
 
 Pixels = npt.NDArray[np.uint8]
+FACTS = "facts.json"
 VERSION = 1
 """Part of every fingerprint: raise it when the same source is decoded into other bytes."""
 BYTES = 256
@@ -59,7 +60,7 @@ def packed(source: Source, *, flip: bool) -> Packed:
     """
     facts = {"version": VERSION, "name": source.name, "shape": source.shape, **source.facts}
     folder = kept(source.name, facts, lambda empty: _decode(source, empty))
-    said = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     count, shape = said["count"], tuple(said["shape"])
     # private mappings: pages are shared with every process that reads the same file
     pixels = torch.from_file(
@@ -80,7 +81,12 @@ def packed(source: Source, *, flip: bool) -> Packed:
         captions=captions is not None,
     )
     return Packed(
-        pixels=pixels.view(count, *shape), label=label, facts=spec, flips=flip, captions=captions
+        pixels=pixels.view(count, *shape),
+        label=label,
+        facts=spec,
+        flips=flip,
+        captions=captions,
+        fingerprint=fingerprint({one: sum_ for one, sum_ in sums(folder).items() if one != FACTS}),
     )
 
 
@@ -110,7 +116,7 @@ def _decode(source: Source, folder: Path) -> None:
         "sigma_data": rms(histogram),
         "skipped": source.skipped(),
     }
-    (folder / "facts.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    (folder / FACTS).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
 
 
 def rms(histogram: npt.NDArray[np.int64]) -> float:

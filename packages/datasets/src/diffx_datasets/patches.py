@@ -20,7 +20,7 @@ from diffx_datasets.examples import LeftOut, OnBad, usable
 from diffx_datasets.image_folder import images_under
 from diffx_datasets.packed import floats, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, Pixels, stamp
-from diffx_datasets.streamed import evenly, looked_at
+from diffx_datasets.streamed import Seen, evenly, looked_at
 
 
 @frozen
@@ -111,8 +111,7 @@ class Patches(Dataset):
         return LeftOut("patches", len(self._photographs), self.on_bad, self.max_bad)
 
     @cached_property
-    def spec(self) -> DataSpec:
-        """The facts about the patches; sigma_data is measured on some of them."""
+    def _seen(self) -> Seen:
         paths = self._photographs.paths
         facts = {
             "root": str(self.root.resolve()),
@@ -120,12 +119,22 @@ class Patches(Dataset):
             "options": (self.size, self.per_image, self.shorter, self.grey),
         }
         some = _fixed(evenly(len(self)))
+        return looked_at(facts, len(self), self._left_out, lambda: self._cut(some, 0))
+
+    @property
+    def spec(self) -> DataSpec:
+        """The facts about the patches; sigma_data is measured on some of them."""
         return DataSpec(
             shape=(1 if self.grey else 3, self.size, self.size),
-            sigma_data=looked_at(facts, self._left_out, lambda: self._cut(some, 0)),
+            sigma_data=self._seen.sigma_data,
             value_range=(-1.0, 1.0),
             levels=BYTES,
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Of how many patches there are, and of those that were looked at."""
+        return self._seen.fingerprint
 
     @property
     def streams(self) -> bool:
@@ -149,7 +158,7 @@ class Patches(Dataset):
 
     def _stacked(self, index: Tensor, places: NoiseSource, step: int) -> Tensor:
         within(index, len(self))
-        _ = self.spec  # what was bad when it was measured is left out everywhere
+        _ = self._seen  # what was bad when it was measured is left out everywhere
         return torch.from_numpy(np.stack(list(self._cut(places, step))))
 
     def _cut(self, places: NoiseSource, step: int) -> Iterator[Pixels]:

@@ -5,6 +5,7 @@ allowed, is replaced by the next one that can: so every process sees the same da
 steps. Shapes: x (B, C, H, W), index (B,).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -16,9 +17,9 @@ from torch import Tensor
 
 from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
 from diffx_datasets.examples import Examples, LeftOut, each, usable
-from diffx_datasets.keeping import kept
+from diffx_datasets.keeping import fingerprint, kept
 from diffx_datasets.packed import at, floats, mirror_, mirrored, within
-from diffx_datasets.packing import BYTES, VERSION, Pixels, rms
+from diffx_datasets.packing import BYTES, FACTS, VERSION, Pixels, rms
 
 LOOKED_AT = 1024
 """How many images sigma_data is measured on, at most."""
@@ -32,12 +33,14 @@ class Streamed(Dataset):
         examples: the images.
         left_out: those that were found to be bad; a copy of it in each process.
         facts: about the images, as they are delivered.
+        fingerprint: of how many there are, and of those that were looked at.
         flips: whether training sees half of them mirrored, left to right.
     """
 
     examples: Examples = field(repr=False)
     left_out: LeftOut = field(repr=False)
     facts: DataSpec
+    fingerprint: str
     flips: bool = False
 
     @property
@@ -92,20 +95,27 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
     """
     facts = {"streamed": True, "shape": examples.shape, **examples.facts}
     count = len(examples.readable)
-    sigma_data = looked_at(
+    seen = looked_at(
         facts,
+        count,
         left_out,
         lambda: (one for _, one in each(examples.readable, evenly(count), left_out)),
     )
     spec = DataSpec(
         shape=examples.shape,
         num_classes=examples.num_classes,
-        sigma_data=sigma_data,
+        sigma_data=seen.sigma_data,
         value_range=(-1.0, 1.0),
         levels=BYTES,
         captions=examples.captions is not None,
     )
-    return Streamed(examples=examples, left_out=left_out, facts=spec, flips=flip)
+    return Streamed(
+        examples=examples,
+        left_out=left_out,
+        facts=spec,
+        fingerprint=seen.fingerprint,
+        flips=flip,
+    )
 
 
 def evenly(count: int) -> list[int]:
@@ -113,15 +123,32 @@ def evenly(count: int) -> list[int]:
     return [int(one) for one in np.linspace(0, count - 1, min(count, LOOKED_AT))]
 
 
+@frozen
+class Seen:
+    """What looking at some images has told.
+
+    Args:
+        sigma_data: root mean square of their values.
+        fingerprint: of their bytes, and of how many there are in all.
+    """
+
+    sigma_data: float
+    fingerprint: str
+
+
 def looked_at(
-    facts: Mapping[str, object], left_out: LeftOut, images: Callable[[], Iterator[Pixels]]
-) -> float:
-    """Root mean square of some images, measured now if it has never been.
+    facts: Mapping[str, object],
+    count: int,
+    left_out: LeftOut,
+    images: Callable[[], Iterator[Pixels]],
+) -> Seen:
+    """What some images tell about all of them; they are looked at once.
 
     Args:
         facts: what the images are a function of.
+        count: of all images.
         left_out: learns of the bad ones that were found then.
-        images: the images to measure.
+        images: the images to look at.
 
     Raises:
         DataError: none of them can be used.
@@ -129,16 +156,21 @@ def looked_at(
     bad = (left_out.on_bad, left_out.max_bad)
     all_facts = {"version": VERSION, **facts, "bad": bad}
     folder = kept(left_out.name, all_facts, lambda empty: _look(images(), left_out, empty))
-    said = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     left_out.reasons.update({int(k): reason for k, reason in said["skipped"].items()})
-    return float(said["sigma_data"])
+    return Seen(said["sigma_data"], fingerprint({"count": count, "seen": said["sha256"]}))
 
 
 def _look(images: Iterator[Pixels], left_out: LeftOut, folder: Path) -> None:
-    histogram = np.zeros(BYTES, dtype=np.int64)
+    histogram, digest = np.zeros(BYTES, dtype=np.int64), hashlib.sha256()
     for pixels in images:
         histogram += np.bincount(pixels.reshape(-1), minlength=BYTES)
+        digest.update(np.ascontiguousarray(pixels).data)
     if not histogram.any():
         raise DataError(f"{left_out.name}: there are no images that can be used")
-    said = {"sigma_data": rms(histogram), "skipped": left_out.reasons}
-    (folder / "facts.json").write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    said = {
+        "sigma_data": rms(histogram),
+        "sha256": digest.hexdigest(),
+        "skipped": left_out.reasons,
+    }
+    (folder / FACTS).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")

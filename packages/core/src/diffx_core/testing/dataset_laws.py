@@ -165,6 +165,8 @@ def _again(dataset: Dataset) -> Measurement:
         return Measurement(0.0, 0.0, "it is no attrs class", measured=False)
     index = looked_at(dataset)
     other = evolve(dataset)  # type: ignore[misc] # it is an attrs class, as was just found
+    if other.fingerprint != dataset.fingerprint:
+        return share_of(wrong=True, detail="with another fingerprint")
     return share_of(not _same(other.batch(index), dataset.batch(index)))
 
 
