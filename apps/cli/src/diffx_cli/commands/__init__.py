@@ -3,8 +3,10 @@
 from diffx_cli.command import Command
 from diffx_cli.commands import (
     check_plugin,
+    decode_latents,
     demo,
     describe,
+    encode_latents,
     import_weights,
     list_plugins,
     matrix,
@@ -24,6 +26,8 @@ COMMANDS: dict[str, Command] = {
         check_plugin,
         plot_schedule,
         matrix,
+        encode_latents,
+        decode_latents,
         demo,
     )
 }
