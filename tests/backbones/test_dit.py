@@ -113,6 +113,45 @@ def test_registers_change_what_is_said_and_not_its_shape():
     assert not torch.equal(network(x, torch.zeros(2).double(), Condition()), before)
 
 
+@pytest.fixture
+def in_context():
+    """A network that is told the class by tokens alone."""
+    torch.manual_seed(0)
+    network = DiT(SPEC, width=16, pe="rope", registers=1, class_tokens=2).double()
+    for p in network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    network.condition.classes.table.weight.data.zero_()
+    return network
+
+
+def test_class_tokens_tell_the_class(in_context):
+    x, labels = torch.randn(3, 2, 8, 12).double(), torch.tensor([0, 1, -1])
+    seen = []
+    in_context.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    y = in_context(x, torch.zeros(3).double(), Condition(labels))
+    assert seen[0].shape == (3, 2 + 1 + 6, 16)
+    assert not torch.equal(seen[0][0, :2], seen[0][1, :2])
+    assert torch.equal(seen[0][0, 2], seen[0][1, 2])
+    other = in_context(x, torch.zeros(3).double(), Condition((labels + 1) % 3))
+    assert (y != other).flatten(1).any(1).all()
+
+
+def test_class_tokens_of_no_class_are_those_of_none(in_context):
+    x = torch.randn(2, 2, 8, 12).double()
+    untold = in_context(x, torch.zeros(2).double(), Condition())
+    forgotten = Condition(torch.tensor([0, 1])).forgotten()
+    torch.testing.assert_close(in_context(x, torch.zeros(2).double(), forgotten), untold)
+
+
+def test_class_tokens_get_gradients_and_no_rotation(in_context):
+    y = in_context(
+        torch.randn(2, 2, 8, 12).double(), torch.zeros(2), Condition(torch.tensor([0, 2]))
+    )
+    y.square().sum().backward()
+    assert all(p.grad.any() for p in in_context.class_tokens.parameters())
+    assert torch.equal(in_context.rotation.sine[:3], torch.zeros(3, 4))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 def test_it_compiles_as_one_graph():

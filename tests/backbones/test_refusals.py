@@ -55,6 +55,12 @@ CASES = {
     "dit-preset": (DiT, IMAGE, {"preset": "M/2"}, ["'M/2'", "tiny, small, S, B, L, XL", "S/2"]),
     "dit-preset-alone": (DiT, IMAGE, {"preset": "S"}, ["'S'", "slash"]),
     "dit-registers": (DiT, IMAGE, {"patch": 2, "registers": -1}, ["registers", "got -1"]),
+    "dit-class-tokens": (
+        DiT,
+        IMAGE,
+        {"patch": 2, "class_tokens": 2},
+        ["class_tokens 2", "no classes"],
+    ),
     "dit-rope": (DiT, IMAGE, {"patch": 2, "width": 36, "heads": 6, "pe": "rope"}, ["36", "24"]),
     "dit-width": (DiT, IMAGE, {"patch": 2, "width": 66, "heads": 1}, ["66", "4", "position"]),
     "dit-sizes": (DiT, IMAGE, {"patch": 0, "depth": 0, "heads": 0}, ["patch", "depth", "heads"]),

@@ -1,11 +1,12 @@
 """A transformer on the patches of an image, modulated by the condition (adaLN-zero).
 
 Positions are added to the tokens as sinusoids, or turn queries and keys (`pe`). Registers are
-learned tokens that belong to no patch: a place for what concerns the whole image. Context tokens,
-where the data have them, are read by cross-attention in every block.
+learned tokens that belong to no patch: a place for what concerns the whole image; class tokens tell
+the class there, besides the modulation. Context tokens, where the data have them, are read by
+cross-attention in every block.
 
-Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and R registers,
-condition (B, width).
+Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and R tokens of no
+patch, condition (B, width).
 """
 
 from functools import partial
@@ -15,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from diffx_backbones.context import ContextTokens
-from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, wrong_sinusoids
+from diffx_backbones.embedding import MAX_PERIOD, ClassTokens, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.patches import Patches
 from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import negative, not_an_image, not_divisible, refuse
+from diffx_backbones.refusal import negative, no_classes, not_an_image, not_divisible, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, Block, modulated
 from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
@@ -42,6 +43,7 @@ class DiT(nn.Module):
         pe: how positions are told: added (abs), or by turning queries and keys (rope).
         qk_norm: whether queries and keys are normalised, which keeps large networks stable.
         registers: number of learned tokens besides the patches.
+        class_tokens: number of tokens that tell the class besides the modulation (in context).
         checkpointing: whether training recomputes each block on the way back, which saves most of
             the memory, for steps about one and a half times as long.
         noise_features: sinusoids of the noise label; 256 as published.
@@ -51,6 +53,7 @@ class DiT(nn.Module):
     References:
         Peebles and Xie, 2022, Scalable Diffusion Models with Transformers (arXiv:2212.09748).
         Darcet et al., 2023, Vision Transformers Need Registers (arXiv:2309.16588).
+        Li and He, 2025, Back to Basics (arXiv:2511.13720), for class tokens.
     """
 
     position: Tensor | None
@@ -69,6 +72,7 @@ class DiT(nn.Module):
         pe: Literal["abs", "rope"] = "abs",
         qk_norm: bool = False,
         registers: int = 0,
+        class_tokens: int = 0,
         checkpointing: bool = False,
         noise_features: int = 64,
         noise_period: float = MAX_PERIOD,
@@ -85,7 +89,8 @@ class DiT(nn.Module):
                 if is_turned
                 else not_divisible("width", width, 4, "which sines of positions need")
             )
-            + negative(registers=registers)
+            + negative(registers=registers, class_tokens=class_tokens)
+            + no_classes("class_tokens", class_tokens, spec)
             + wrong_sinusoids(noise_features, noise_period, noise_scale)
         )
         super().__init__()
@@ -93,13 +98,19 @@ class DiT(nn.Module):
         self.grid = grid = Patches.of(spec, patch)
         added = None if is_turned else positions(grid.rows, grid.columns, width)
         self.register_buffer("position", added, persistent=False)
+        self.unplaced = class_tokens + registers
         self.rotation = (
-            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=registers)
+            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=self.unplaced)
             if is_turned
             else None
         )
         self.registers = (
             nn.Parameter(0.02 * torch.randn(1, registers, width)) if registers else None
+        )
+        self.class_tokens = (
+            ClassTokens(spec.num_classes, class_tokens, width)
+            if class_tokens and spec.num_classes
+            else None
         )
         self.condition = ConditionEmbedding(
             width,
@@ -134,18 +145,18 @@ class DiT(nn.Module):
         through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
         told = None if self.context is None else self.context(x, cond)
-        h = self._tokens(x)
+        h = self._tokens(x, cond)
         for block in self.blocks:
             h = through(block, h, condition, self.rotation, told)
-        if self.registers is not None:
-            h = h[:, self.registers.shape[1] :]
+        h = h[:, self.unplaced :]
         scale, shift = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
         return self.grid.joined(self.out(modulated(h, scale, shift)))
 
-    def _tokens(self, x: Tensor) -> Tensor:
+    def _tokens(self, x: Tensor, cond: Condition) -> Tensor:
         h: Tensor = self.stem(self.grid.cut(x))
         if self.position is not None:
             h = h + self.position
-        if self.registers is not None:
-            h = torch.cat([self.registers.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
-        return h
+        unplaced = [] if self.class_tokens is None else [self.class_tokens(cond.label)]
+        unplaced += [] if self.registers is None else [self.registers]
+        first = [one.to(h.dtype).expand(len(h), -1, -1) for one in unplaced]
+        return torch.cat([*first, h], dim=1) if first else h

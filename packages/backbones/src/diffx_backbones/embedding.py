@@ -118,3 +118,23 @@ class ConditionEmbedding(nn.Module):
         if self.classes is not None:
             h = h + self.classes(cond.label)
         return silu(h)
+
+
+class ClassTokens(nn.Module):
+    """Tokens of the class, in the context of the others: its embedding, and a place for each.
+
+    Args:
+        num_classes: of the data.
+        count: n, of tokens.
+        width: D, of a token.
+    """
+
+    def __init__(self, num_classes: int, count: int, width: int) -> None:
+        super().__init__()
+        self.classes = ClassEmbedding(num_classes, width)
+        self.place = nn.Parameter(0.02 * torch.randn(1, count, width))
+
+    def forward(self, label: Tensor | None) -> Tensor:
+        """Maps (B,) to (B, n, D), and None to (1, n, D)."""
+        h: Tensor = self.classes(label).unsqueeze(1) + self.place
+        return h

@@ -33,6 +33,13 @@ def reads_no_context(name: str, spec: DataSpec) -> list[str]:
     return [f"{name} reads no context tokens, but the data have them ({spec.context}); try dit"]
 
 
+def no_classes(name: str, count: int, spec: DataSpec) -> list[str]:
+    """A problem if something is made of classes that the data do not have."""
+    if count < 1 or spec.num_classes is not None:
+        return []
+    return [f"{name} {count} is not possible: the data have no classes"]
+
+
 def not_divisible(name: str, size: int, factor: int, reason: str) -> list[str]:
     """A problem if `size` is no multiple of `factor`, where both are positive."""
     if size < 1 or factor < 1 or size % factor == 0:
