@@ -9,7 +9,7 @@ from attrs import frozen
 
 from diffx_core import Batch, ComponentError, Condition, DataError, Dataset, DataSpec
 from diffx_core.engine.order import DataOrder
-from diffx_core.engine.reading import read_ahead
+from diffx_core.engine.reading import Reader, read_ahead
 
 CPU = torch.device("cpu")
 
@@ -111,6 +111,17 @@ def test_a_worker_that_is_killed_during_a_step_ends_the_run_too():
 
     with pytest.raises(DataError, match="has died"):
         run()
+
+
+def test_a_worker_without_shared_memory_says_so(monkeypatch):
+    def full(_):
+        raise RuntimeError("unable to allocate shared memory: No space left on device")
+
+    reader = Reader(Counted(), DataOrder(50, 8), 0)
+    assert reader[0].x.is_shared()
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(DataError, match=r"enlarge /dev/shm, or .*workers 0 \(unable to allocate"):
+        raise reader[0].error()
 
 
 def test_other_errors_of_a_step_are_left_as_they_are():

@@ -171,6 +171,11 @@ class Batch:
         """The same batch where an accelerator can read it by itself; torch's loaders call this."""
         return self._each(Tensor.pin_memory)
 
+    def share_memory(self) -> Self:
+        """The same batch where other processes can read it."""
+        index = None if self.index is None else self.index.share_memory_()
+        return evolve(self._each(Tensor.share_memory_), index=index)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         told = {name: change(one) for name, one in self.cond.given().items()}
         return evolve(self, x=change(self.x), cond=evolve(self.cond, **told))

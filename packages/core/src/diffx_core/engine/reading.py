@@ -24,6 +24,10 @@ AHEAD = 2
 """Batches that each worker keeps ready."""
 WORKER = "DataLoader worker"
 """How torch begins what it says about a worker that has died."""
+NO_ROOM = (
+    "a worker has no shared memory left for a batch: enlarge /dev/shm, or read without workers by"
+    " --train.workers 0"
+)
 
 
 @frozen
@@ -66,11 +70,15 @@ class Reader(ReadByKey[Batch | Failure]):
     def __getitem__(self, step: int) -> Batch | Failure:
         # an error that crosses processes as torch sends it is a traceback of many lines
         try:
-            return self.batch(step)
+            batch = self.batch(step)
         except DataError as error:
             return Failure(error.problems, is_data=True)
         except Exception as error:  # noqa: BLE001 - raised again by whoever asked for the batch
             return Failure((f"{type(error).__name__} in a worker: {error}",), is_data=False)
+        try:
+            return batch.share_memory()  # torch would do it later, where an error is lost
+        except RuntimeError as error:
+            return Failure((f"{NO_ROOM} ({error})",), is_data=True)
 
 
 @contextmanager
