@@ -126,6 +126,53 @@ def test_a_folder_of_diffusers_is_imported(diffx, pipeline):
     assert diffx("sample", "run", "--n", "2", "--steps", "2").rc == 0
 
 
+@pytest.mark.parametrize("place", ["scheduler/scheduler_config.json", "unet/scheduler_config.json"])
+def test_the_process_of_a_pipeline_is_taken_from_it(diffx, pipeline, place):
+    said = {
+        "_class_name": "DDIMScheduler",
+        "beta_schedule": "scaled_linear",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "num_train_timesteps": 1000,
+        "prediction_type": "v_prediction",
+        "rescale_betas_zero_snr": True,
+    }
+    (pipeline / place).parent.mkdir(exist_ok=True)
+    (pipeline / place).write_text(json.dumps(said), "utf-8")
+    run(diffx, pipeline, "--backbone", "ddpm_unet", "--out", "run")
+    denoiser = Pipeline.load("run").denoiser
+    process = denoiser.scheduler
+    assert (process.table, process.beta_end, process.zero_terminal_snr) == (
+        "scaled_linear",
+        0.012,
+        True,
+    )
+    assert denoiser.prediction.name == "v"
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"_class_name": "FlowMatch"}, "FlowMatch of beta_schedule None"),
+        ({"beta_schedule": "linear", "num_train_timesteps": 50}, "num_train_timesteps 50"),
+        ({"beta_schedule": "linear", "prediction_type": "flow"}, "prediction_type 'flow'"),
+        ({"beta_schedule": "linear", "trained_betas": [0.1]}, "trained_betas"),
+    ],
+    ids=["process", "levels", "prediction", "betas"],
+)
+def test_a_process_that_is_not_known_has_to_be_said(diffx, pipeline, said, message):
+    (pipeline / "unet" / "scheduler_config.json").write_text(json.dumps(said), "utf-8")
+    asked = ["import-weights", str(pipeline), "--backbone", "ddpm_unet", "--dry-run"]
+    result = diffx(*asked)
+    assert result.rc == 2
+    assert message in result.err
+    assert "say the process with --scheduler" in result.err
+    assert diffx(*asked, "--scheduler", "vpsde", "--prediction", "eps").rc == 0
+    half = diffx(*asked, "--scheduler", "vpsde")
+    assert half.rc == 2
+    assert "--prediction: is required besides --scheduler" in half.err
+
+
 def test_overwriting_has_to_be_said(diffx, dit_file):
     arguments = (dit_file, "--backbone.heads", 4, "--out", "run")
     run(diffx, *arguments)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from attrs import frozen
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -20,14 +21,32 @@ from diffx_core.errors import CheckpointError
 
 NETWORKS = ("unet", "transformer")
 """Folders of a pipeline of diffusers that hold its network."""
+PROCESS = "scheduler_config.json"
 INNER = ("ema", "ema_state_dict", "model_ema", "model", "state_dict", "model_state_dict")
 """Where a file keeps a network besides other things, the best first."""
 WRAPPED = "module."
 """What DistributedDataParallel puts before every name."""
 
 
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str | None]:
-    """The tensors of a network by name, its config.json, and which of several networks it is.
+@frozen(eq=False)
+class Files:
+    """What is in a file, or in a folder of diffusers.
+
+    Args:
+        tensors: of a network, by name.
+        config: its config.json; empty if there is none.
+        process: the scheduler_config.json of its pipeline; empty if there is none.
+        inside: which of several networks in a file it is; None if there is but one.
+    """
+
+    tensors: dict[str, Tensor]
+    config: dict[str, Any]
+    process: dict[str, Any]
+    inside: str | None
+
+
+def read_weights(path: Path) -> Files:
+    """Read a file or a folder.
 
     Raises:
         CheckpointError: there is none, or it cannot be read.
@@ -51,7 +70,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str | N
         tensors |= found
     if tensors and all(name.startswith(WRAPPED) for name in tensors):
         tensors = {name.removeprefix(WRAPPED): one for name, one in tensors.items()}
-    return tensors, _config(folder / "config.json"), inside
+    places = (folder / PROCESS, folder.parent / "scheduler" / PROCESS)
+    process = next((one for place in places if (one := _config(place))), {})
+    return Files(tensors, _config(folder / "config.json"), process, inside)
 
 
 def _tensors(file: Path) -> tuple[dict[str, Tensor], str | None]:

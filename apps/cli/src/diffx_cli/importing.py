@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, claim, clear
-from diffx_cli.foreign_files import read_weights
+from diffx_cli.foreign_files import Files, read_weights
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import options_of, write_yaml
 from diffx_core.config.run import Run, SavedComponent, plain
@@ -77,13 +77,15 @@ def import_run(request: Request) -> Imported:
     if not isinstance(chosen.target, ImportsWeights):
         names = ", ".join(_importing(request)) or "none is installed"
         raise ConfigError(f"{chosen.label} takes no weights from elsewhere; those that do: {names}")
-    tensors, config, inside = read_weights(options.file)
+    files = read_weights(options.file)
+    process = _process(request, files)
     defaults = {one.name: one.default for one in options_of(chosen.target)}
     model = chosen.target.import_weights(
         ForeignWeights(
             path=str(options.file),
-            tensors=tensors,
-            config=config,
+            tensors=files.tensors,
+            config=files.config,
+            process=process,
             layout=options.layout,
             shape=options.shape,
             num_classes=options.num_classes,
@@ -91,17 +93,26 @@ def import_run(request: Request) -> Imported:
         )
     )
     record = _record(request, model, chosen)
-    notes = (
-        model.notes if inside is None else (f"the weights are those named {inside}", *model.notes)
-    )
+    which = () if files.inside is None else (f"the weights are those named {files.inside}",)
     folder = None if options.dry_run else _write(request, model, record)
-    return Imported(model, record, notes, folder)
+    return Imported(model, record, which + model.notes, folder)
+
+
+def _process(request: Request, files: Files) -> dict[str, Any]:
+    """What the files say of the process, unless somebody says another."""
+    if "scheduler" not in request.components:
+        return files.process
+    if files.process and request.options.prediction is None:
+        said = files.process.get("prediction_type", "epsilon")
+        raise ConfigError(
+            f"--prediction: is required besides --scheduler, which replaces what the pipeline says"
+            f" ({said} prediction)"
+        )
+    return {}
 
 
 def _record(request: Request, model: ImportedModel, chosen: Chosen) -> Run:
-    scheduler = request.components.get("scheduler") or Chosen.by_default(
-        request.registry.find("scheduler", model.scheduler)
-    )
+    scheduler = request.components.get("scheduler") or _usual(request, model)
     objective = ObjectiveOptions(
         prediction=request.options.prediction or model.prediction,
         sigma_data=UNIT,
@@ -117,6 +128,13 @@ def _record(request: Request, model: ImportedModel, chosen: Chosen) -> Run:
         sections={"objective": plain(asdict(objective))},
         spec=spec_to_json(model.spec),
     )
+
+
+def _usual(request: Request, model: ImportedModel) -> Chosen:
+    chosen = Chosen.by_default(request.registry.find("scheduler", model.scheduler))
+    chosen = evolve(chosen, options={**chosen.options, **model.scheduler_options})
+    chosen.build()
+    return chosen
 
 
 def _write(request: Request, model: ImportedModel, record: Run) -> Path:

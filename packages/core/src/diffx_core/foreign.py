@@ -22,6 +22,8 @@ class ForeignWeights:
         path: of the file or folder, for messages.
         tensors: by the names that they have there.
         config: what stands beside them in a file config.json; empty if there is none.
+        process: what a pipeline of diffusers says of its process in scheduler_config.json; empty if
+            there is none.
         layout: whose names these are, if that was told.
         shape: of one example, if that was told.
         num_classes: of the data, if that was told.
@@ -31,6 +33,7 @@ class ForeignWeights:
     path: str
     tensors: Mapping[str, Tensor]
     config: Mapping[str, Any] = field(factory=dict)
+    process: Mapping[str, Any] = field(factory=dict)
     layout: str | None = None
     shape: tuple[int, ...] | None = None
     num_classes: int | None = None
@@ -47,6 +50,7 @@ class ImportedModel:
         options: of the backbone; those that are not named have their defaults.
         weights: by the names of the backbone, every one of them.
         scheduler: the process that such networks are trained with, unless somebody says another.
+        scheduler_options: of that process; those that are not named have their defaults.
         prediction: what the network's output means.
         scale_input: whether it sees x at unit variance, rather than as it is.
         knows_nothing_told: whether it was trained to be told no class, too.
@@ -59,6 +63,7 @@ class ImportedModel:
     weights: Mapping[str, Tensor]
     scheduler: str
     prediction: PredictionName
+    scheduler_options: Mapping[str, Any] = field(factory=dict)
     scale_input: bool = True
     knows_nothing_told: bool = False
     notes: tuple[str, ...] = ()

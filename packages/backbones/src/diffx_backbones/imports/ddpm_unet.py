@@ -6,6 +6,7 @@ from torch import nn
 
 from diffx_backbones.imports import guided_diffusion, unet2d
 from diffx_backbones.imports.moves import Move, agreed, carry, data_spec, halved, layer, shapes_of
+from diffx_backbones.imports.process import process_of
 from diffx_backbones.imports.unet_names import with_no_class
 from diffx_core import CheckpointError, ConfigError, ForeignWeights, ImportedModel
 
@@ -34,13 +35,15 @@ def import_ddpm_unet(network: Callable[..., nn.Module], foreign: ForeignWeights)
     if found.classes is not None:
         moves.append(Move("condition.classes.table.weight", (found.classes,), with_no_class))
         notes += ("it was told a class in all of training, so it cannot be guided by classes",)
+    process = process_of(foreign)
     return ImportedModel(
         layout=layout,
         spec=spec,
         options=options,
         weights=carry(found.foreign, moves, shapes_of(network, spec, options)),
-        scheduler="ddpm",
-        prediction="eps",
+        scheduler=process.scheduler,
+        scheduler_options=process.options,
+        prediction=process.prediction,
         notes=notes,
     )
 

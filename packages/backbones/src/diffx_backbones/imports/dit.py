@@ -28,6 +28,7 @@ from diffx_backbones.imports.moves import (
     shape_of,
     shapes_of,
 )
+from diffx_backbones.imports.process import process_of
 from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES
 from diffx_core import CheckpointError, ConfigError, DataSpec, ForeignWeights, ImportedModel
@@ -108,13 +109,15 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
     spare = _repeated(foreign, depth) if layout == "diffusers" else {"pos_embed"}
     if layout == "diffusers" and "noise_period" not in foreign.options:
         notes += (PERIOD_NOTE,)
+    process = process_of(foreign)
     return ImportedModel(
         layout=layout,
         spec=spec,
         options=options,
         weights=carry(foreign, moves, shapes_of(network, spec, options), spare),
-        scheduler="rectified_flow" if is_sit else "ddpm",
-        prediction="flow" if is_sit else "eps",
+        scheduler="rectified_flow" if is_sit else process.scheduler,
+        scheduler_options={} if is_sit else process.options,
+        prediction="flow" if is_sit else process.prediction,
         scale_input=not is_sit,
         knows_nothing_told=True,
         notes=notes,

@@ -75,7 +75,7 @@ def carry(
             problems += [f"there is no {name}, which {move.ours} needs" for name in absent]
             continue
         try:
-            found = move.change(torch.cat([foreign.tensors[name] for name in move.theirs]).float())
+            found = move.change(_stacked([foreign.tensors[name] for name in move.theirs]).float())
         except (RuntimeError, ValueError) as error:
             problems.append(f"{move.theirs[0]} {_shapes(foreign, move.theirs)}: {error}")
             continue
@@ -151,6 +151,10 @@ def data_spec(shape: tuple[int, ...], num_classes: int | None) -> DataSpec:
     if shape[0] in (1, 3):
         return DataSpec(shape, num_classes, value_range=(-1.0, 1.0), levels=256)
     return DataSpec(shape, num_classes)
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
 
 
 def _shapes(foreign: ForeignWeights, names: Iterable[str]) -> str:
