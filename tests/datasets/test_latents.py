@@ -292,6 +292,28 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
         assert image.size == (16, 16)
 
 
+def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):
+    from diffusers import AutoencoderKL
+
+    theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
+    samples = torch.linspace(-0.3, 0.3, 2 * 4 * 8 * 8).view(2, 4, 8, 8)
+    save_file({"samples": samples}, tmp_path / "samples.safetensors")
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
+    with torch.no_grad():
+        expected = theirs.decode(samples / theirs.config.scaling_factor).sample
+    shown = np.stack(
+        [np.asarray(Image.open(tmp_path / f"decoded/images/{i:05}.png")) for i in range(2)]
+    )
+    expected = (127.5 * (expected.clamp(-1, 1) + 1)).permute(0, 2, 3, 1)
+    assert np.abs(shown - expected.numpy()).max() <= 1
+
+
+def test_samples_that_are_no_latents_of_the_autoencoder_are_refused(vae, tmp_path, capsys):
+    save_file({"samples": torch.ones(2, 3, 8, 8)}, tmp_path / "samples.safetensors")
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
+    assert "has samples (3, 8, 8), not 4 channels of latents" in capsys.readouterr().err
+
+
 def test_samples_of_something_else_are_not_decoded(root, tmp_path, capsys):
     words = ["--latents", str(root), "--vae", str(tmp_path)]
     assert main(["decode-latents", str(tmp_path), *words]) == 4

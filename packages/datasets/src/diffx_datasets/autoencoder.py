@@ -86,3 +86,9 @@ class Autoencoder:
         with torch.no_grad():
             images: Tensor = self.model.decode(latents).sample
         return images
+
+    def unscaled(self, samples: Tensor) -> Tensor:
+        """The latents of samples in the scale that config.json tells networks elsewhere to use."""
+        config = self.model.config
+        latents: Tensor = samples / config.scaling_factor + (config.get("shift_factor") or 0.0)
+        return latents

@@ -27,7 +27,8 @@ class DecodeLatentsOptions(Shown):
 
     Args:
         samples: a folder that diffx sample has written.
-        latents: the folder of latents that the model was trained on, which says their scale.
+        latents: the folder of latents that the model was trained on, which says their scale; if
+            none, it is the one of the autoencoder, as for imported models.
         vae: folder of the AutoencoderKL that they were made by.
         out: folder for the images; by default images/ in the folder of samples.
         batch_size: images that are decoded together.
@@ -35,7 +36,7 @@ class DecodeLatentsOptions(Shown):
     """
 
     samples: Path
-    latents: Path
+    latents: Path | None = None
     vae: Path
     out: Path | None = None
     batch_size: int = field(default=16, validator=and_(ge(1), le(65_536)))
@@ -56,13 +57,20 @@ def run(request: Request) -> None:
     out = options.out or options.samples / "decoded"
     check_free(out, overwrite=False)
     device = device_named(options.device)
-    x, data = _samples(options.samples), Latents(root=options.latents)
-    if tuple(x.shape[1:]) != data.spec.shape:
+    x = _samples(options.samples)
+    data = None if options.latents is None else Latents(root=options.latents)
+    if data is not None and tuple(x.shape[1:]) != data.spec.shape:
         raise DataError(
             f"{options.samples}: has samples {tuple(x.shape[1:])}, not {data.spec.shape}"
         )
     autoencoder = Autoencoder.load(options.vae, device)
-    z = data.standard.undone(x)
+    channels = int(autoencoder.model.config.latent_channels)
+    if x.ndim != 4 or x.shape[1] != channels:
+        shape = tuple(x.shape[1:])
+        raise DataError(
+            f"{options.samples}: has samples {shape}, not {channels} channels of latents"
+        )
+    z = autoencoder.unscaled(x) if data is None else data.standard.undone(x)
     parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
     images = torch.cat(parts)
     spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
@@ -86,5 +94,8 @@ COMMAND = Command(
     options=DecodeLatentsOptions,
     run=run,
     words=("samples",),
-    examples=("diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",),
+    examples=(
+        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
+        "diffx decode-latents RUN/samples/0000-unipc --vae sd-vae",
+    ),
 )
