@@ -95,10 +95,11 @@ class WebDataset(LargeImages):
         return found
 
     def _table(self, paths: list[Path]) -> Table:
-        rows = [row for k, path in enumerate(paths) for row in self._rows(k, path)]
-        if not rows:
+        found = [np.array(list(self._rows(k, path)), np.int64) for k, path in enumerate(paths)]
+        found = [one for one in found if len(one)]
+        if not found:
             raise DataError(f"webdataset: there are no images in {self.root}")
-        table = np.array(rows, dtype=np.int64)
+        table = np.concatenate(found)
         checked = ((Part.LABEL, "labels", "label"), (Part.TEXT, "texts", "caption"))
         for part, what, option in checked:
             there = table[:, part] >= 0
