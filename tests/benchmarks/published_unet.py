@@ -45,11 +45,11 @@ class _Told(nn.Module):
 
 
 class _Pixels(nn.Module):
-    """The attention of guided-diffusion: q, k and v of one head after another."""
+    """The attention of guided-diffusion: q, k and v of one head after another, or all of each."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, channels: int, heads: int, *, is_new: bool) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.is_new = heads, is_new
         self.norm = nn.GroupNorm(32, channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = nn.Conv1d(channels, channels, 1)
@@ -57,7 +57,11 @@ class _Pixels(nn.Module):
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         b, c, *_ = x.shape
         flat = x.flatten(2)
-        q, k, v = self.qkv(self.norm(flat)).view(b * self.heads, -1, flat.shape[2]).chunk(3, dim=1)
+        rows, heads = self.qkv(self.norm(flat)), b * self.heads
+        if self.is_new:
+            q, k, v = (one.reshape(heads, -1, flat.shape[2]) for one in rows.chunk(3, dim=1))
+        else:
+            q, k, v = rows.view(heads, -1, flat.shape[2]).chunk(3, dim=1)
         weight = torch.softmax(q.transpose(1, 2) @ k / math.sqrt(q.shape[1]), dim=-1)
         h = (v @ weight.transpose(1, 2)).reshape(b, c, -1)
         return (flat + self.proj_out(h)).view(x.shape)
@@ -98,6 +102,7 @@ class PlainUNet(nn.Module):
         classes: int | None = None,
         scales: bool = False,
         updown: bool = False,
+        is_new: bool = False,
     ) -> None:
         super().__init__()
         told = 4 * width
@@ -110,7 +115,8 @@ class PlainUNet(nn.Module):
             return [_Told(inner, outer, told, scales=scales), *pixels]
 
         def attended(size: int) -> nn.Module:
-            return _Pixels(size, size // head_width if head_width else heads)
+            count = size // head_width if head_width else heads
+            return _Pixels(size, count, is_new=is_new)
 
         def step(size: int, factor: float) -> nn.Module:
             if updown:

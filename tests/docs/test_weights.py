@@ -28,6 +28,7 @@ def place_files():
     for name in ("DiT-XL-2-256x256.pt", "SiT-XL-2-256.pt"):
         torch.save(fill(small).state_dict(), name)
     torch.save(fill(PlainUNet(outputs=6)).state_dict(), "lsun_bedroom.pt")
+    torch.save(fill(PlainUNet(outputs=6, classes=9)).state_dict(), "64x64_diffusion.pt")
     config, shapes, _ = json.loads(RECORD.read_text("utf-8"))["ddpm"].values()
     folder = Path("ddpm-cifar10-32")
     folder.mkdir()
@@ -42,7 +43,9 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
     for command in COMMANDS:
         assert main([*shlex.split(command)]) == 0, capsys.readouterr().err
     assert Path("runs/dit/samples/0000-unipc/samples.safetensors").is_file()
-    made = {Path(f"runs/{name}/latest").is_file() for name in ("sit", "cifar10", "bedroom")}
+    made = {
+        Path(f"runs/{name}/latest").is_file() for name in ("sit", "cifar10", "bedroom", "imagenet")
+    }
     assert made == {True}
 
 

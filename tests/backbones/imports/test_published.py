@@ -85,6 +85,18 @@ def test_guided_diffusion(made, told):
 
 
 @torch.no_grad()
+def test_the_newer_order_of_attention_has_to_be_told():
+    theirs = fill(PlainUNet(is_new=True))
+    told = {"shape": (3, 16, 16), "options": {"heads": 4}}
+    _, older = imported(DDPMUNet, theirs, **told)
+    found, newer = imported(DDPMUNet, theirs, **told, layout="guided_diffusion_new")
+    expected = theirs(X, TIMES)
+    agree(newer(X, TIMES, Condition()), expected)
+    assert (older(X, TIMES, Condition()) - expected).abs().max() > 0.01
+    assert found.layout == "guided_diffusion_new"
+
+
+@torch.no_grad()
 def test_a_class_that_is_not_told_leaves_the_noise_level():
     theirs = fill(PlainUNet(classes=5))
     _, ours = imported(DDPMUNet, theirs, shape=(3, 16, 16), options={"heads": 4})

@@ -13,6 +13,8 @@ from diffx_cli.options import Shown
 from diffx_cli.request import Request
 from diffx_core.options import PredictionName
 
+UNET = "--backbone ddpm_unet"
+
 
 @frozen(kw_only=True)
 class ImportWeightsOptions(Shown):
@@ -68,7 +70,7 @@ COMMAND = Command(
     examples=(
         "diffx import-weights DiT-XL-2-256x256.pt --out runs/dit",
         "diffx import-weights SiT-XL-2-256.pt --layout sit",
-        "diffx import-weights ddpm-cifar10-32 --backbone ddpm_unet",
-        "diffx import-weights lsun.pt --backbone ddpm_unet --backbone.heads 4 --shape 3,256,256",
+        f"diffx import-weights ddpm-cifar10-32 {UNET}",
+        f"diffx import-weights lsun.pt {UNET} --backbone.head_width 64 --shape 3,256,256",
     ),
 )

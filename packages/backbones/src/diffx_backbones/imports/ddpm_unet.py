@@ -10,13 +10,13 @@ from diffx_backbones.imports.process import process_of
 from diffx_backbones.imports.unet_names import with_no_class
 from diffx_core import CheckpointError, ConfigError, ForeignWeights, ImportedModel
 
-LAYOUTS = ("guided_diffusion", "diffusers")
+LAYOUTS = ("guided_diffusion", "guided_diffusion_new", "diffusers")
 
 
 def import_ddpm_unet(network: Callable[..., nn.Module], foreign: ForeignWeights) -> ImportedModel:
     """The weights of a layout; see `LAYOUTS`."""
     layout = layout_of(foreign)
-    found = (guided_diffusion if layout == "guided_diffusion" else unet2d).found_in(foreign)
+    found = (unet2d if layout == "diffusers" else guided_diffusion).found_in(foreign)
     options = agreed(foreign, found.options)
     channels, said = found.channels, found.said
     side = found.side

@@ -5,8 +5,8 @@
     middle_block.0 .1 .2            a block, attention, a block
     output_blocks.i.0 .1 .2         a block, attention, and after the last of a level a step up
 
-Rows of qkv belong to one head after another: the older of its two orders, which the published files
-have.
+Rows of qkv belong to one head after another, or in its newer order (use_new_attention_order) to q,
+k and v. The names are the same.
 """
 
 from functools import partial
@@ -16,7 +16,7 @@ from einops import rearrange
 from torch import Tensor
 
 from diffx_backbones.imports.moves import shape_of
-from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places
+from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places, flat
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
 BLOCK = BlockNames(
@@ -66,7 +66,11 @@ def found_in(foreign: ForeignWeights) -> Found:
             norm="norm",
             qkv=("qkv",),
             out="proj_out",
-            change=partial(_by_part, heads=heads or 1, head_width=head_width),
+            change=(
+                flat
+                if foreign.layout == "guided_diffusion_new"
+                else partial(_by_part, heads=heads or 1, head_width=head_width)
+            ),
         ),
     )
 
@@ -131,5 +135,4 @@ def _counts(foreign: ForeignWeights) -> tuple[int, int]:
 def _by_part(rows: Tensor, *, heads: int, head_width: int | None) -> Tensor:
     """Rows (heads, 3, width) as (3, heads, width)."""
     count = len(rows) // 3 // head_width if head_width else heads
-    parts = rearrange(rows, "(h k d) ... -> (k h d) ...", h=count, k=3)
-    return parts.flatten(1) if parts.ndim > 2 else parts
+    return flat(rearrange(rows, "(h k d) ... -> (k h d) ...", h=count, k=3))

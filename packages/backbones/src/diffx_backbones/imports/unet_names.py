@@ -119,7 +119,7 @@ class Found:
             yield from layer(
                 f"{ours}.attention.qkv", *(f"{theirs}.{one}" for one in names.qkv), change=change
             )
-            yield from layer(f"{ours}.attention.out", f"{theirs}.{names.out}", change=_flat)
+            yield from layer(f"{ours}.attention.out", f"{theirs}.{names.out}", change=flat)
 
 
 def with_no_class(table: Tensor) -> Tensor:
@@ -127,10 +127,11 @@ def with_no_class(table: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(table[:1]), table])
 
 
+def flat(one: Tensor) -> Tensor:
+    """The weight of a convolution of one pixel, as that of a linear layer."""
+    return one.flatten(1) if one.ndim > 2 else one
+
+
 def _swapped(one: Tensor) -> Tensor:
     """Columns for cosines before those for sines; a bias has none."""
     return one if one.ndim == 1 else one.roll(one.shape[1] // 2, dims=1)
-
-
-def _flat(one: Tensor) -> Tensor:
-    return one.flatten(1) if one.ndim > 2 else one
