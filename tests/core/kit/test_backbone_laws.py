@@ -8,7 +8,7 @@ from torch import nn
 
 from diffx_core import NO_LABEL, Condition, ConfigError, DataSpec
 from diffx_core.testing import BACKBONE_LAWS
-from diffx_core.testing.backbone_laws import fitting
+from diffx_core.testing.subjects import fitting
 
 LAWS = {law.name: law for law in BACKBONE_LAWS}
 
@@ -24,7 +24,10 @@ class Small(nn.Module):
         super().__init__()
         size, width = spec.shape[0], 8
         self.bug = bug
-        self.hidden = nn.Linear(size, width)
+        if spec.paired and bug == "image-refused":
+            raise ConfigError("small reads no images beside x")
+        self.reads = spec.paired and bug != "image-deaf"
+        self.hidden = nn.Linear(size * (1 + self.reads), width)
         self.noise = nn.Linear(1, width)
         known = spec.num_classes
         self.classes = None if known is None else nn.Embedding(known + 1, width)
@@ -49,7 +52,8 @@ class Small(nn.Module):
         if self.bug == "layout":
             x = x.as_strided(x.shape, (x.shape[1], 1))
         told = torch.zeros_like(noise_label) if self.bug == "deaf" else noise_label / 1000
-        h = self.hidden(x) + self.noise(told[:, None].to(x.dtype))
+        read = torch.cat([x, cond.image], dim=1) if self.reads else x
+        h = self.hidden(read) + self.noise(told[:, None].to(x.dtype))
         if self.classes is not None and self.bug != "blind":
             none = torch.full(x.shape[:1], NO_LABEL, device=x.device)
             label = none if cond.label is None else cond.label
@@ -97,6 +101,7 @@ def test_a_lawful_network_breaks_none():
         ("context-deaf", "context tokens that are there matter"),
         ("context-first", "context tokens that are there matter"),
         ("context-leak", "context tokens that are there matter"),
+        ("image-deaf", "the image beside x matters"),
         ("dropout", "without training it repeats itself"),
         ("state", "the state is all there is"),
         ("coarse", "bf16 autocast stays near float32"),
@@ -120,6 +125,13 @@ def test_a_network_may_refuse_context_tokens():
     (law,) = [one for name, one in LAWS.items() if name.startswith("context tokens")]
     found = law.measure(partial(Small, bug="context-refused"))
     assert (found.measured, found.detail) == (False, "small reads no context tokens")
+
+
+def test_a_network_may_refuse_pairs():
+    found = LAWS["the image beside x matters, or is refused"].measure(
+        partial(Small, bug="image-refused")
+    )
+    assert (found.measured, found.detail) == (False, "small reads no images beside x")
 
 
 def test_a_value_that_is_read_is_an_error_of_the_tensor():

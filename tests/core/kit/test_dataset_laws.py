@@ -36,6 +36,7 @@ class Small(Dataset):
             value_range=(-1, 1),
             levels=255 if self.bug == "levels" else 256,
             captions=self.bug != "unsaid",
+            paired=self.bug in {"alone", "misfit", ""},
         )
 
     @property
@@ -67,6 +68,7 @@ class Small(Dataset):
                 torch.rand(1)
             case "unlabelled":
                 label = None
+        image = -x[:, :2] if self.bug == "misfit" else None if self.bug == "alone" else -x
         captions = [f"point {number}" for number in index.tolist()]
         match self.bug:
             case "uncaptioned":
@@ -77,7 +79,7 @@ class Small(Dataset):
                 captions.pop()
             case "swapped":
                 captions.sort()
-        return Batch(x, Condition(label=label), None if self.bug == "lost" else index, captions)
+        return Batch(x, Condition(label, image), None if self.bug == "lost" else index, captions)
 
     def augmented(self, index, *, seed, step):
         batch = self.batch(index)
@@ -107,6 +109,8 @@ FOUND = {
     "speechless": "captions are one text for each example, if the facts say so",
     "cut": "captions are one text for each example, if the facts say so",
     "swapped": "an example is the same in any batch",
+    "alone": "each example has an image of its shape, if the facts say so",
+    "misfit": "each example has an image of its shape, if the facts say so",
     "lost": "a batch says which examples it has",
     "drawn": "what training sees depends on seed, index and step alone",
     "moved": "the data are the same on their device",

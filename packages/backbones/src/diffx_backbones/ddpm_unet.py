@@ -26,6 +26,7 @@ from diffx_backbones.ddpm_blocks import (
 from diffx_backbones.ddpm_plan import DDPMPlan
 from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import refuse
 from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
@@ -105,7 +106,8 @@ class DDPMUNet(nn.Module):
         self.condition = ConditionEmbedding(
             width, spec.num_classes, num_features=plan.features, period=noise_period
         )
-        self.stem = nn.Conv2d(spec.shape[0], channels[0], 3, padding=1)
+        self.is_paired = spec.paired
+        self.stem = nn.Conv2d(read_channels(spec), channels[0], 3, padding=1)
         self.down = nn.ModuleList(
             _level(plan, manner, level, channels[max(0, level - 1)], [0] * blocks)
             for level in plan.levels
@@ -145,7 +147,7 @@ class DDPMUNet(nn.Module):
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
-        h: Tensor = self.stem(x)
+        h: Tensor = self.stem(beside(x, cond, is_paired=self.is_paired))
         skips = [h]
         for i, level in enumerate(self.down):
             assert isinstance(level, nn.ModuleList)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import MAX_PERIOD, ClassTokens, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.patches import Patches
 from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
@@ -120,7 +121,8 @@ class DiT(nn.Module):
             scale=noise_scale,
         )
         self.context = None if spec.context is None else ContextTokens(spec.context)
-        self.stem = nn.Linear(grid.size, width)
+        self.is_paired = spec.paired
+        self.stem = nn.Linear(read_channels(spec) * patch**2, width)
         block = partial(Block, activation=activation, qk_norm=qk_norm)
         self.blocks = nn.ModuleList(
             block(width, heads, mlp_ratio * width, context=spec.context) for _ in range(depth)
@@ -153,7 +155,7 @@ class DiT(nn.Module):
         return self.grid.joined(self.out(modulated(h, scale, shift)))
 
     def _tokens(self, x: Tensor, cond: Condition) -> Tensor:
-        h: Tensor = self.stem(self.grid.cut(x))
+        h: Tensor = self.stem(self.grid.cut(beside(x, cond, is_paired=self.is_paired)))
         if self.position is not None:
             h = h + self.position
         unplaced = [] if self.class_tokens is None else [self.class_tokens(cond.label)]

@@ -25,6 +25,7 @@ from diffx_backbones.mp_layers import (
     mp_sum,
     renormalise,
 )
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
 from diffx_core import Condition, DataSpec
@@ -89,7 +90,8 @@ class EDM2(nn.Module):
         self.sinusoids = MPSinusoids(plan.channels)
         self.noise = MPLinear(plan.channels, width)
         self.classes = None if spec.num_classes is None else MPTable(spec.num_classes, width)
-        self.stem = MPConv(spec.shape[0] + 1, plan.channels, 3)
+        self.is_paired = spec.paired
+        self.stem = MPConv(read_channels(spec) + 1, plan.channels, 3)
         self.down = nn.ModuleList(
             down(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
             for s in plan.stages(spec)
@@ -113,7 +115,8 @@ class EDM2(nn.Module):
             renormalise(self)
         through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self._condition(noise_label, cond)
-        h = self.stem(torch.cat([x, torch.ones_like(x[:, :1])], dim=1))
+        h = beside(x, cond, is_paired=self.is_paired)
+        h = self.stem(torch.cat([h, torch.ones_like(x[:, :1])], dim=1))
         skips = [h]
         for block in self.down:
             h = through(block, h, condition)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.patches import Patches
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import (
@@ -68,6 +69,7 @@ class Trunk(nn.Module):
         self.grid = Patches.of(spec, patch)
         self.checkpointing = checkpointing
         self.told = 1 if spec.num_classes is None else 2
+        self.is_paired = spec.paired
         self.trunk = built(name, spec, patch)
         width = self.trunk.embed_dim
         self.noise = NoiseEmbedding(width)
@@ -83,7 +85,7 @@ class Trunk(nn.Module):
         return self.grid.joined(self.out(self.trunk.norm(h)[:, self.told :]))
 
     def _tokens(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
-        h = self.trunk.patch_embed(x)
+        h = self.trunk.patch_embed(beside(x, cond, is_paired=self.is_paired))
         if self.trunk.pos_embed is not None:
             h = h + self.trunk.pos_embed
         told = [self.noise(noise_label)]
@@ -97,7 +99,7 @@ def built(name: str, spec: DataSpec, patch: int) -> VisionTransformer:
     model = timm.create_model(
         name,
         pretrained=False,
-        in_chans=spec.shape[0],
+        in_chans=read_channels(spec),
         img_size=spec.shape[1:],
         patch_size=patch,
         num_classes=0,

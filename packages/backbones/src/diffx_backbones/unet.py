@@ -16,6 +16,7 @@ from torch.nn.functional import silu
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.levels import PLANS, told
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import not_an_image, not_divisible, reads_no_context, refuse
 from diffx_backbones.residual import ResBlock, group_norm
@@ -90,7 +91,8 @@ class UNet(nn.Module):
         block = partial(ResBlock, width=width, dropout=plan.dropout, scaled=plan.scaled)
 
         self.condition = ConditionEmbedding(width, spec.num_classes)
-        self.stem = nn.Conv2d(spec.shape[0], plan.channels, 3, padding=1)
+        self.is_paired = spec.paired
+        self.stem = nn.Conv2d(read_channels(spec), plan.channels, 3, padding=1)
         self.down = nn.ModuleList(
             block(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
             for s in stages
@@ -108,7 +110,7 @@ class UNet(nn.Module):
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
-        h: Tensor = self.stem(x)
+        h: Tensor = self.stem(beside(x, cond, is_paired=self.is_paired))
         skips = []
         for block in self.down:
             h = through(block, h, condition)

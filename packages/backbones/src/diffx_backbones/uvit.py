@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from diffx_backbones.attention import SelfAttention
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.patches import Patches
 from diffx_backbones.presets import UVIT_SIZES, size_of
 from diffx_backbones.recomputation import run
@@ -123,7 +124,8 @@ class UViT(nn.Module):
         )
         tokens = self.told + grid.rows * grid.columns
         self.position = None if is_turned else nn.Parameter(0.02 * torch.randn(1, tokens, width))
-        self.stem = nn.Linear(grid.size, width)
+        self.is_paired = spec.paired
+        self.stem = nn.Linear(read_channels(spec) * patch**2, width)
         block = partial(Block, activation=activation, qk_norm=qk_norm)
         self.blocks = nn.ModuleList(
             block(width, heads, mlp_ratio * width, merges=i > depth // 2) for i in range(depth)
@@ -148,7 +150,7 @@ class UViT(nn.Module):
         return y
 
     def _tokens(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
-        h = self.stem(self.grid.cut(x))
+        h = self.stem(self.grid.cut(beside(x, cond, is_paired=self.is_paired)))
         told = [self.noise(noise_label)]
         if self.classes is not None:
             told.append(self.classes(cond.label).expand(len(x), -1))

@@ -43,6 +43,8 @@ class DataSpec:
         context: D, of the tokens that examples are told, such as those of a text; None if there are
             none.
         captions: whether each example comes with a text about it.
+        paired: whether each example comes with an image of its own shape (`Condition.image`), which
+            networks read beside it.
     """
 
     shape: tuple[int, ...] = field(converter=sizes)
@@ -52,6 +54,7 @@ class DataSpec:
     levels: int | None = None
     context: int | None = None
     captions: bool = False
+    paired: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -234,4 +237,5 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
         "levels": spec.levels,
         "context": spec.context,
         "captions": spec.captions,
+        "paired": spec.paired,
     }

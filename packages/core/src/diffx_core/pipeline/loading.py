@@ -154,7 +154,7 @@ def build_weak(
 
 def facts(spec: DataSpec) -> tuple[object, ...]:
     """What two models must agree on if one guides the other."""
-    return spec.shape, spec.num_classes, spec.context
+    return spec.shape, spec.num_classes, spec.context, spec.paired
 
 
 def read_by(run: Run) -> tuple[object, ...] | None:

@@ -121,6 +121,13 @@ def _captions(dataset: Dataset) -> Measurement:
     return share_of(torch.tensor(wrong), f"{len(captions)} texts for {len(index)} examples")
 
 
+def _pairs(dataset: Dataset) -> Measurement:
+    batch = dataset.batch(looked_at(dataset))
+    shape = None if batch.cond.image is None else batch.cond.image.shape
+    wrong = dataset.spec.paired and shape != batch.x.shape
+    return share_of(wrong=wrong, detail=f"images {shape} beside examples {batch.x.shape}")
+
+
 def _index(dataset: Dataset) -> Measurement:
     index = looked_at(dataset).flip(0)
     found = dataset.batch(index).index
@@ -215,6 +222,7 @@ DATASET_LAWS: tuple[Law[Dataset], ...] = (
     Law("sigma_data is the root mean square of the values", _sigma_data),
     Law("labels are int64 from 0 to num_classes - 1, if there are any", _labels),
     Law("captions are one text for each example, if the facts say so", _captions),
+    Law("each example has an image of its shape, if the facts say so", _pairs),
     Law("a batch says which examples it has", _index),
     Law("an example is the same in any batch", _company),
     Law("what training sees depends on seed, index and step alone", _augmented),
