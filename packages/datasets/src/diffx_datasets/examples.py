@@ -50,6 +50,7 @@ class Examples:
         label: (N,) int64 class labels, or None.
         num_classes: None without labels.
         captions: N texts, or None.
+        paired: whether what is read is (2 C, H, W): an image, and the one that it is told.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Examples:
     label: npt.NDArray[np.int64] | None = None
     num_classes: int | None = None
     captions: Sequence[str] | None = None
+    paired: bool = False
 
 
 @define

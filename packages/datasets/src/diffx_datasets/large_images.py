@@ -44,7 +44,9 @@ class LargeImages(PackedImages):
         """Whether each batch is read and decoded."""
         if self.stream is not None:
             return self.stream
-        return len(self._found.readable) * math.prod(self._found.shape) > MOST_KEPT
+        found = self._found
+        channels = math.prod(found.shape) * (2 if found.paired else 1)
+        return len(found.readable) * channels > MOST_KEPT
 
     @cached_property
     def held(self) -> Dataset:
@@ -64,6 +66,7 @@ class LargeImages(PackedImages):
             images=lambda: self._images(left_out),
             skipped=lambda: list(left_out.reasons.values()),
             captions=lambda: self._captions(left_out),
+            paired=found.paired,
         )
 
     def _images(self, left_out: LeftOut) -> Iterator[tuple[Pixels, int | None]]:

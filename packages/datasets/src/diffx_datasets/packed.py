@@ -29,7 +29,7 @@ class Packed(Dataset):
     """Images as bytes.
 
     Args:
-        pixels: (N, C, H, W) uint8.
+        pixels: (N, C, H, W) uint8; (N, 2 C, H, W) of pairs, the images of which come second.
         label: (N,) int64 class labels, or None.
         facts: about the images, as they are delivered.
         flips: whether training sees half of them mirrored, left to right.
@@ -88,12 +88,7 @@ class Packed(Dataset):
         else:
             pixels = self.both.index_select(0, here + len(self) * flipped.to(here.device))
         label = None if self.label is None else self.label.index_select(0, here)
-        return Batch(
-            x=floats(pixels),
-            cond=Condition(label=label),
-            index=index,
-            captions=at(self.captions, index.tolist()),
-        )
+        return batch_of(pixels, index, label, at(self.captions, index.tolist()), self.facts)
 
 
 def fits(size: int, where: device | str) -> bool:
@@ -105,6 +100,20 @@ def fits(size: int, where: device | str) -> bool:
 def at(captions: Sequence[str] | None, positions: Sequence[int]) -> list[str] | None:
     """The texts at some positions, if there are any texts."""
     return None if captions is None else [captions[position] for position in positions]
+
+
+def batch_of(
+    pixels: Tensor,
+    index: Tensor,
+    label: Tensor | None,
+    captions: list[str] | None,
+    facts: DataSpec,
+) -> Batch:
+    """Bytes as a batch; of pairs, the second half of the channels is what each image is told."""
+    x, image = floats(pixels), None
+    if facts.paired:
+        x, image = (half.contiguous() for half in x.chunk(2, dim=1))
+    return Batch(x, Condition(label=label, image=image), index, captions)
 
 
 def floats(pixels: Tensor) -> Tensor:

@@ -40,6 +40,7 @@ class Source:
         images: decodes them, in their order, each with its label.
         skipped: is asked afterwards for one line about each image that was left out.
         captions: is asked afterwards for the texts about the images, if there are any.
+        paired: whether what is decoded is (2 C, H, W): an image, and the one that it is told.
     """
 
     name: str
@@ -49,6 +50,13 @@ class Source:
     images: Callable[[], Iterator[tuple[Pixels, int | None]]]
     skipped: Callable[[], list[str]] = field(default=list)
     captions: Callable[[], list[str] | None] = lambda: None
+    paired: bool = False
+
+    @property
+    def stored(self) -> tuple[int, int, int]:
+        """The shape of what is decoded."""
+        channels, height, width = self.shape
+        return channels * (2 if self.paired else 1), height, width
 
 
 def packed(source: Source, *, flip: bool) -> Packed:
@@ -58,7 +66,7 @@ def packed(source: Source, *, flip: bool) -> Packed:
         source: where they come from.
         flip: whether training sees half of them mirrored.
     """
-    facts = {"version": VERSION, "name": source.name, "shape": source.shape, **source.facts}
+    facts = {"version": VERSION, "name": source.name, "shape": source.stored, **source.facts}
     folder = kept(source.name, facts, lambda empty: _decode(source, empty))
     said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     count, shape = said["count"], tuple(said["shape"])
@@ -73,12 +81,13 @@ def packed(source: Source, *, flip: bool) -> Packed:
     if (folder / "captions.json").exists():
         captions = json.loads((folder / "captions.json").read_text(encoding="utf-8"))
     spec = DataSpec(
-        shape=shape,
+        shape=source.shape,
         num_classes=classes,
         sigma_data=said["sigma_data"],
         value_range=(-1.0, 1.0),
         levels=BYTES,
         captions=captions is not None,
+        paired=source.paired,
     )
     return Packed(
         pixels=pixels.view(count, *shape),
@@ -98,7 +107,7 @@ def _decode(source: Source, folder: Path) -> None:
         for pixels, label in source.images():
             _expect(source, pixels, label)
             _append(file, pixels)
-            histogram += np.bincount(pixels.reshape(-1), minlength=BYTES)
+            histogram += counted(pixels[: source.shape[0]])
             count += 1
             if label is not None:
                 labels.append(label)
@@ -111,12 +120,17 @@ def _decode(source: Source, folder: Path) -> None:
         (folder / "captions.json").write_text(json.dumps(captions), encoding="utf-8")
     said = {
         "count": count,
-        "shape": source.shape,
+        "shape": source.stored,
         "num_classes": source.num_classes,
         "sigma_data": rms(histogram),
         "skipped": source.skipped(),
     }
     (folder / FACTS).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+
+
+def counted(pixels: Pixels) -> npt.NDArray[np.int64]:
+    """How often each value of a byte occurs."""
+    return np.bincount(pixels.reshape(-1), minlength=BYTES)
 
 
 def rms(histogram: npt.NDArray[np.int64]) -> float:
@@ -130,9 +144,9 @@ def _append(file: IO[bytes], pixels: Pixels) -> None:
 
 
 def _expect(source: Source, pixels: Pixels, label: int | None) -> None:
-    if pixels.shape != source.shape or pixels.dtype != np.uint8:
+    if pixels.shape != source.stored or pixels.dtype != np.uint8:
         raise DataError(
-            f"{source.name}: an image is {pixels.dtype} {pixels.shape}, not bytes {source.shape}"
+            f"{source.name}: an image is {pixels.dtype} {pixels.shape}, not bytes {source.stored}"
         )
     classes = source.num_classes
     if (label is None) != (classes is None):

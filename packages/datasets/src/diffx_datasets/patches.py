@@ -119,7 +119,13 @@ class Patches(Dataset):
             "options": (self.size, self.per_image, self.shorter, self.grey),
         }
         some = _fixed(evenly(len(self)))
-        return looked_at(facts, len(self), self._left_out, lambda: self._cut(some, 0))
+        return looked_at(
+            facts,
+            len(self),
+            self._left_out,
+            lambda: self._cut(some, 0),
+            channels=1 if self.grey else 3,
+        )
 
     @property
     def spec(self) -> DataSpec:

@@ -15,11 +15,11 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from diffx_core import Batch, Condition, DataError, Dataset, DataSpec
+from diffx_core import Batch, DataError, Dataset, DataSpec
 from diffx_datasets.examples import Examples, LeftOut, each, usable
 from diffx_datasets.keeping import fingerprint, kept
-from diffx_datasets.packed import at, floats, mirror_, mirrored, within
-from diffx_datasets.packing import BYTES, FACTS, VERSION, Pixels, rms
+from diffx_datasets.packed import at, batch_of, mirror_, mirrored, within
+from diffx_datasets.packing import BYTES, FACTS, VERSION, Pixels, counted, rms
 
 LOOKED_AT = 1024
 """How many images sigma_data is measured on, at most."""
@@ -77,12 +77,8 @@ class Streamed(Dataset):
             mirror_(pixels, flipped)
         label = self.examples.label
         told = None if label is None else torch.from_numpy(label[[k for k, _ in found]])
-        return Batch(
-            x=floats(pixels),
-            cond=Condition(label=told),
-            index=index,
-            captions=at(self.examples.captions, [k for k, _ in found]),
-        )
+        captions = at(self.examples.captions, [k for k, _ in found])
+        return batch_of(pixels, index, told, captions, self.facts)
 
 
 def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
@@ -100,6 +96,7 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         count,
         left_out,
         lambda: (one for _, one in each(examples.readable, evenly(count), left_out)),
+        channels=examples.shape[0],
     )
     spec = DataSpec(
         shape=examples.shape,
@@ -108,6 +105,7 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         value_range=(-1.0, 1.0),
         levels=BYTES,
         captions=examples.captions is not None,
+        paired=examples.paired,
     )
     return Streamed(
         examples=examples,
@@ -141,6 +139,8 @@ def looked_at(
     count: int,
     left_out: LeftOut,
     images: Callable[[], Iterator[Pixels]],
+    *,
+    channels: int,
 ) -> Seen:
     """What some images tell about all of them; they are looked at once.
 
@@ -149,22 +149,25 @@ def looked_at(
         count: of all images.
         left_out: learns of the bad ones that were found then.
         images: the images to look at.
+        channels: of an image; more belong to the image that it is told.
 
     Raises:
         DataError: none of them can be used.
     """
     bad = (left_out.on_bad, left_out.max_bad)
     all_facts = {"version": VERSION, **facts, "bad": bad}
-    folder = kept(left_out.name, all_facts, lambda empty: _look(images(), left_out, empty))
+    folder = kept(
+        left_out.name, all_facts, lambda empty: _look(images(), left_out, empty, channels)
+    )
     said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     left_out.reasons.update({int(k): reason for k, reason in said["skipped"].items()})
     return Seen(said["sigma_data"], fingerprint({"count": count, "seen": said["sha256"]}))
 
 
-def _look(images: Iterator[Pixels], left_out: LeftOut, folder: Path) -> None:
+def _look(images: Iterator[Pixels], left_out: LeftOut, folder: Path, channels: int) -> None:
     histogram, digest = np.zeros(BYTES, dtype=np.int64), hashlib.sha256()
     for pixels in images:
-        histogram += np.bincount(pixels.reshape(-1), minlength=BYTES)
+        histogram += counted(pixels[:channels])
         digest.update(np.ascontiguousarray(pixels).data)
     if not histogram.any():
         raise DataError(f"{left_out.name}: there are no images that can be used")
