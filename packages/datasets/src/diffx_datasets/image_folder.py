@@ -50,9 +50,7 @@ class Files:
         if self.beside is None:
             return image
         try:
-            return np.concatenate(
-                [image, decoded(self.beside[position], self.size, grey=self.grey)]
-            )
+            other = decoded(self.beside[position], self.size, grey=self.grey)
         except UnreadableError as error:
             raise UnreadableError(f"belongs to {self.beside[position]}, which {error}") from error
         return np.concatenate([image, other])
