@@ -106,3 +106,13 @@ def test_a_network_that_needs_values_is_named(diffx, counted):
     assert result.rc == 3
     assert "valued (diffx-counted 1.0)" in result.err
     assert "cannot be measured" in result.err
+
+
+def test_networks_of_pairs_are_measured():
+    from diffx_backbones.unet import UNet
+    from diffx_cli.figures import figures
+    from diffx_core import DataSpec
+
+    alone, paired = (figures(UNet, DataSpec((1, 8, 8), paired=one)) for one in (False, True))
+    assert paired.parameters == alone.parameters + 9 * 16
+    assert paired.flop > alone.flop

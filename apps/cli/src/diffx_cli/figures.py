@@ -45,6 +45,7 @@ def figures(build: Callable[[DataSpec], nn.Module], spec: DataSpec) -> Figures:
         x, noise_label = torch.empty(1, *spec.shape), torch.empty(1)
         cond = Condition(
             label=None if spec.num_classes is None else torch.zeros(1, dtype=torch.int64),
+            image=x if spec.paired else None,
             context=None if spec.context is None else torch.empty(1, CONTEXT_LENGTH, spec.context),
         )
         try:
