@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from diffx_cli.__main__ import main
-from diffx_core import DataError
+from diffx_core import ConfigError, DataError, Pipeline
 from diffx_core.testing import DatasetSuite
 from diffx_datasets.image_folder import ImageFolder
 
@@ -89,13 +89,50 @@ def test_a_folder_that_is_not_there_is_named(folders, tmp_path):
         _ = pairs((folders[0], tmp_path / "nowhere")).spec
 
 
-@pytest.mark.parametrize("stream", ["true", "false"])
-def test_pairs_are_trained_on(folders, tmp_path, stream):
+def trained(folders, out, *more):
     words = ["--dataset", "image_folder", "--dataset.root", str(folders[0]), "--dataset.size", "8"]
-    words += ["--dataset.beside", str(folders[1]), "--dataset.stream", stream]
-    words += ["--train.steps", "2", "--train.batch_size", "4", "--train.workers", "1"]
-    words += ["--backbone.preset", "tiny", "--out", str(tmp_path / "run")]
-    assert main(["train", *words]) == 0
+    words += ["--train.steps", "6", "--train.batch_size", "4", "--train.workers", "1"]
+    words += ["--train.warmup", "0", "--train.lr", "0.02"]  # the output begins at zero
+    assert main(["train", *words, "--backbone.preset", "tiny", "--out", str(out), *more]) == 0
+    return str(out)
+
+
+@pytest.mark.parametrize("stream", ["true", "false"])
+def test_pairs_are_trained_on_and_samples_are_told_images(folders, tmp_path, stream, capsys):
+    told = str(folders[1])
+    run = trained(folders, tmp_path / "run", "--dataset.beside", told, "--dataset.stream", stream)
+    drawn = []
+    for one in (told, told, str(folders[0] / "a" / "0.png")):
+        out = tmp_path / f"drawn{len(drawn)}"
+        words = ["--n", "3", "--steps", "2", "--out", str(out), "--beside", one]
+        assert main(["sample", run, *words]) == 0
+        drawn.append((out / "grid.png").read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+    capsys.readouterr()
+    assert main(["sample", run, "--n", "3", "--steps", "2"]) == 2
+    assert "--beside: the model reads images" in capsys.readouterr().err
+    assert main(["sample", run, "--n", "3", "--beside", str(tmp_path / "none")]) == 4
+    assert "there are no images" in capsys.readouterr().err
+
+
+def test_a_model_of_no_pairs_is_told_no_images(folders, tmp_path, capsys):
+    run = trained(folders, tmp_path / "run")
+    assert main(["sample", run, "--n", "3", "--beside", str(folders[1])]) == 2
+    assert "--beside: the model was not trained on pairs" in capsys.readouterr().err
+
+
+def test_a_pipeline_takes_one_image_for_each_sample(folders, tmp_path):
+    run = trained(folders, tmp_path / "run", "--dataset.beside", str(folders[1]))
+    pipeline = Pipeline.load(run)
+    image = pairs(folders).batch(torch.arange(2)).cond.image
+    first = pipeline.sample(2, steps=2, image=image)
+    one_by_one = pipeline.sample(2, steps=2, image=image, batch_size=1)
+    torch.testing.assert_close(one_by_one, first, atol=1e-4, rtol=1e-4)
+    assert (pipeline.sample(2, steps=2, image=image.flip(0)) - first).abs().max() > 1e-2
+    with pytest.raises(ConfigError, match=r"reads an image beside each sample: give \(2, "):
+        pipeline.sample(2, steps=2)
+    with pytest.raises(ConfigError, match=r"are \(2, 3, 8, 8\), and have to be \(3, 3, 8, 8\)"):
+        pipeline.sample(3, steps=2, image=image)
 
 
 class TestPairs(DatasetSuite):

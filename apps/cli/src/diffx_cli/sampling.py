@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from attrs import asdict, frozen
 
+from diffx_cli.beside import beside
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
 from diffx_cli.film import Film, is_picture
@@ -83,6 +84,7 @@ class Sampling:
             guidance=request.sections["guidance"],
             label=labels,
             prompt=prompts,
+            image=beside(options.beside, options.n, pipeline.spec),
             seed=options.seed,
         )
         return cls(request, source, pipeline, drawing, labels, prompts)
@@ -108,6 +110,7 @@ class Sampling:
             "guidance": plain(asdict(self.request.sections["guidance"])),
             "labels": self.labels,
             "prompts": self.prompts,
+            "beside": plain(self.request.options.beside),
             "seed": self.request.options.seed,
             "n": self.request.options.n,
         }

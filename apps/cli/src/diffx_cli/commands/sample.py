@@ -30,6 +30,8 @@ class SampleCommandOptions(Working):
         prompt: the text of every sample, for a model that was trained with texts.
         prompts: file with a text in each line, for the samples in turn.
         text_root: where the files of the text encoder are now, if they have moved.
+        beside: an image or a folder of images that the samples are told in turn, for a model that
+            was trained on pairs.
         gif: also write progress.gif, which shows how the images come out of the noise.
     """
 
@@ -42,6 +44,7 @@ class SampleCommandOptions(Working):
     prompt: str | None = None
     prompts: Path | None = None
     text_root: Path | None = None
+    beside: Path | None = None
     gif: bool = False
 
 

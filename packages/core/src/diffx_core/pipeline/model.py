@@ -17,7 +17,7 @@ from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOption
 from diffx_core.pipeline.drawing import BATCH, Drawing
 from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
 from diffx_core.pipeline.loading import build, build_text, build_weak, read
-from diffx_core.pipeline.told import Labels, Prompts, told_by_text
+from diffx_core.pipeline.told import Labels, Prompts, told_by_text, told_image
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
@@ -137,6 +137,7 @@ class Model:
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
         prompt: Prompts | None = None,
+        image: Tensor | None = None,
         seed: int = 0,
         plan: Plan | None = None,
         start: Tensor | None = None,
@@ -151,6 +152,7 @@ class Model:
             guidance: how hard samples are pushed towards their class, or any other wrapper.
             label: the class of all samples, or of each of them; None for none.
             prompt: the text of all samples, or of each of them; None for none.
+            image: (n, *shape) what each sample belongs to, for a model that was trained on pairs.
             seed: of the noise.
             plan: the times to go through instead of the sampler's own.
             start: (n, *shape) x at the first time, instead of noise.
@@ -159,7 +161,7 @@ class Model:
             ConfigError: it cannot be done; nothing has been computed yet.
         """
         method = self.method(sampler, nfe=nfe, steps=steps)
-        cond = self.told(n, label, prompt)
+        cond = self.told(n, label, prompt, image)
         agree(method, self.denoiser.scheduler)
         denoiser = self._wrapper(guidance, is_told=label is not None or prompt is not None)(
             self.denoiser
@@ -188,6 +190,7 @@ class Model:
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
         prompt: Prompts | None = None,
+        image: Tensor | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
     ) -> Tensor:
@@ -196,20 +199,29 @@ class Model:
         Args as of `drawing`, and batch_size: samples drawn at once.
         """
         how = partial(self.drawing, sampler=sampler, nfe=nfe, steps=steps, guidance=guidance)
-        return how(n, label=label, prompt=prompt, seed=seed).samples(batch_size)
+        return how(n, label=label, prompt=prompt, image=image, seed=seed).samples(batch_size)
 
-    def told(self, n: int, label: Labels | None = None, prompt: Prompts | None = None) -> Condition:
+    def told(
+        self,
+        n: int,
+        label: Labels | None = None,
+        prompt: Prompts | None = None,
+        image: Tensor | None = None,
+    ) -> Condition:
         """What n samples are told.
 
         Args:
             n: how many.
             label: the class of all, or of each of them; None for none.
             prompt: the text of all, or of each of them; None for none.
+            image: (n, *shape) what each of them belongs to; None for none.
 
         Raises:
-            ConfigError: the model knows no such labels, or reads no texts, or not such long ones.
+            ConfigError: the model knows no such labels, or reads no texts, or not such long ones,
+                or reads images and there are none.
         """
-        return told_by_text(self.spec, n, self.text, label, prompt)
+        cond = told_by_text(self.spec, n, self.text, label, prompt)
+        return told_image(cond, self.spec, n, image)
 
     @property
     def _registry(self) -> Registry:

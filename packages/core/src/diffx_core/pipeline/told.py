@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
+from attrs import evolve
 
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
@@ -44,6 +45,32 @@ def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
     if outside:
         raise ConfigError(f"no such label: {outside}; the model knows 0 to {classes - 1}")
     return Condition(torch.tensor(wanted))
+
+
+def told_image(cond: Condition, spec: DataSpec, n: int, image: torch.Tensor | None) -> Condition:
+    """The condition of n samples, with the image that each of them is told.
+
+    Args:
+        cond: what they are told besides.
+        spec: the facts about the data.
+        n: how many samples.
+        image: (n, *shape) the images.
+
+    Raises:
+        ConfigError: the model reads images and there are none, or they have another shape.
+    """
+    if image is None:
+        if spec.paired:
+            raise ConfigError(
+                f"the model reads an image beside each sample: give ({n}, *{spec.shape}) to drawing"
+                " or sample (image=...)"
+            )
+        return cond
+    if tuple(image.shape) != (n, *spec.shape):
+        raise ConfigError(
+            f"images beside samples are {tuple(image.shape)}, and have to be {(n, *spec.shape)}"
+        )
+    return evolve(cond, image=image)
 
 
 def told_by_text(
