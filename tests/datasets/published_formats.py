@@ -150,6 +150,18 @@ def shard_files(number):
     }
 
 
+def raw_header(name, size, kind=tarfile.REGTYPE):
+    """The header of a member of any size, one below zero as well."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT)[:512])
+    sign = b"\xff" if size < 0 else b"\x80"
+    block[124:136] = sign + (size % 256**11).to_bytes(11, "big")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
 def write_shard(path, numbers, *, without=(), folder="", kind=tarfile.PAX_FORMAT):
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", format=kind) as archive:

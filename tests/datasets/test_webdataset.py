@@ -9,7 +9,7 @@ import torch
 from diffx_cli.__main__ import main
 from diffx_core import DataError
 from diffx_datasets.webdataset import WebDataset
-from published_formats import COLOURS, add_member, png, shard_files, write_shard
+from published_formats import COLOURS, add_member, png, raw_header, shard_files, write_shard
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ HARMFUL = {
     "climbing": (lambda a: add_member(a, "../0.png", png(COLOURS[0])), "leads out of its folder"),
     "absolute": (lambda a: add_member(a, "/0.png", png(COLOURS[0])), "leads out of its folder"),
     "backslash": (lambda a: add_member(a, "..\\0.png", png(COLOURS[0])), "leads out of its folder"),
+    "nameless": (lambda a: add_member(a, ".", png(COLOURS[0])), "has no name"),
     "link": (
         lambda a: add_member(a, "0.png", type=tarfile.SYMTYPE, linkname="/x"),
         "link",
@@ -148,6 +149,16 @@ def test_a_member_that_claims_more_than_there_is_is_refused(tmp_path):
         member.size = 10**9
         archive.addfile(member)
     with pytest.raises(DataError, match=r"cut off in '9\.png'|unexpected end"):
+        data(path).examples()
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+@pytest.mark.parametrize("size", [-512, -1024, 2**33, 2**60])
+def test_sizes_that_lead_back_or_to_no_end_are_refused(tmp_path, kind, size):
+    path, end = tmp_path / "one.tar", b"\0" * 1024
+    blocks = raw_header("0.png", 0) + raw_header("1.png", size, kind) + raw_header("2.png", 0)
+    path.write_bytes(blocks + end)
+    with pytest.raises(DataError, match=r"one\.tar"):
         data(path).examples()
 
 

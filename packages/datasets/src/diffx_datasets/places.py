@@ -92,7 +92,7 @@ class Place:
         )
 
     def _member(self, archive: tarfile.TarFile, name: str) -> IO[bytes]:
-        members = archive.getmembers()
+        members = list(listed(archive))
         self._refuse_hostile([one.name for one in members])
         odd = [one.name for one in members if not (one.isfile() or one.isdir())]
         if odd:
@@ -111,6 +111,14 @@ class Place:
 
     def _there(self, name: str) -> bool:
         return (self.path / name).is_file()
+
+
+def listed(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive; a size below zero would lead back to one of them, and for ever."""
+    while (one := archive.next()) is not None:
+        if one.size < 0:
+            raise tarfile.ReadError(f"{one.name!r} has a size below zero")
+        yield one
 
 
 def leads_out(name: str) -> bool:

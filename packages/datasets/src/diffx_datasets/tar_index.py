@@ -7,13 +7,16 @@ refused.
 
 import tarfile
 from collections.abc import Iterator
-from pathlib import Path
+from io import BufferedReader, FileIO
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from diffx_core import DataError
-from diffx_datasets.places import READING, leads_out
+from diffx_datasets.places import READING, leads_out, listed
 
 BLOCK = tarfile.BLOCKSIZE
+LONGEST = 2**20
+"""Bytes that a header may have: names and other words about a file."""
 
 
 class Member(NamedTuple):
@@ -30,6 +33,16 @@ class Member(NamedTuple):
     size: int
 
 
+class Headers(BufferedReader):
+    """A file of which only headers are read: one that claims more would take all memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Some bytes, but not many."""
+        if size is None or not 0 <= size <= LONGEST:
+            raise ValueError(f"a header claims to have {size} bytes")
+        return super().read(size)
+
+
 def members(path: Path) -> Iterator[Member]:
     """The files of an archive in their order.
 
@@ -37,9 +50,9 @@ def members(path: Path) -> Iterator[Member]:
         DataError: it is not a whole, plain tar archive of harmless members.
     """
     try:
-        with tarfile.open(path, "r:") as archive:
+        with Headers(FileIO(path)) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             length = path.stat().st_size
-            while (one := archive.next()) is not None:
+            for one in listed(archive):
                 if not one.isdir():
                     yield _harmless(path, one, length)
             _ended(path, archive.offset)
@@ -50,6 +63,8 @@ def members(path: Path) -> Iterator[Member]:
 def _harmless(path: Path, one: tarfile.TarInfo, length: int) -> Member:
     if not one.isreg() or one.issparse():
         raise DataError(f"{path} is refused: {one.name!r} is a link or such")
+    if not PurePosixPath(one.name).name:
+        raise DataError(f"{path} is refused: a file in it has no name")
     if leads_out(one.name):
         raise DataError(f"{path} is refused: {one.name!r} leads out of its folder")
     if one.offset_data + one.size > length:
