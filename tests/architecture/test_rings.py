@@ -9,6 +9,7 @@ import diffx_core.testing
 
 FIRST = {
     "errors",
+    "cache",
     "options",
     "noise",
     "brownian",
@@ -16,7 +17,9 @@ FIRST = {
     "known",
     "estimate",
     "dataset",
+    "foreign",
     "moments",
+    "text",
     "from_sde",
 }
 SECOND = {

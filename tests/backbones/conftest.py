@@ -8,8 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from diffx_backbones.ddpm_unet import DDPMUNet
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core import Condition, DataSpec
@@ -37,13 +40,30 @@ CASES: Mapping[str, Case] = MappingProxyType(
         "unet-apart": Case(
             IMAGE,
             lambda spec: UNet(
-                spec, channels=8, mults=(1, 2), attention=(1,), steps_apart=True, scaled_skips=True
+                spec,
+                channels=8,
+                mults=(1, 2),
+                attention=(1,),
+                steps_apart=True,
+                scaled_skips=True,
+                checkpointing=True,
+            ),
+        ),
+        "ddpm_unet": Case(IMAGE, lambda spec: DDPMUNet(spec, channels=(8, 16), norm_groups=4)),
+        "edm2": Case(
+            IMAGE, lambda spec: EDM2(spec, channels=8, mults=(1, 2), attention_sides=(4,))
+        ),
+        "edm2-checkpointed": Case(
+            IMAGE,
+            lambda spec: EDM2(
+                spec, channels=8, mults=(1, 2), attention_sides=(), checkpointing=True
             ),
         ),
         "uvit": Case(IMAGE, lambda spec: UViT(spec, patch=4, width=16, depth=3)),
         "uvit-rope": Case(
             IMAGE, lambda spec: UViT(spec, patch=2, width=16, depth=3, pe="rope", qk_norm=True)
         ),
+        "timm": Case(IMAGE, lambda spec: Trunk(spec, name="test_vit", patch=2)),
         "dit": Case(IMAGE, lambda spec: DiT(spec, patch=4, width=16, depth=2)),
         "dit-qk-norm": Case(IMAGE, lambda spec: DiT(spec, patch=2, width=16, qk_norm=True)),
         "dit-modern": Case(

@@ -6,7 +6,9 @@ from torch.testing import assert_close
 
 from diffx_backbones.context import CrossAttention, Told
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core import Condition, ConfigError, DataSpec
@@ -83,7 +85,7 @@ def test_both_forms_of_attention_heed_the_mask(dtype):
     assert_close(found.float(), short, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("build", [UNet, UViT, MLP])
+@pytest.mark.parametrize("build", [UNet, EDM2, UViT, Trunk, MLP])
 def test_a_network_that_would_not_read_them_is_refused(build):
     spec = DataSpec((2,) if build is MLP else (2, 8, 8), context=5)
     with pytest.raises(ConfigError, match="reads no context tokens"):

@@ -7,7 +7,7 @@ import torch
 
 from diffx_backbones.attention import HeadNorm
 from diffx_backbones.dit import DiT
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, ConfigError, DataSpec
 
 SPEC = DataSpec((2, 8, 12), num_classes=3)
 
@@ -22,6 +22,23 @@ def test_every_patch_has_its_own_position():
     position = DiT(SPEC, patch=2, width=16).position
     assert position.shape == (4 * 6, 16)
     assert len(position.unique(dim=0)) == 4 * 6
+
+
+def test_positions_are_those_of_the_published_network():
+    position = DiT(SPEC, patch=2, width=16).position.unflatten(0, (4, 6))
+    rate = torch.tensor([1.0, 1e-4 ** (1 / 4), 1e-4 ** (2 / 4), 1e-4 ** (3 / 4)])
+    row, column = 3 * rate, 5 * rate
+    expected = torch.cat([column.sin(), column.cos(), row.sin(), row.cos()])
+    torch.testing.assert_close(position[3, 5], expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("noise_features", 7), ("noise_features", 0), ("noise_period", 1.0), ("noise_scale", 0.0)],
+)
+def test_sinusoids_that_are_none_are_refused(option, value):
+    with pytest.raises(ConfigError, match=f"{option} must be .*, got {value:g}"):
+        DiT(SPEC, **{option: value})
 
 
 def test_positions_are_computed_and_not_learned():
@@ -63,12 +80,12 @@ def test_presets_have_the_size_that_was_published(preset, published):
     with torch.device("meta"):
         network = DiT(DataSpec((4, 32, 32), num_classes=1000), preset=preset)
     assert millions(network) == pytest.approx(published, rel=0.01)
-    assert f"/{network.patch}" in preset
+    assert f"/{network.grid.side}" in preset
 
 
 def test_what_is_told_takes_the_place_of_the_preset():
     network = DiT(SPEC, preset="small/2", width=32, depth=1)
-    assert (network.patch, len(network.blocks), network.stem.out_features) == (2, 1, 32)
+    assert (network.grid.side, len(network.blocks), network.stem.out_features) == (2, 1, 32)
     assert network.blocks[0].attention.heads == 4
 
 
@@ -84,33 +101,6 @@ def test_a_gated_mlp_has_as_many_parameters():
     assert millions(gated) == pytest.approx(millions(plain), rel=0.01)
 
 
-def blocks_alike(checkpointing):
-    torch.manual_seed(0)
-    network = DiT(SPEC, width=16, depth=4, checkpointing=checkpointing).double()
-    for p in network.parameters():
-        p.data += 0.1 * torch.randn_like(p)
-    return network
-
-
-def test_checkpointing_gives_the_same_gradients_and_keeps_less():
-    gradients, kept = [], []
-    for checkpointing in (False, True):
-        network, sizes = blocks_alike(checkpointing), []
-
-        def keep(tensor, sizes=sizes):
-            sizes.append(tensor.numel())
-            return tensor
-
-        x = torch.linspace(-1, 1, 3 * 2 * 8 * 12).double().view(3, 2, 8, 12)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            y = network(x, torch.arange(3).double(), Condition())
-        kept.append(sum(sizes))
-        y.square().sum().backward()
-        gradients.append([p.grad for p in network.parameters() if p.grad is not None])
-    assert all(map(torch.equal, *gradients))
-    assert kept[1] < kept[0] / 4
-
-
 def test_registers_change_what_is_said_and_not_its_shape():
     torch.manual_seed(0)
     network = DiT(SPEC, width=16, registers=2).double()
@@ -121,6 +111,45 @@ def test_registers_change_what_is_said_and_not_its_shape():
     network.registers.data += 1
     assert before.shape == x.shape
     assert not torch.equal(network(x, torch.zeros(2).double(), Condition()), before)
+
+
+@pytest.fixture
+def in_context():
+    """A network that is told the class by tokens alone."""
+    torch.manual_seed(0)
+    network = DiT(SPEC, width=16, pe="rope", registers=1, class_tokens=2).double()
+    for p in network.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    network.condition.classes.table.weight.data.zero_()
+    return network
+
+
+def test_class_tokens_tell_the_class(in_context):
+    x, labels = torch.randn(3, 2, 8, 12).double(), torch.tensor([0, 1, -1])
+    seen = []
+    in_context.blocks[0].register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    y = in_context(x, torch.zeros(3).double(), Condition(labels))
+    assert seen[0].shape == (3, 2 + 1 + 6, 16)
+    assert not torch.equal(seen[0][0, :2], seen[0][1, :2])
+    assert torch.equal(seen[0][0, 2], seen[0][1, 2])
+    other = in_context(x, torch.zeros(3).double(), Condition((labels + 1) % 3))
+    assert (y != other).flatten(1).any(1).all()
+
+
+def test_class_tokens_of_no_class_are_those_of_none(in_context):
+    x = torch.randn(2, 2, 8, 12).double()
+    untold = in_context(x, torch.zeros(2).double(), Condition())
+    forgotten = Condition(torch.tensor([0, 1])).forgotten()
+    torch.testing.assert_close(in_context(x, torch.zeros(2).double(), forgotten), untold)
+
+
+def test_class_tokens_get_gradients_and_no_rotation(in_context):
+    y = in_context(
+        torch.randn(2, 2, 8, 12).double(), torch.zeros(2), Condition(torch.tensor([0, 2]))
+    )
+    y.square().sum().backward()
+    assert all(p.grad.any() for p in in_context.class_tokens.parameters())
+    assert torch.equal(in_context.rotation.sine[:3], torch.zeros(3, 4))
 
 
 @pytest.mark.slow

@@ -15,6 +15,11 @@ def test_frequencies_fall_geometrically_from_one():
     assert NoiseEmbedding(8, num_features=8).frequency.tolist() == pytest.approx(expected)
 
 
+def test_frequencies_follow_the_period_and_the_scale():
+    embedding = NoiseEmbedding(8, num_features=8, period=16.0, scale=3.0)
+    assert embedding.frequency.tolist() == pytest.approx([3, 1.5, 0.75, 0.375])
+
+
 def test_neighbouring_noise_levels_are_told_apart():
     torch.manual_seed(0)
     embedding = NoiseEmbedding(32)

@@ -5,7 +5,9 @@ from functools import partial
 import pytest
 
 from diffx_backbones.dit import DiT
+from diffx_backbones.edm2 import EDM2
 from diffx_backbones.mlp import MLP
+from diffx_backbones.trunk import Trunk
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_core.testing import BackboneSuite
@@ -15,8 +17,16 @@ NETWORKS = {
     "unet": partial(UNet, channels=8, mults=(1, 2), attention=(1,)),
     "unet-plain": partial(UNet, channels=8, blocks=2, attention=()),
     "unet-ddpmpp": partial(
-        UNet, preset="ddpmpp", channels=8, mults=(1, 2), blocks=1, attention_sides=(4,)
+        UNet,
+        preset="ddpmpp",
+        channels=8,
+        mults=(1, 2),
+        blocks=1,
+        attention_sides=(4,),
+        checkpointing=True,
     ),
+    "edm2": partial(EDM2, channels=8, mults=(1, 2), attention_sides=(4,)),
+    "edm2-plain": partial(EDM2, channels=8, blocks=2, attention_sides=(), checkpointing=True),
     "uvit": partial(UViT, width=16, depth=3),
     "uvit-modern": partial(
         UViT,
@@ -29,6 +39,7 @@ NETWORKS = {
         activation="swiglu",
         checkpointing=True,
     ),
+    "timm": partial(Trunk, name="test_vit"),
     "dit": partial(DiT, patch=4, width=16, depth=2),
     "dit-qk-norm": partial(DiT, patch=2, width=16, qk_norm=True),
     "dit-modern": partial(

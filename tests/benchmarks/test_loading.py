@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from loading import BATCH, ours, theirs, write
+from loading import BATCH, ours, streamed, theirs, write
 
 
 def in_order(batches):
@@ -22,3 +22,4 @@ def test_both_deliver_the_same_images(tmp_path, monkeypatch):
     seen = in_order(ours(folder, flip=False)(0))
     assert len(seen) == BATCH
     assert seen == in_order(theirs(folder, flip=False, workers=0)(0))
+    assert seen == in_order(streamed(folder, flip=False, workers=0)(0))

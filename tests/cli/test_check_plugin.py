@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from diffx_backbones.plugin import diffx_backbones, diffx_text_encoders
 from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
 
 PLUGIN = """
@@ -99,7 +100,8 @@ def test_a_distribution_stands_for_all_of_its_components(diffx, wobble, name):
 
 
 def test_an_entry_point_stands_for_all_of_its_components(diffx):
-    assert {one["name"] for one in records(diffx, "backbones")} == {"mlp", "unet", "dit", "uvit"}
+    offered = {one.name for one in (*diffx_backbones(), *diffx_text_encoders())}
+    assert {one["name"] for one in records(diffx, "backbones")} == offered
 
 
 def test_a_law_that_does_not_hold_fails_and_is_named(diffx, wobble):

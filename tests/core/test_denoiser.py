@@ -75,6 +75,23 @@ def test_the_network_sees_unit_variance_and_is_told_the_level():
         assert cond.label is None
 
 
+@pytest.mark.parametrize(
+    "t", [0.3, torch.full((6,), 0.3, dtype=torch.float64)], ids=["one", "each"]
+)
+def test_a_network_that_sees_x_as_it_is_says_what_the_other_does(t):
+    scheduler = ReferenceVP()
+    head = PREDICTIONS["flow"]
+    scaled = denoiser(scheduler, "flow")
+
+    def unscaled(x, noise_label, cond):
+        level = Level(scheduler, noise_label.double() / 1000, STD)
+        return scaled.backbone(x / spread(level.spread, x), noise_label, cond)
+
+    as_it_is = NetworkDenoiser(unscaled, scheduler, head, STD, scale_input=False)
+    x = torch.linspace(-2, 2, 18, dtype=torch.float64).view(6, 3)
+    torch.testing.assert_close(as_it_is(x, t).x0, scaled(x, t).x0)
+
+
 def test_preparing_beforehand_changes_nothing():
     prepared, fresh = denoiser(ReferenceVP(), "eps"), denoiser(ReferenceVP(), "eps")
     prepared.prepare([0.9, 0.6, 0.3], torch.device("cpu"))

@@ -11,17 +11,28 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from diffx_core import Batch, Dataset
 from diffx_datasets.celeba import CelebA
 from diffx_datasets.cifar10 import CIFAR10
 from diffx_datasets.digits import Digits
 from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.latents import Latents
 from diffx_datasets.mnist import MNIST, FashionMNIST
 from diffx_datasets.npz import Npz
+from diffx_datasets.patches import Patches
 from diffx_datasets.stl10 import STL10
 from diffx_datasets.toy2d import Toy2D
-from published_formats import cifar_files, stl_files, write_celeba, write_folder, write_mnist
+from diffx_datasets.webdataset import WebDataset
+from published_formats import (
+    cifar_files,
+    stl_files,
+    write_celeba,
+    write_folder,
+    write_mnist,
+    write_shard,
+)
 
 SAVED = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, SAVED, ignore_errors=True)
@@ -44,6 +55,17 @@ def made_npz() -> Path:
     return path
 
 
+def made_latents() -> Path:
+    """Noise of three channels that differ, in two shards."""
+    folder = SAVED / "latents"
+    folder.mkdir()
+    for k in range(2):
+        z = torch.randn(9, 3, 4, 4, generator=torch.Generator().manual_seed(k)) * 3 + 1
+        shard = {"latents": z, "label": torch.arange(9) % 4, "mirrored": z.flip(-1)}
+        save_file(shard, folder / f"latents-{k:05d}.safetensors")
+    return folder
+
+
 def made_published() -> Path:
     """Every published dataset, small, in its own folder."""
     for name in ("mnist", "fashion_mnist"):
@@ -51,6 +73,8 @@ def made_published() -> Path:
     write_folder(SAVED / "cifar10", cifar_files()[0])
     write_folder(SAVED / "stl10", stl_files(20)[0])
     write_celeba(SAVED / "celeba", 30)
+    write_shard(SAVED / "shards" / "0.tar", range(12))
+    write_shard(SAVED / "shards" / "1.tar", range(12))
     return SAVED
 
 
@@ -60,12 +84,16 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         "digits": Digits(),
         "digits-8": Digits(size=8),
         "image_folder": ImageFolder(root=made_folder(), size=8, flip=True),
+        "streamed": ImageFolder(root=made_folder(), size=8, flip=True, stream=True),
         "npz": Npz(root=made_npz()),
         "mnist": MNIST(root=PUBLISHED / "mnist"),
         "fashion_mnist": FashionMNIST(root=PUBLISHED / "fashion_mnist", size=28),
         "cifar10": CIFAR10(root=PUBLISHED / "cifar10"),
         "stl10": STL10(root=PUBLISHED / "stl10", size=16),
         "celeba": CelebA(root=PUBLISHED / "celeba", size=16, attribute="Smiling"),
+        "webdataset": WebDataset(root=PUBLISHED / "shards", size=8, caption="txt"),
+        "latents": Latents(root=made_latents(), flip=True),
+        "patches": Patches(root=made_folder(), size=8, per_image=3),
         "moons": Toy2D(kind="moons", points=2000),
         "swiss_roll": Toy2D(kind="swiss_roll", points=2000),
         "checkerboard": Toy2D(kind="checkerboard", points=2000),

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import struct
 import tarfile
 import zipfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (12, 3)).tolist()
 
 
 def noise(*shape, seed=0):
@@ -120,3 +123,50 @@ def write_celeba(root, n=10, *, packed=True):
     table = "\n".join([str(n), "Bald Smiling", *rows])
     (root / "list_attr_celeba.txt").write_text(table + "\n")
     return Path(root)
+
+
+def png(colour):
+    file = io.BytesIO()
+    Image.new("RGB", (20, 12), tuple(colour)).save(file, "PNG")
+    return file.getvalue()
+
+
+def add_member(archive, name, content=b"", **odd):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    for key, value in odd.items():
+        setattr(member, key, value)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def shard_files(number):
+    """An example with all there may be: its class is its number mod 3."""
+    facts = {"kind": number % 2, "said": f"colour {number}", "nested": {}}
+    return {
+        "cls": str(number % 3).encode(),
+        "json": json.dumps(facts).encode(),
+        "png": png(COLOURS[number]),
+        "txt": f"a colour, ünïque: {number}\n".encode(),
+    }
+
+
+def raw_header(name, size, kind=tarfile.REGTYPE):
+    """The header of a member of any size, one below zero as well."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT)[:512])
+    sign = b"\xff" if size < 0 else b"\x80"
+    block[124:136] = sign + (size % 256**11).to_bytes(11, "big")
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def write_shard(path, numbers, *, without=(), folder="", kind=tarfile.PAX_FORMAT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", format=kind) as archive:
+        for number in numbers:
+            for part, content in shard_files(number).items():
+                if part not in without:
+                    add_member(archive, f"{folder}{number:04}.{part}", content)
+    return path

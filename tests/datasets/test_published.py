@@ -22,6 +22,7 @@ from published_formats import (
     classes,
     idx,
     noise,
+    raw_header,
     stl_files,
     write_celeba,
     write_folder,
@@ -222,6 +223,13 @@ def test_a_hostile_tar_archive_is_refused(tmp_path, extra):
     files, _ = cifar_files()
     write_tar(tmp_path / "cifar-10-python.tar.gz", CIFAR, files, [extra])
     with pytest.raises(DataError, match=r"cifar10: .*cifar-10-python\.tar\.gz is refused"):
+        len(CIFAR10(root=tmp_path))
+
+
+def test_a_size_that_leads_back_is_refused(tmp_path):
+    content = raw_header(f"{CIFAR}/one", 0) + raw_header("two", -512) + b"\0" * 1024
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=r"'two' has a size below zero"):
         len(CIFAR10(root=tmp_path))
 
 

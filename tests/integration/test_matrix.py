@@ -20,14 +20,20 @@ SAMPLERS = [one.name for one in OURS if one.kind == "sampler"]
 SMALL = {
     "mlp": {"width": 64, "depth": 2},
     "unet": {"channels": 16, "mults": (1, 2)},
+    "ddpm_unet": {"channels": (8, 16), "norm_groups": 4},
+    "edm2": {"channels": 8, "mults": (1, 2)},
     "dit": {"width": 32, "depth": 1, "heads": 1},
     "uvit": {"width": 32, "depth": 3, "heads": 1},
+    "timm": {"name": "test_vit"},
 }
 DATA = {
     "mlp": ("toy2d", {"points": 64}),
     "unet": ("digits", {"size": 8}),
+    "ddpm_unet": ("digits", {"size": 8}),
+    "edm2": ("digits", {"size": 8}),
     "dit": ("digits", {"size": 8}),
     "uvit": ("digits", {"size": 8}),
+    "timm": ("digits", {"size": 8}),
 }
 
 
@@ -110,7 +116,7 @@ def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, predict
 def test_the_slice_is_all_there():
     assert {one.name for one in OURS} >= {
         *("vpsde", "vesde", "rectified_flow"),
-        *("mlp", "unet", "dit", "uvit"),
+        *("mlp", "unet", "ddpm_unet", "edm2", "dit", "uvit"),
         *("ddim", "euler_maruyama", "pc"),
         *("digits", "toy2d"),
     }

@@ -92,3 +92,23 @@ def test_tokens_of_the_width_that_was_announced_are_accepted():
 def test_tokens_of_another_width_are_refused(announced):
     with pytest.raises(ComponentError, match=f"gives context tokens of 4, says {announced}"):
         look(Described(DataSpec((2,), context=announced)))
+
+
+@pytest.mark.parametrize(("partner", "found"), [(None, "None"), ((3,), r"\(2, 3\)")])
+def test_pairs_without_their_images_are_refused(partner, found):
+    denoiser = NetworkDenoiser(network, ReferenceVP(), PREDICTIONS["edm"])
+    data = Pairs(partner, DataSpec((2,), paired=True))
+    with pytest.raises(ComponentError, match=f"gives images {found} beside"):
+        preflight(denoiser, data, DataOrder(8, 4, seed=0), torch.device("cpu"))
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_captions_that_were_not_announced_are_refused_and_so_are_those_that_are_missing(said):
+    class Captioned(Described):
+        def batch(self, index):
+            return Batch(torch.ones(len(index), 2), captions=None if said else ["", ""])
+
+    denoiser = NetworkDenoiser(network, ReferenceVP(), PREDICTIONS["edm"])
+    data = Captioned(DataSpec((2,), captions=said))
+    with pytest.raises(ComponentError, match=f"captions, says captions {said}"):
+        preflight(denoiser, data, DataOrder(8, 4, seed=0), torch.device("cpu"))

@@ -8,7 +8,7 @@ from torch import nn
 
 from diffx_core import NO_LABEL, Condition, ConfigError, DataSpec
 from diffx_core.testing import BACKBONE_LAWS
-from diffx_core.testing.backbone_laws import fitting
+from diffx_core.testing.subjects import fitting
 
 LAWS = {law.name: law for law in BACKBONE_LAWS}
 
@@ -24,12 +24,19 @@ class Small(nn.Module):
         super().__init__()
         size, width = spec.shape[0], 8
         self.bug = bug
-        self.hidden = nn.Linear(size, width)
+        if spec.paired and bug == "image-refused":
+            raise ConfigError("small reads no images beside x")
+        self.reads = spec.paired and bug != "image-deaf"
+        self.hidden = nn.Linear(size * (1 + self.reads), width)
         self.noise = nn.Linear(1, width)
         known = spec.num_classes
         self.classes = None if known is None else nn.Embedding(known + 1, width)
         if bug == "late" and len(spec.shape) != axes:
             raise ConfigError("too late")
+        if spec.context is not None and bug == "context-refused":
+            raise ConfigError("small reads no context tokens")
+        reads = spec.context is not None and bug != "context-deaf"
+        self.tokens = nn.Linear(spec.context, width) if reads else None
         self.out = nn.Linear(width, size)
         nn.init.zeros_(self.out.weight)
         nn.init.constant_(self.out.bias, bug == "loud")
@@ -42,14 +49,23 @@ class Small(nn.Module):
     def forward(self, x, noise_label, cond: Condition):
         if self.bug == "reads" and float(x.sum()) == 0.5:
             return x
+        if self.bug == "layout":
+            x = x.as_strided(x.shape, (x.shape[1], 1))
         told = torch.zeros_like(noise_label) if self.bug == "deaf" else noise_label / 1000
-        h = self.hidden(x) + self.noise(told[:, None].to(x.dtype))
+        read = torch.cat([x, cond.image], dim=1) if self.reads else x
+        h = self.hidden(read) + self.noise(told[:, None].to(x.dtype))
         if self.classes is not None and self.bug != "blind":
             none = torch.full(x.shape[:1], NO_LABEL, device=x.device)
             label = none if cond.label is None else cond.label
             if self.bug == "first" and cond.label is None:
                 label = none + 1
             h = h + self.classes(label - NO_LABEL)
+        if self.tokens is not None and cond.context is not None:
+            there = torch.ones_like(cond.mask) if self.bug == "context-leak" else cond.mask
+            told = self.tokens(cond.context) * there[..., None]
+            h = h + (told.sum(1) if self.bug != "context-first" else told[:, 0])
+        elif self.tokens is not None:
+            h = h + 0 * sum(p.sum() for p in self.tokens.parameters())
         if self.bug == "dead":
             h = h + 0 * self.dead(x)
         if self.bug == "batch":
@@ -82,9 +98,14 @@ def test_a_lawful_network_breaks_none():
         ("deaf", "the noise level matters"),
         ("blind", "the class matters"),
         ("first", "a forgotten label is no label"),
+        ("context-deaf", "context tokens that are there matter"),
+        ("context-first", "context tokens that are there matter"),
+        ("context-leak", "context tokens that are there matter"),
+        ("image-deaf", "the image beside x matters"),
         ("dropout", "without training it repeats itself"),
         ("state", "the state is all there is"),
         ("coarse", "bf16 autocast stays near float32"),
+        ("layout", "how x lies in memory does not matter"),
         ("late", "data that do not fit are refused before anything is built"),
         ("other", "data that do not fit are refused before anything is built"),
     ],
@@ -95,8 +116,22 @@ def test_a_network_that_goes_wrong_is_found(bug, law):
         found = LAWS[law].measure(build)
         assert (found.holds, found.figure) == (False, 3)
         return
+    (found,) = [one for name, one in LAWS.items() if name.startswith(law)]
     with pytest.raises(AssertionError, match=law):
-        LAWS[law].check(partial(Small, bug=bug))
+        found.check(partial(Small, bug=bug))
+
+
+def test_a_network_may_refuse_context_tokens():
+    (law,) = [one for name, one in LAWS.items() if name.startswith("context tokens")]
+    found = law.measure(partial(Small, bug="context-refused"))
+    assert (found.measured, found.detail) == (False, "small reads no context tokens")
+
+
+def test_a_network_may_refuse_pairs():
+    found = LAWS["the image beside x matters, or is refused"].measure(
+        partial(Small, bug="image-refused")
+    )
+    assert (found.measured, found.detail) == (False, "small reads no images beside x")
 
 
 def test_a_value_that_is_read_is_an_error_of_the_tensor():

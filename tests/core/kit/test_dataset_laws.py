@@ -35,7 +35,13 @@ class Small(Dataset):
             sigma_data=sigma * (1.01 if self.bug == "sigma" else 1),
             value_range=(-1, 1),
             levels=255 if self.bug == "levels" else 256,
+            captions=self.bug != "unsaid",
+            paired=self.bug in {"alone", "misfit", ""},
         )
+
+    @property
+    def fingerprint(self):
+        return str(id(self)) if self.bug == "restamped" else ""
 
     def __len__(self):
         return N
@@ -62,13 +68,24 @@ class Small(Dataset):
                 torch.rand(1)
             case "unlabelled":
                 label = None
-        return Batch(x=x, cond=Condition(label=label), index=None if self.bug == "lost" else index)
+        image = -x[:, :2] if self.bug == "misfit" else None if self.bug == "alone" else -x
+        captions = [f"point {number}" for number in index.tolist()]
+        match self.bug:
+            case "uncaptioned":
+                captions = None
+            case "speechless":
+                captions[0] = None
+            case "cut":
+                captions.pop()
+            case "swapped":
+                captions.sort()
+        return Batch(x, Condition(label, image), None if self.bug == "lost" else index, captions)
 
     def augmented(self, index, *, seed, step):
         batch = self.batch(index)
         if self.bug == "drawn":
             x = torch.where(torch.rand(len(index), 1) < 0.5, batch.x, -batch.x)
-            return Batch(x=x, cond=batch.cond, index=index)
+            return Batch(x, batch.cond, index, batch.captions)
         return batch
 
     def on(self, device):
@@ -87,9 +104,17 @@ FOUND = {
     "nan": "all values are finite",
     "company": "an example is the same in any batch",
     "random": "global random numbers are left alone",
+    "unsaid": "captions are one text for each example, if the facts say so",
+    "uncaptioned": "captions are one text for each example, if the facts say so",
+    "speechless": "captions are one text for each example, if the facts say so",
+    "cut": "captions are one text for each example, if the facts say so",
+    "swapped": "an example is the same in any batch",
+    "alone": "each example has an image of its shape, if the facts say so",
+    "misfit": "each example has an image of its shape, if the facts say so",
     "lost": "a batch says which examples it has",
     "drawn": "what training sees depends on seed, index and step alone",
     "moved": "the data are the same on their device",
+    "restamped": "the same options give the same data",
     "other": "the same options give the same data",
 }
 

@@ -90,8 +90,13 @@ def test_the_examples_make_a_model_that_samples(example_classes):
 def test_the_example_of_a_network_obeys_every_law(example_classes):
     from diffx_core.testing import BACKBONE_LAWS
 
-    assert all(law.check(example_classes["backbone"]).measured for law in BACKBONE_LAWS)
-    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("twelve", "12")
+    affine = example_classes["backbone"]
+    unmeasured = [str(law) for law in BACKBONE_LAWS if not law.check(affine).measured]
+    assert unmeasured == [
+        "context tokens that are there matter, and no others, or they are refused",
+        "the image beside x matters, or is refused",
+    ]
+    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("fifteen", "15")
 
 
 def test_the_example_of_a_dataset_obeys_every_law(example_classes):
@@ -100,4 +105,11 @@ def test_the_example_of_a_dataset_obeys_every_law(example_classes):
     ring = example_classes["dataset"](size=64)
     unmeasured = [str(law) for law in DATASET_LAWS if not law.check(ring).measured]
     assert unmeasured == ["values stay within their range", "values are at their levels"]
-    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("sixteen", "16")
+    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("eighteen", "18")
+
+
+def test_the_example_of_a_text_encoder_obeys_every_law(example_classes):
+    from diffx_core.testing import TEXT_LAWS
+
+    assert all(law.check(example_classes["text"]()).measured for law in TEXT_LAWS)
+    assert f"{len(TEXT_LAWS)} laws" in PAGE.replace("ten laws", "10 laws")

@@ -1,5 +1,6 @@
 """From a request to train to the objects of a run, before anything is written to disk."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ConfigError
 from diffx_core.noise import key
 from diffx_core.prediction import prediction_named
+from diffx_core.text import EncodedCaptions, TextEncoder
 
 
 @frozen(eq=False)
@@ -59,29 +61,57 @@ def assemble(request: Request) -> Assembly:
         ConfigError: they do not go together; the message names both and who is to blame.
     """
     seed: int = request.options.seed
-    dataset: Dataset = request.components["dataset"].build()
+    source, text = request.components["dataset"], request.components.get("text")
+    dataset = _dataset(source, text)
     scheduler = request.components["scheduler"].build()
-    backbone = _backbone(
-        request.components["backbone"], request.components["dataset"], dataset, seed
-    )
+    label = source.label if text is None else f"{source.label} with {text.label}"
+    backbone = _backbone(request.components["backbone"], label, dataset, seed)
     objective = request.sections["objective"]
     prediction = prediction_named(objective.prediction)
     spec = as_seen(dataset, scheduler)
     record = Run(
-        components={
-            kind: SavedComponent.of(chosen.registered, chosen.options)
-            for kind, chosen in request.components.items()
-        },
+        components={kind: _saved(chosen, dataset) for kind, chosen in request.components.items()},
         sections={name: plain(asdict(one)) for name, one in request.sections.items()},
         seed=seed,
         spec=spec_to_json(spec),
     )
     sigma_data = objective.sigma_data or spec.sigma_data
-    denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data)
+    denoiser = NetworkDenoiser(backbone, scheduler, prediction, sigma_data, objective.scale_input)
     return Assembly(dataset, denoiser, record)
 
 
-def _backbone(chosen: Chosen, source: Chosen, dataset: Dataset, seed: int) -> Any:  # noqa: ANN401 - any nn.Module
+def _saved(chosen: Chosen, dataset: Dataset) -> SavedComponent:
+    """What to save about a component; of data, also what tells them from others."""
+    if chosen.registered.kind == "text":
+        return _saved_text(chosen)
+    fingerprint = dataset.fingerprint if chosen.registered.kind == "dataset" else ""
+    return SavedComponent.of(chosen.registered, chosen.options, fingerprint)
+
+
+def _saved_text(chosen: Chosen) -> SavedComponent:
+    """The encoder, with its files where they are found from any folder, and what they were."""
+    here = {name: one.resolve() for name, one in chosen.options.items() if isinstance(one, Path)}
+    encoder: TextEncoder = chosen.build()
+    return SavedComponent.of(chosen.registered, {**chosen.options, **here}, encoder.fingerprint)
+
+
+def _dataset(source: Chosen, text: Chosen | None) -> Dataset:
+    dataset: Dataset = source.build()
+    if text is None:
+        if dataset.spec.captions:
+            raise ConfigError(
+                f"{source.label} has captions, and nothing reads them: name an encoder with --text,"
+                " or leave them out"
+            )
+        return dataset
+    try:
+        return EncodedCaptions(dataset, text.build())
+    except ConfigError as error:
+        lines = (f"{text.label} cannot read {source.label}: {one}" for one in error.problems)
+        raise ConfigError(*lines) from error
+
+
+def _backbone(chosen: Chosen, source: str, dataset: Dataset, seed: int) -> Any:  # noqa: ANN401 - any nn.Module
     # The initial weights are a function of the seed, and torch's global generator is left alone.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(key(seed, "init"))
@@ -90,5 +120,5 @@ def _backbone(chosen: Chosen, source: Chosen, dataset: Dataset, seed: int) -> An
         except ConfigError as error:
             reasons = (one.removeprefix(f"{chosen.label}: ") for one in error.problems)
             raise ConfigError(
-                *(f"{chosen.label} cannot take {source.label}: {one}" for one in reasons)
+                *(f"{chosen.label} cannot take {source}: {one}" for one in reasons)
             ) from error

@@ -15,15 +15,26 @@ from diffx_core.errors import ConfigError, DataError, DiffxError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.isolation import IsolatedError, isolated, reason
 from diffx_core.plugins.registered import Registered
-from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS, Law
+from diffx_core.testing import (
+    BACKBONE_LAWS,
+    DATASET_LAWS,
+    SAMPLER_LAWS,
+    SCHEDULER_LAWS,
+    TEXT_LAWS,
+    Law,
+)
 
 LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {
     "scheduler": SCHEDULER_LAWS,
     "sampler": SAMPLER_LAWS,
     "backbone": BACKBONE_LAWS,
     "dataset": DATASET_LAWS,
+    "text": TEXT_LAWS,
 }
 """The laws of each kind."""
+
+NEED_FILES: tuple[Kind, ...] = ("dataset", "text")
+"""Kinds of which some cannot be built without being told where their files are."""
 
 Status = Literal["ok", "fail", "not measured"]
 
@@ -79,7 +90,7 @@ def check(registered: Registered) -> list[Finding]:
     except DataError as error:  # files that are not here say nothing about the laws
         return [_unmeasured(registered, error)]
     except ConfigError as error:
-        if registered.kind != "dataset":
+        if registered.kind not in NEED_FILES:
             raise
         return [_unmeasured(registered, error)]
     return [_measured(registered, law, component) for law in LAWS[registered.kind]]

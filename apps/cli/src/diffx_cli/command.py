@@ -22,6 +22,8 @@ class Command:
         options: attrs class of the command's own options.
         run: does it, once everything has been checked.
         words: options that may be given as bare words, in order.
+        names_one: whether the options `kind` and `name` name a component, whose own options may be
+            given besides.
         components: kinds that the command takes, each with its component by default; None if the
             command can do without.
         sections: attrs class of each section of dotted options.
@@ -35,6 +37,7 @@ class Command:
     options: type
     run: Run
     words: tuple[str, ...] = ()
+    names_one: bool = False
     components: Mapping[Kind, str | None] = field(factory=dict)
     sections: Mapping[str, type] = field(factory=dict)
     aliases: Mapping[str, str] = field(factory=dict)

@@ -1,11 +1,12 @@
 """A command line that has been checked: what a command works with, or is built from."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from attrs import field, frozen
 
 from diffx_cli.command import Command
+from diffx_core.config import options_of, structure
 from diffx_core.errors import ComponentError, ConfigError, DiffxError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
@@ -30,6 +31,21 @@ class Chosen:
     target: type
     options: Mapping[str, Any]
     built: Built | None = field(default=None, eq=False, repr=False)
+
+    @classmethod
+    def by_default(cls, registered: Registered) -> Self:
+        """A component with the options that it has if nobody says any.
+
+        Raises:
+            ConfigError: some have to be said.
+        """
+        target = registered.load()
+        prefix = f"{registered.kind}."
+        options = options_of(target)
+        values, problems = structure(options, {}, owner=registered.label, prefix=prefix)
+        if problems:
+            raise ConfigError(*problems)
+        return cls(registered=registered, target=target, options=values)
 
     @property
     def label(self) -> str:

@@ -20,7 +20,7 @@ from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
 
-FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset")
+FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text")
 """Kinds that are built from their options alone; a backbone has to know the data."""
 
 
@@ -57,6 +57,7 @@ class _Resolver:
         given = self._merged(
             self._unaliased({key: Given(text, spelled(key)) for key, text in texts.items()})
         )
+        given = self._named(given)
         self._unknown(given)
         self._excluded(given)
         options = self._filled(self.command.options, given, "", f"diffx {self.command.name}")
@@ -110,6 +111,13 @@ class _Resolver:
             note(f"--{kind} {new} replaces {old}, so its options in the file are not used")
             for key in orphans:
                 del file[key]
+
+    def _named(self, given: dict[str, Given]) -> dict[str, Given]:
+        """With the component that ``KIND NAME`` names, if any option of its own is given."""
+        kind = str(given["kind"].value) if self.command.names_one and "kind" in given else ""
+        if kind not in self.command.components or "name" not in given or kind in given:
+            return given
+        return {**given, kind: given["name"]} if _under(given, kind) else given
 
     def _unaliased(self, given: Mapping[str, Given]) -> dict[str, Given]:
         renamed: dict[str, Given] = {}

@@ -2,12 +2,13 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import asdict, field, frozen
 
+from diffx_cli.beside import beside
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
 from diffx_cli.film import Film, is_picture
@@ -40,6 +41,7 @@ class Sampling:
         pipeline: the run, loaded.
         drawing: the samples.
         labels: of every sample; None if the model knows none.
+        prompts: of every sample; None if they are told no text.
     """
 
     request: Request
@@ -47,6 +49,7 @@ class Sampling:
     pipeline: Pipeline
     drawing: Drawing
     labels: list[int] | None
+    prompts: list[str] | None
     _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
 
     @classmethod
@@ -68,6 +71,7 @@ class Sampling:
                 device=device,
                 sampler=sampler,
                 scheduler=None if process is None else process.build(),
+                text_root=options.text_root,
             )
         except ConfigError as error:
             raise ConfigError(*_refusal(chosen, process, source, error)) from error
@@ -77,15 +81,20 @@ class Sampling:
             raise ConfigError(
                 f"--gif: shows every step, and {chosen.label} makes one: say how many with --steps"
             )
-        labels = _labels(options.label, options.labels, options.n, pipeline.spec.num_classes)
+        prompts = _prompts(options.prompt, options.prompts, options.n)
+        labelled = (options.label, options.labels) != (None, None)
+        classes = pipeline.spec.num_classes if labelled or prompts is None else None
+        labels = _labels(options.label, options.labels, options.n, classes)
         drawing = pipeline.drawing(
             options.n,
             sampler=sampler,
             guidance=request.sections["guidance"],
             label=labels,
+            prompt=prompts,
+            image=beside(options.beside, options.n, pipeline.spec),
             seed=options.seed,
         )
-        return cls(request, source, pipeline, drawing, labels)
+        return cls(request, source, pipeline, drawing, labels, prompts)
 
     @property
     def run(self) -> Run:
@@ -107,6 +116,8 @@ class Sampling:
             "scheduler": under or asdict(self.run.components["scheduler"]),
             "guidance": plain(asdict(self.request.sections["guidance"])),
             "labels": self.labels,
+            "prompts": self.prompts,
+            "beside": plain(self.request.options.beside),
             "seed": self.request.options.seed,
             "n": self.request.options.n,
         }
@@ -114,7 +125,7 @@ class Sampling:
     def write(self) -> Path:
         """Draw the samples and write them; returns the file to look at."""
         options, spec = self.request.options, self.pipeline.spec
-        columns = _columns(options.n, self.labels)
+        columns = _columns(options.n, self.labels or self.prompts)
         film = Film(self.drawing, spec, columns) if options.gif else None
         owners = {kind: one.label for kind, one in self.run.components.items()}
 
@@ -176,8 +187,24 @@ def _labels(
     return [wanted[i % len(wanted)] for i in range(n)]
 
 
-def _columns(n: int, labels: list[int] | None) -> int:
-    different = len(set(labels or ()))
+def _prompts(prompt: str | None, file: Path | None, n: int) -> list[str] | None:
+    if prompt is not None:
+        return [prompt] * n
+    if file is None:
+        return None
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"--prompts: {file} cannot be read: {reason}") from error
+    wanted = [line.strip() for line in lines if line.strip()]
+    if not wanted:
+        raise ConfigError(f"--prompts: {file} has no line with a prompt")
+    return [wanted[i % len(wanted)] for i in range(n)]
+
+
+def _columns(n: int, told: Sequence[int | str] | None) -> int:
+    different = len(set(told or ()))
     if 1 < different <= MOST_COLUMNS:
         return different
     return min(MOST_COLUMNS, max(1, round(math.sqrt(n))))

@@ -1,35 +1,32 @@
 """A transformer on the patches of an image, modulated by the condition (adaLN-zero).
 
 Positions are added to the tokens as sinusoids, or turn queries and keys (`pe`). Registers are
-learned tokens that belong to no patch: a place for what concerns the whole image. Context tokens,
-where the data have them, are read by cross-attention in every block.
+learned tokens that belong to no patch: a place for what concerns the whole image; class tokens tell
+the class there, besides the modulation. Context tokens, where the data have them, are read by
+cross-attention in every block.
 
-Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and R registers,
-condition (B, width).
+Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and R tokens of no
+patch, condition (B, width).
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
-from einops import rearrange
-from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.context import ContextTokens
-from diffx_backbones.embedding import ConditionEmbedding
+from diffx_backbones.embedding import MAX_PERIOD, ClassTokens, ConditionEmbedding, wrong_sinusoids
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
+from diffx_backbones.patches import Patches
+from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES, size_of
-from diffx_backbones.refusal import (
-    non_positive,
-    not_an_image,
-    not_divisible,
-    refuse,
-    sides_not_divisible,
-)
+from diffx_backbones.recomputation import run
+from diffx_backbones.refusal import negative, no_classes, not_an_image, not_divisible, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, Block, modulated
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
 
 
 class DiT(nn.Module):
@@ -47,12 +44,17 @@ class DiT(nn.Module):
         pe: how positions are told: added (abs), or by turning queries and keys (rope).
         qk_norm: whether queries and keys are normalised, which keeps large networks stable.
         registers: number of learned tokens besides the patches.
+        class_tokens: number of tokens that tell the class besides the modulation (in context).
         checkpointing: whether training recomputes each block on the way back, which saves most of
             the memory, for steps about one and a half times as long.
+        noise_features: sinusoids of the noise label; 256 as published.
+        noise_period: which the slowest of them comes near.
+        noise_scale: what noise labels are multiplied by before that.
 
     References:
         Peebles and Xie, 2022, Scalable Diffusion Models with Transformers (arXiv:2212.09748).
         Darcet et al., 2023, Vision Transformers Need Registers (arXiv:2309.16588).
+        Li and He, 2025, Back to Basics (arXiv:2511.13720), for class tokens.
     """
 
     position: Tensor | None
@@ -71,77 +73,92 @@ class DiT(nn.Module):
         pe: Literal["abs", "rope"] = "abs",
         qk_norm: bool = False,
         registers: int = 0,
+        class_tokens: int = 0,
         checkpointing: bool = False,
+        noise_features: int = 64,
+        noise_period: float = MAX_PERIOD,
+        noise_scale: float = 1.0,
     ) -> None:
         size = size_of(preset, SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
+        is_turned = pe == "rope"
         refuse(
             not_an_image("dit", spec)
-            + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
-            + ([f"registers must be at least 0, got {registers}"] if registers < 0 else [])
-            + sides_not_divisible(spec, patch, "the side of a patch")
-            + not_divisible("width", width, heads, "the number of heads")
+            + size.problems(spec, mlp_ratio=mlp_ratio, is_turned=is_turned)
             + (
-                not_divisible("width", width, 4, "which the position embedding needs")
-                if pe == "abs"
-                else not_divisible("width", width, 4 * heads, "four times the heads, for rope")
+                []
+                if is_turned
+                else not_divisible("width", width, 4, "which sines of positions need")
             )
+            + negative(registers=registers, class_tokens=class_tokens)
+            + no_classes("class_tokens", class_tokens, spec)
+            + wrong_sinusoids(noise_features, noise_period, noise_scale)
         )
         super().__init__()
-        C, H, W = spec.shape
-        self.patch = patch
-        self.grid = rows, columns = H // patch, W // patch
         self.checkpointing = checkpointing
-        added = build_sincos2d_pos_embed([rows, columns], dim=width) if pe == "abs" else None
+        self.grid = grid = Patches.of(spec, patch)
+        added = None if is_turned else positions(grid.rows, grid.columns, width)
         self.register_buffer("position", added, persistent=False)
+        self.unplaced = class_tokens + registers
         self.rotation = (
-            AxialRotation(rows, columns, width // heads, unplaced=registers)
-            if pe == "rope"
+            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=self.unplaced)
+            if is_turned
             else None
         )
         self.registers = (
             nn.Parameter(0.02 * torch.randn(1, registers, width)) if registers else None
         )
-        self.condition = ConditionEmbedding(width, spec.num_classes)
+        self.class_tokens = (
+            ClassTokens(spec.num_classes, class_tokens, width)
+            if class_tokens and spec.num_classes
+            else None
+        )
+        self.condition = ConditionEmbedding(
+            width,
+            spec.num_classes,
+            num_features=noise_features,
+            period=noise_period,
+            scale=noise_scale,
+        )
         self.context = None if spec.context is None else ContextTokens(spec.context)
-        self.stem = nn.Linear(C * patch**2, width)
+        self.is_paired = spec.paired
+        self.stem = nn.Linear(read_channels(spec) * patch**2, width)
+        block = partial(Block, activation=activation, qk_norm=qk_norm)
         self.blocks = nn.ModuleList(
-            Block(
-                width,
-                heads,
-                mlp_ratio * width,
-                activation=activation,
-                qk_norm=qk_norm,
-                context=spec.context,
-            )
-            for _ in range(depth)
+            block(width, heads, mlp_ratio * width, context=spec.context) for _ in range(depth)
         )
         self.modulation = zeroed(nn.Linear(width, 2 * width))
-        self.out = zeroed(nn.Linear(width, C * patch**2))
+        self.out = zeroed(nn.Linear(width, grid.size))
+
+    @classmethod
+    def import_weights(cls, foreign: ForeignWeights) -> ImportedModel:
+        """The weights of DiT or SiT as published, or of a DiTTransformer2DModel of diffusers.
+
+        Raises:
+            ConfigError: something has to be told besides, or was told and is not so.
+            CheckpointError: they are of another network; the message says where.
+        """
+        from diffx_backbones.imports.dit import import_dit
+
+        return import_dit(cls, foreign)
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
         told = None if self.context is None else self.context(x, cond)
-        h = self._tokens(x)
+        h = self._tokens(x, cond)
         for block in self.blocks:
-            if self.checkpointing and self.training:
-                h = checkpoint(block, h, condition, self.rotation, told, use_reentrant=False)
-            else:
-                h = block(h, condition, self.rotation, told)
-        if self.registers is not None:
-            h = h[:, self.registers.shape[1] :]
+            h = through(block, h, condition, self.rotation, told)
+        h = h[:, self.unplaced :]
         scale, shift = self.modulation(condition).unsqueeze(1).chunk(2, dim=-1)
-        y: Tensor = self.out(modulated(h, scale, shift))
-        (rows, columns), p = self.grid, self.patch
-        return rearrange(y, "b (r s) (c p q) -> b c (r p) (s q)", r=rows, s=columns, p=p, q=p)
+        return self.grid.joined(self.out(modulated(h, scale, shift)))
 
-    def _tokens(self, x: Tensor) -> Tensor:
-        (rows, columns), p = self.grid, self.patch
-        patches = rearrange(x, "b c (r p) (s q) -> b (r s) (c p q)", r=rows, s=columns, p=p, q=p)
-        h: Tensor = self.stem(patches)
+    def _tokens(self, x: Tensor, cond: Condition) -> Tensor:
+        h: Tensor = self.stem(self.grid.cut(beside(x, cond, is_paired=self.is_paired)))
         if self.position is not None:
             h = h + self.position
-        if self.registers is not None:
-            h = torch.cat([self.registers.to(h.dtype).expand(len(h), -1, -1), h], dim=1)
-        return h
+        unplaced = [] if self.class_tokens is None else [self.class_tokens(cond.label)]
+        unplaced += [] if self.registers is None else [self.registers]
+        first = [one.to(h.dtype).expand(len(h), -1, -1) for one in unplaced]
+        return torch.cat([*first, h], dim=1) if first else h

@@ -1,7 +1,8 @@
 """What a network is told besides x, as one vector per example: the noise level and the class.
 
-The noise label t in [0, 1000] becomes features cos(w_k t), sin(w_k t) with w_k = 10000^(-k/K),
-k = 0 .. K-1, and these go through a small MLP. A class is a row of a table, in which row 0 stands
+The noise label t in [0, 1000] becomes features cos(w_k t), sin(w_k t) with w_k = s P^(-k/K),
+k = 0 .. K-1, and these go through a small MLP. The scale s is 1 and the period P is 10000, unless
+a network that was trained elsewhere has others. A class is a row of a table, in which row 0 stands
 for `NO_LABEL`. Both are added.
 
 Shapes: noise_label (B,), label (B,), features (B, 2K), embedding (B, D).
@@ -16,12 +17,26 @@ from diffx_core import NO_LABEL, Condition
 MAX_PERIOD = 10_000.0
 
 
+def wrong_sinusoids(num_features: int, period: float, scale: float) -> list[str]:
+    """A problem for each number of which no `NoiseEmbedding` can be made."""
+    problems = []
+    if num_features < 2 or num_features % 2:
+        problems.append(f"noise_features must be even and at least 2, got {num_features}")
+    if not 1 < period < float("inf"):
+        problems.append(f"noise_period must be above 1, got {period:g}")
+    if not 0 < scale < float("inf"):
+        problems.append(f"noise_scale must be above 0, got {scale:g}")
+    return problems
+
+
 class NoiseEmbedding(nn.Module):
     """A sinusoidal embedding of the noise label, followed by an MLP with one hidden layer.
 
     Args:
         width: D, of the embedding.
         num_features: 2K, of the sinusoids; even.
+        period: P, which the slowest frequency comes near.
+        scale: s, which turns noise labels into what the sinusoids are of.
 
     References:
         Vaswani et al., 2017 (arXiv:1706.03762).
@@ -29,10 +44,17 @@ class NoiseEmbedding(nn.Module):
 
     frequency: Tensor
 
-    def __init__(self, width: int, *, num_features: int = 64) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        num_features: int = 64,
+        period: float = MAX_PERIOD,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
         exponent = torch.linspace(0, -1, num_features // 2 + 1, dtype=torch.float64)[:-1]
-        frequency = MAX_PERIOD**exponent
+        frequency = scale * period**exponent
         self.register_buffer("frequency", frequency.float(), persistent=False)
         self.hidden = nn.Linear(num_features, width)
         self.out = nn.Linear(width, width)
@@ -72,11 +94,22 @@ class ConditionEmbedding(nn.Module):
     Args:
         width: D, of the embedding.
         num_classes: of the data; None builds no table and ignores labels.
+        num_features: of the sinusoids of the noise label.
+        period: of the slowest of them.
+        scale: of the noise label.
     """
 
-    def __init__(self, width: int, num_classes: int | None) -> None:
+    def __init__(
+        self,
+        width: int,
+        num_classes: int | None,
+        *,
+        num_features: int = 64,
+        period: float = MAX_PERIOD,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.noise = NoiseEmbedding(width)
+        self.noise = NoiseEmbedding(width, num_features=num_features, period=period, scale=scale)
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
 
     def forward(self, noise_label: Tensor, cond: Condition) -> Tensor:
@@ -85,3 +118,23 @@ class ConditionEmbedding(nn.Module):
         if self.classes is not None:
             h = h + self.classes(cond.label)
         return silu(h)
+
+
+class ClassTokens(nn.Module):
+    """Tokens of the class, in the context of the others: its embedding, and a place for each.
+
+    Args:
+        num_classes: of the data.
+        count: n, of tokens.
+        width: D, of a token.
+    """
+
+    def __init__(self, num_classes: int, count: int, width: int) -> None:
+        super().__init__()
+        self.classes = ClassEmbedding(num_classes, width)
+        self.place = nn.Parameter(0.02 * torch.randn(1, count, width))
+
+    def forward(self, label: Tensor | None) -> Tensor:
+        """Maps (B,) to (B, n, D), and None to (1, n, D)."""
+        h: Tensor = self.classes(label).unsqueeze(1) + self.place
+        return h

@@ -25,6 +25,21 @@ class Stage(NamedTuple):
     """Whether the resolution changes on its outer side."""
 
 
+class Ascent(NamedTuple):
+    """A block in the middle or on the way up that is no mirror."""
+
+    inner: int
+    """Channels on the side of the bottom."""
+    outer: int
+    """Channels on the side of the image."""
+    reads: int
+    """Channels of the skip that is read; 0 for none."""
+    is_attended: bool
+    """Whether the block ends in self-attention."""
+    is_step: bool
+    """Whether the image is doubled first."""
+
+
 @frozen(kw_only=True)
 class Plan:
     """The numbers of a U-Net.
@@ -56,7 +71,7 @@ class Plan:
         stages: list[Stage] = []
         outer = self.channels
         for level, mult in enumerate(self.mults):
-            is_attended = level in self.attention or side_at(spec, level) in self.sides
+            is_attended = self.is_attended(spec, level)
             if level > 0 and self.steps_apart:
                 stages.append(Stage(outer, outer, is_attended=False, is_step=True))
             for i in range(self.blocks):
@@ -66,7 +81,31 @@ class Plan:
                 outer = inner
         return stages
 
-    def heads_of(self, channels: int, stage: Stage) -> int:
+    def is_attended(self, spec: DataSpec, level: int) -> bool:
+        """Whether the blocks of a level end in self-attention."""
+        return level in self.attention or side_at(spec, level) in self.sides
+
+    def way_up(self, spec: DataSpec) -> list[Ascent]:
+        """The blocks in the middle and on the way up, where each of those down is read on its own.
+
+        Two in the middle; then at every level one block for each on the way down and for what came
+        into the level, and one to double the image.
+        """
+        skips = [self.channels, *(stage.inner for stage in self.stages(spec))]
+        inner, bottom = skips[-1], len(self.mults) - 1
+        middle = Ascent(inner, inner, 0, self.is_attended(spec, bottom), is_step=False)
+        ascents = [middle, middle._replace(is_attended=False)]
+        for level in range(bottom, -1, -1):
+            outer = self.channels * self.mults[level]
+            for _ in range(self.blocks + 1):
+                is_attended = self.is_attended(spec, level)
+                ascents.append(Ascent(inner, outer, skips.pop(), is_attended, is_step=False))
+                inner = outer
+            if level > 0:
+                ascents.append(Ascent(outer, outer, 0, is_attended=False, is_step=True))
+        return ascents
+
+    def heads_of(self, channels: int, stage: Stage | Ascent) -> int:
         """How many heads the attention of so many channels has; 0 where there is none."""
         if not stage.is_attended:
             return 0
@@ -80,7 +119,6 @@ class Plan:
         if self.heads is not None:
             given["heads"] = self.heads
         found = non_positive(**given)
-        found += not_divisible("channels", self.channels, 4, "the least group of a norm")
         if not 0 <= self.dropout < 1:
             found.append(f"dropout must be from 0 up to 1, got {self.dropout}")
         return found + self._wrong_levels(spec) + self._wrong_heads(spec)
@@ -151,6 +189,24 @@ PLANS = {
 """By name; of the presets' sides, those that an image has are attended."""
 
 
-def plan_of(preset: str, **told: Any) -> Plan:  # noqa: ANN401  # fields of a Plan, or None
-    """The plan of a name, with what was told besides it, unless it is None."""
-    return evolve(PLANS[preset], **{key: one for key, one in told.items() if one is not None})
+EDM2_PLANS = {
+    "tiny": Plan(channels=16, mults=(1, 2, 4), blocks=1, sides=(16, 8), steps_apart=True),
+    "small": Plan(channels=64, mults=(1, 2, 2), blocks=2, sides=(16, 8), steps_apart=True),
+    **{
+        name: Plan(channels=channels, mults=(1, 2, 3, 4), blocks=3, sides=(16, 8), steps_apart=True)
+        for name, channels in (
+            ("XS", 128),
+            ("S", 192),
+            ("M", 256),
+            ("L", 320),
+            ("XL", 384),
+            ("XXL", 448),
+        )
+    },
+}
+"""The same of magnitude-preserving U-Nets. XS to XXL are those of Karras et al., 2024."""
+
+
+def told(plan: Plan, **options: Any) -> Plan:  # noqa: ANN401  # fields of a Plan, or None
+    """The plan with what was told besides it, unless it is None."""
+    return evolve(plan, **{key: one for key, one in options.items() if one is not None})

@@ -23,6 +23,7 @@ from torch.nn.functional import layer_norm, silu
 
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.refusal import non_positive, reads_no_context, refuse
 from diffx_core import Condition, DataSpec
 
@@ -121,7 +122,8 @@ class MLP(nn.Module):
         refuse(problems + reads_no_context("mlp", spec))
         super().__init__()
         (size,) = spec.shape
-        num_features = (2 * octaves + 1) * size
+        self.is_paired = spec.paired
+        num_features = (2 * octaves + 1) * read_channels(spec)
         self.width = width
         self.condition = ConditionEmbedding(width, spec.num_classes)
         self.features = FourierFeatures(octaves)
@@ -135,7 +137,8 @@ class MLP(nn.Module):
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, D) at the (B,) noise labels to (B, D)."""
         condition = self.condition(noise_label, cond)
-        h: Tensor = silu(self.stem(self.stem_gain(self.features(x), condition)))
+        read = beside(x, cond, is_paired=self.is_paired)
+        h: Tensor = silu(self.stem(self.stem_gain(self.features(read), condition)))
         for block in self.blocks:
             h = block(h, condition)
         h = self.out_gain(silu(layer_norm(h, (self.width,))), condition)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
-from diffx_core import ConfigError
+from diffx_backbones.refusal import non_positive, not_divisible, sides_not_divisible
+from diffx_core import ConfigError, DataSpec
 
 
 class Size(NamedTuple):
@@ -13,6 +14,22 @@ class Size(NamedTuple):
     width: int
     depth: int
     heads: int
+
+    def problems(self, spec: DataSpec, *, mlp_ratio: int, is_turned: bool) -> list[str]:
+        """Why there is no such transformer for images of a kind.
+
+        Args:
+            spec: of the images.
+            mlp_ratio: width inside the MLP of a block, as a multiple of the width.
+            is_turned: whether queries and keys are turned by their places.
+        """
+        problems = non_positive(**self._asdict(), mlp_ratio=mlp_ratio)
+        problems += sides_not_divisible(spec, self.patch, "the side of a patch")
+        problems += not_divisible("width", self.width, self.heads, "the number of heads")
+        if is_turned:
+            reason = "four times the heads, for rope"
+            problems += not_divisible("width", self.width, 4 * self.heads, reason)
+        return problems
 
 
 SIZES = {

@@ -14,6 +14,11 @@ def non_positive(**sizes: int) -> list[str]:
     return [f"{name} must be at least 1, got {size}" for name, size in sizes.items() if size < 1]
 
 
+def negative(**numbers: int) -> list[str]:
+    """A problem for each number that is below 0."""
+    return [f"{name} must be at least 0, got {one}" for name, one in numbers.items() if one < 0]
+
+
 def not_an_image(name: str, spec: DataSpec) -> list[str]:
     """A problem if the data are not images (C, H, W)."""
     if spec.is_image:
@@ -26,6 +31,13 @@ def reads_no_context(name: str, spec: DataSpec) -> list[str]:
     if spec.context is None:
         return []
     return [f"{name} reads no context tokens, but the data have them ({spec.context}); try dit"]
+
+
+def no_classes(name: str, count: int, spec: DataSpec) -> list[str]:
+    """A problem if something is made of classes that the data do not have."""
+    if count < 1 or spec.num_classes is not None:
+        return []
+    return [f"{name} {count} is not possible: the data have no classes"]
 
 
 def not_divisible(name: str, size: int, factor: int, reason: str) -> list[str]:

@@ -50,7 +50,7 @@ class ResBlock(nn.Module):
     """A residual block, between an optional halving of the image and an optional doubling.
 
     Args:
-        channels_in: of the input.
+        channels_in: of the input, with those of a skip.
         channels: of the output.
         width: D, of the condition.
         heads: of the attention; 0 for none.
@@ -88,8 +88,10 @@ class ResBlock(nn.Module):
         )
         self.after = nn.UpsamplingNearest2d(scale_factor=2) if doubles else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Maps (B, channels_in, H, W) to (B, channels, H', W')."""
+    def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
+        """Maps (B, channels_in, H, W), with the channels of a skip, to (B, channels, H', W')."""
+        if skip is not None:
+            x = torch.cat([x, skip], dim=1)
         scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, dim=1)
         x = self.before(x)
         h = self.conv1(silu(self.norm1(x)))

@@ -22,13 +22,15 @@ from diffx_backbones.context import CrossAttention, Told
 from diffx_backbones.initialisation import zeroed
 
 Activation: TypeAlias = Literal["silu", "gelu", "swiglu"]
+EPS = 1e-6
+"""Beside the variance of a norm, as published."""
 GATED_SHARE = 2 / 3
 """A gated MLP has three matrices for two, so this share of the width has as many parameters."""
 
 
 def modulated(h: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """Layer-normalised tokens, scaled by 1 + (B, 1, width) and shifted."""
-    return torch.addcmul(shift, layer_norm(h, h.shape[-1:]), 1 + scale)
+    return torch.addcmul(shift, layer_norm(h, h.shape[-1:], eps=EPS), 1 + scale)
 
 
 def feed_forward(width: int, hidden: int, activation: Activation) -> nn.Module:

@@ -10,14 +10,15 @@ Shapes: x (B, C, H, W), h (B, channels * mult, H / 2^level, W / 2^level), condit
 from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.levels import plan_of
-from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
+from diffx_backbones.levels import PLANS, told
+from diffx_backbones.pairs import beside, read_channels
+from diffx_backbones.recomputation import run
+from diffx_backbones.refusal import not_an_image, not_divisible, reads_no_context, refuse
 from diffx_backbones.residual import ResBlock, group_norm
 from diffx_core import Condition, DataSpec
 
@@ -39,6 +40,8 @@ class UNet(nn.Module):
         steps_apart: whether each step between levels has a residual block of its own.
         scaled_skips: whether sums of a residual and its skip are divided by sqrt 2, which keeps
             their variance.
+        checkpointing: whether training recomputes each block on the way back, which saves most of
+            the memory, for steps about one and a half times as long.
 
     References:
         Ho, Jain and Abbeel, 2020, Denoising Diffusion Probabilistic Models (arXiv:2006.11239).
@@ -60,9 +63,10 @@ class UNet(nn.Module):
         dropout: float | None = None,
         steps_apart: bool | None = None,
         scaled_skips: bool | None = None,
+        checkpointing: bool = False,
     ) -> None:
-        plan = plan_of(
-            preset,
+        plan = told(
+            PLANS[preset],
             channels=channels,
             mults=mults,
             blocks=blocks,
@@ -76,22 +80,25 @@ class UNet(nn.Module):
         refuse(
             not_an_image("unet", spec)
             + reads_no_context("unet", spec)
+            + not_divisible("channels", plan.channels, 4, "the least group of a norm")
             + plan.problems(spec)
             + plan.wrong_sides(spec, attention_sides)
         )
         super().__init__()
         stages = plan.stages(spec)
         width = 4 * plan.channels
+        self.checkpointing = checkpointing
         block = partial(ResBlock, width=width, dropout=plan.dropout, scaled=plan.scaled)
 
         self.condition = ConditionEmbedding(width, spec.num_classes)
-        self.stem = nn.Conv2d(spec.shape[0], plan.channels, 3, padding=1)
+        self.is_paired = spec.paired
+        self.stem = nn.Conv2d(read_channels(spec), plan.channels, 3, padding=1)
         self.down = nn.ModuleList(
             block(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
             for s in stages
         )
-        bottom = stages[-1]
-        self.middle = block(bottom.inner, bottom.inner, heads=plan.heads_of(bottom.inner, bottom))
+        bottom = stages[-1].inner
+        self.middle = block(bottom, bottom, heads=plan.heads_of(bottom, stages[-1]))
         self.up = nn.ModuleList(
             block(2 * s.inner, s.outer, heads=plan.heads_of(s.outer, s), doubles=s.is_step)
             for s in reversed(stages)
@@ -101,14 +108,15 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
-        h: Tensor = self.stem(x)
+        h: Tensor = self.stem(beside(x, cond, is_paired=self.is_paired))
         skips = []
         for block in self.down:
-            h = block(h, condition)
+            h = through(block, h, condition)
             skips.append(h)
-        h = self.middle(h, condition)
+        h = through(self.middle, h, condition)
         for block in self.up:
-            h = block(torch.cat([h, skips.pop()], dim=1), condition)
+            h = through(block, h, condition, skips.pop())
         y: Tensor = self.out(silu(self.norm(h)))
         return y

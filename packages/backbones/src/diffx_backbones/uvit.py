@@ -9,25 +9,20 @@ Shapes: x (B, C, H, W), h (B, E + N, width) with N = (H / patch) (W / patch) and
 condition.
 """
 
+from functools import partial
 from typing import Literal
 
 import torch
-from einops import rearrange
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from diffx_backbones.attention import SelfAttention
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.pairs import beside, read_channels
+from diffx_backbones.patches import Patches
 from diffx_backbones.presets import UVIT_SIZES, size_of
-from diffx_backbones.refusal import (
-    non_positive,
-    not_an_image,
-    not_divisible,
-    reads_no_context,
-    refuse,
-    sides_not_divisible,
-)
+from diffx_backbones.recomputation import run
+from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, feed_forward
 from diffx_core import Condition, DataSpec
@@ -109,73 +104,53 @@ class UViT(nn.Module):
     ) -> None:
         size = size_of(preset, UVIT_SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
+        is_turned = pe == "rope"
         refuse(
             not_an_image("uvit", spec)
             + reads_no_context("uvit", spec)
-            + non_positive(**size._asdict(), mlp_ratio=mlp_ratio)
+            + size.problems(spec, mlp_ratio=mlp_ratio, is_turned=is_turned)
             + ([] if depth % 2 else [f"depth must be odd, for a middle, got {depth}"])
-            + sides_not_divisible(spec, patch, "the side of a patch")
-            + not_divisible("width", width, heads, "the number of heads")
-            + (
-                not_divisible("width", width, 4 * heads, "four times the heads, for rope")
-                if pe == "rope"
-                else []
-            )
         )
         super().__init__()
-        C, H, W = spec.shape
-        self.patch = patch
-        self.grid = rows, columns = H // patch, W // patch
         self.checkpointing = checkpointing
+        self.grid = grid = Patches.of(spec, patch)
         self.told = 1 if spec.num_classes is None else 2
         self.noise = NoiseEmbedding(width)
         self.classes = None if spec.num_classes is None else ClassEmbedding(spec.num_classes, width)
-        is_turned = pe == "rope"
         self.rotation = (
-            AxialRotation(rows, columns, width // heads, unplaced=self.told) if is_turned else None
+            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=self.told)
+            if is_turned
+            else None
         )
-        tokens = self.told + rows * columns
+        tokens = self.told + grid.rows * grid.columns
         self.position = None if is_turned else nn.Parameter(0.02 * torch.randn(1, tokens, width))
-        self.stem = nn.Linear(C * patch**2, width)
+        self.is_paired = spec.paired
+        self.stem = nn.Linear(read_channels(spec) * patch**2, width)
+        block = partial(Block, activation=activation, qk_norm=qk_norm)
         self.blocks = nn.ModuleList(
-            Block(
-                width,
-                heads,
-                mlp_ratio * width,
-                activation=activation,
-                qk_norm=qk_norm,
-                merges=i > depth // 2,
-            )
-            for i in range(depth)
+            block(width, heads, mlp_ratio * width, merges=i > depth // 2) for i in range(depth)
         )
         self.norm = nn.LayerNorm(width)
-        self.patches = nn.Linear(width, C * patch**2)
-        self.out = zeroed(nn.Conv2d(C, C, 3, padding=1))
+        self.patches = nn.Linear(width, grid.size)
+        self.out = zeroed(nn.Conv2d(spec.shape[0], spec.shape[0], 3, padding=1))
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
+        through = partial(run, recomputed=self.checkpointing and self.training)
         h = self._tokens(x, noise_label, cond)
         half = len(self.blocks) // 2
         skips: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             skip = skips.pop() if i > half else None
-            if self.checkpointing and self.training:
-                h = checkpoint(block, h, skip, self.rotation, use_reentrant=False)
-            else:
-                h = block(h, skip, self.rotation)
+            h = through(block, h, skip, self.rotation)
             if i < half:
                 skips.append(h)
         h = self.patches(self.norm(h[:, self.told :]))
-        (rows, columns), p = self.grid, self.patch
-        y: Tensor = self.out(
-            rearrange(h, "b (r s) (c p q) -> b c (r p) (s q)", r=rows, s=columns, p=p, q=p)
-        )
+        y: Tensor = self.out(self.grid.joined(h))
         return y
 
     def _tokens(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
-        (rows, columns), p = self.grid, self.patch
-        patches = rearrange(x, "b c (r p) (s q) -> b (r s) (c p q)", r=rows, s=columns, p=p, q=p)
-        h = self.stem(patches)
+        h = self.stem(self.grid.cut(beside(x, cond, is_paired=self.is_paired)))
         told = [self.noise(noise_label)]
         if self.classes is not None:
             told.append(self.classes(cond.label).expand(len(x), -1))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from diffx_core.brownian import BrownianSource as BrownianSource
+    from diffx_core.cache import cache_folder as cache_folder
     from diffx_core.contract import require as require
     from diffx_core.dataset import NO_LABEL as NO_LABEL
     from diffx_core.dataset import Batch as Batch
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from diffx_core.errors import PluginError as PluginError
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.foreign import ForeignWeights as ForeignWeights
+    from diffx_core.foreign import ImportedModel as ImportedModel
+    from diffx_core.foreign import ImportsWeights as ImportsWeights
     from diffx_core.from_sde import SchedulerFromSDE as SchedulerFromSDE
     from diffx_core.grids import Grid as Grid
     from diffx_core.grids.optimal import OptimalGrid as OptimalGrid
@@ -78,9 +82,13 @@ if TYPE_CHECKING:
     from diffx_core.scheduler import Capability as Capability
     from diffx_core.scheduler import Scheduler as Scheduler
     from diffx_core.swap import SwappedProcess as SwappedProcess
+    from diffx_core.text import EncodedCaptions as EncodedCaptions
+    from diffx_core.text import TextEncoder as TextEncoder
+    from diffx_core.text import Tokens as Tokens
 
 _HOME = {
     "brownian": ("BrownianSource",),
+    "cache": ("cache_folder",),
     "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
@@ -94,6 +102,7 @@ _HOME = {
         "PluginError",
     ),
     "estimate": ("Decoding", "Estimate"),
+    "foreign": ("ForeignWeights", "ImportedModel", "ImportsWeights"),
     "from_sde": ("SchedulerFromSDE",),
     "grids": ("Grid",),
     "grids.optimal": ("OptimalGrid", "optimal_grid"),
@@ -127,6 +136,7 @@ _HOME = {
     "sampling": ("sample", "states"),
     "scheduler": ("Capability", "Scheduler"),
     "swap": ("SwappedProcess",),
+    "text": ("EncodedCaptions", "TextEncoder", "Tokens"),
 }
 _MODULE_OF = {name: f"diffx_core.{module}" for module, names in _HOME.items() for name in names}
 

@@ -5,7 +5,7 @@ vectors are (D,).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import torch
@@ -42,6 +42,9 @@ class DataSpec:
             data of any value.
         context: D, of the tokens that examples are told, such as those of a text; None if there are
             none.
+        captions: whether each example comes with a text about it.
+        paired: whether each example comes with an image of its own shape (`Condition.image`), which
+            networks read beside it.
     """
 
     shape: tuple[int, ...] = field(converter=sizes)
@@ -50,6 +53,8 @@ class DataSpec:
     value_range: tuple[float, float] | None = field(default=None, converter=pair_or_none)
     levels: int | None = None
     context: int | None = None
+    captions: bool = False
+    paired: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -152,15 +157,31 @@ class Batch:
         cond: what the network is told about them.
         index: (B,) int64 position of each example in the dataset, which keys its augmentation;
             None for data without an order.
+        captions: B texts, one about each example; None if the data have none. No network reads
+            them: a text encoder makes tokens of them, see `diffx_core.text`.
     """
 
     x: Tensor
     cond: Condition = field(factory=Condition)
     index: Tensor | None = None
+    captions: Sequence[str] | None = None
 
-    def to(self, device: torch.device | str) -> Self:
-        """The same batch on another device."""
-        return evolve(self, x=self.x.to(device), cond=self.cond.to(device))
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
+        """The same batch on another device; the copy of a pinned one need not be waited for."""
+        return self._each(lambda one: one.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batch where an accelerator can read it by itself; torch's loaders call this."""
+        return self._each(Tensor.pin_memory)
+
+    def share_memory(self) -> Self:
+        """The same batch where other processes can read it."""
+        index = None if self.index is None else self.index.share_memory_()
+        return evolve(self._each(Tensor.share_memory_), index=index)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        told = {name: change(one) for name, one in self.cond.given().items()}
+        return evolve(self, x=change(self.x), cond=evolve(self.cond, **told))
 
 
 class Dataset(ABC):
@@ -187,6 +208,19 @@ class Dataset(ABC):
         del seed, step
         return self.batch(index)
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells apart data of the same options, such as those of other files.
+
+        Empty if the options say it all.
+        """
+        return ""
+
+    @property
+    def streams(self) -> bool:
+        """Whether a batch takes reading and decoding, which workers can do ahead of time."""
+        return False
+
     def on(self, device: torch.device | str) -> "Dataset":
         """The same data for training on a device, which may be kept and batched there."""
         del device
@@ -202,4 +236,6 @@ def spec_to_json(spec: DataSpec) -> dict[str, Any]:
         "value_range": None if spec.value_range is None else list(spec.value_range),
         "levels": spec.levels,
         "context": spec.context,
+        "captions": spec.captions,
+        "paired": spec.paired,
     }

@@ -1,7 +1,7 @@
 """A network, made to speak of x0 and eps: the only thing that a sampler may call.
 
     x  ->  c_in x  ->  backbone(c_in x, noise_label, cond)  ->  Estimate,    c_in = 1 / sqrt(alpha^2
-    sigma_data^2 + sigma^2)
+    sigma_data^2 + sigma^2)  or 1
 
 At one time for the whole batch, given as a float, everything but the network is looked up: sampling
 computes it for all times at once, in float64, before the first step. At a time for each example,
@@ -80,12 +80,14 @@ class NetworkDenoiser:
         scheduler: the process.
         prediction: what the network's output means.
         sigma_data: root mean square of the data.
+        scale_input: whether the network sees x at unit variance; if not, it sees x as it is.
     """
 
     backbone: Backbone
     scheduler: Scheduler
     prediction: Prediction
     sigma_data: float = 1.0
+    scale_input: bool = True
     _readings: dict[float, Reading] = field(factory=dict, init=False, repr=False)
 
     @property
@@ -112,7 +114,7 @@ class NetworkDenoiser:
     def _read(self, times: list[float], device: torch.device) -> dict[float, Reading]:
         level = Level(self.scheduler, torch.tensor(times, dtype=torch.float64), self.sigma_data)
         labels = self.scheduler.noise_label(level.t).to(torch.float32).to(device)
-        scales = level.spread.reciprocal().tolist()
+        scales = self._input_scale(level).tolist()
         # Off by rounding where a process preserves the variance: the call saves a pass over x.
         scales = [1.0 if math.isclose(scale, 1.0, rel_tol=1e-12) else scale for scale in scales]
         columns = (torch.as_tensor(c).tolist() for c in self.prediction.decode(level))
@@ -141,8 +143,12 @@ class NetworkDenoiser:
     def output(self, x: Tensor, level: Level, cond: Condition) -> Tensor:
         """What the network itself says of x (B, *), at a noise level for each example."""
         label = self.scheduler.noise_label(level.t).to(torch.float32).to(x.device)
-        (scale,) = columns(x, level.spread.reciprocal())
+        (scale,) = columns(x, self._input_scale(level))
         return checked(self.backbone(x * scale, label, cond), x)
+
+    def _input_scale(self, level: Level) -> Tensor:
+        spread = level.spread
+        return spread.reciprocal() if self.scale_input else torch.ones_like(spread)
 
 
 def checked(output: object, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from diffx_core import DataError
 from diffx_datasets.decoding import resized
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source
-from diffx_datasets.places import Place, download, find, missing
+from diffx_datasets.places import Place, archived
 from diffx_datasets.plain_pickle import NotPlainError, plain_pickle
 
 FOLDER = "cifar-10-batches-py"
@@ -58,28 +58,15 @@ class CIFAR10(PackedImages):
         )
 
     def _place(self, wanted: str) -> Place:
-        def found() -> Place | None:
-            return find(
-                "cifar10",
-                self.root,
-                folders=(FOLDER, "."),
-                archive=ARCHIVE,
-                wanted=wanted,
-                inner=f"{FOLDER}/",
-            )
-
-        place = found()
-        if place is None and self.download:
-            from torchvision import datasets
-
-            published = datasets.CIFAR10
-            download(
-                "cifar10", self.root, [(ARCHIVE, published.tgz_md5)], lambda _: [published.url]
-            )
-            place = found()
-        if place is None:
-            raise missing("cifar10", self.root, ARCHIVE)
-        return place
+        return archived(
+            "cifar10",
+            self.root,
+            folder=FOLDER,
+            archive=ARCHIVE,
+            wanted=wanted,
+            published="CIFAR10",
+            fetch=self.download,
+        )
 
     def _images(self, place: Place, parts: tuple[str, ...]) -> Iterator[tuple[Pixels, int | None]]:
         for part in parts:

@@ -61,6 +61,17 @@ def resized(pixels: Pixels, size: int | None) -> Pixels:
     return np.concatenate(planes)
 
 
+def shrunk(pixels: Pixels, shorter: int) -> Pixels:
+    """Bytes (C, H, W) with the shorter side brought down to so many pixels, if it is longer."""
+    height, width = pixels.shape[1:]
+    scale = shorter / min(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in pixels]
+    return np.stack([np.asarray(plane, dtype=np.uint8) for plane in planes])
+
+
 def _flat(image: Image.Image, mode: str) -> Image.Image:
     """Upright, without transparency, in the mode asked for."""
     upright = ImageOps.exif_transpose(image)

@@ -15,20 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from diffx_core import DataError
+from diffx_core import DataError, cache_folder
 
 MANIFEST = "sha256.json"
 FINGERPRINT_DIGITS = 16
 log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Where decoded data are kept: DIFFX_CACHE, or diffx in the user's folder of caches."""
-    chosen = os.environ.get("DIFFX_CACHE")
-    if chosen:
-        return Path(chosen)
-    user = os.environ.get("XDG_CACHE_HOME")
-    return (Path(user) if user else Path.home() / ".cache") / "diffx"
 
 
 def fingerprint(facts: Mapping[str, object]) -> str:
@@ -62,13 +53,19 @@ def kept(name: str, facts: Mapping[str, object], make: Callable[[Path], None]) -
     return folder
 
 
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 sum of each file of a kept folder, by name."""
+    said: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return said
+
+
 def _is_whole(folder: Path) -> bool:
     if not folder.exists():
         return False
     try:
-        sums = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        damaged = [name for name, one in sums.items() if sha256(folder / name) != one]
-        damaged += [] if sums else [MANIFEST]
+        said = sums(folder)
+        damaged = [name for name, one in said.items() if sha256(folder / name) != one]
+        damaged += [] if said else [MANIFEST]
     except (OSError, ValueError, AttributeError):
         damaged = [MANIFEST]
     if damaged:
@@ -82,8 +79,8 @@ def _made(folder: Path, make: Callable[[Path], None]) -> None:
     partial.mkdir()
     try:
         make(partial)
-        sums = {one.name: sha256(one) for one in sorted(partial.iterdir())}
-        (partial / MANIFEST).write_text(json.dumps(sums, indent=2), encoding="utf-8")
+        said = {one.name: sha256(one) for one in sorted(partial.iterdir())}
+        (partial / MANIFEST).write_text(json.dumps(said, indent=2), encoding="utf-8")
         for one in (*partial.iterdir(), partial):
             _to_disk(one)
     except BaseException:

@@ -3,17 +3,16 @@
 from abc import abstractmethod
 from functools import cached_property
 
-import torch
 from attrs import frozen
-from torch import Tensor
 
-from diffx_core import Batch, Dataset, DataSpec
+from diffx_core import Dataset
 from diffx_datasets.packed import Packed
 from diffx_datasets.packing import Source, packed
+from diffx_datasets.prepared import Prepared
 
 
 @frozen(kw_only=True)
-class PackedImages(Dataset):
+class PackedImages(Prepared):
     """Images in [-1, 1], decoded once into a cache of bytes.
 
     Args:
@@ -26,26 +25,12 @@ class PackedImages(Dataset):
     def source(self) -> Source:
         """Where the images come from; looks for the files, and decodes nothing."""
 
-    @cached_property
-    def _packed(self) -> Packed:
+    @property
+    def packed(self) -> Packed:
+        """The images, decoded; now, if they have never been."""
         return packed(self.source(), flip=self.flip)
 
-    @property
-    def spec(self) -> DataSpec:
-        """The facts about the images, of which sigma_data is measured."""
-        return self._packed.spec
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    def batch(self, index: Tensor) -> Batch:
-        """The images (B, C, size, size) at the (B,) positions `index`."""
-        return self._packed.batch(index)
-
-    def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
-        """The same, half of them mirrored if asked for."""
-        return self._packed.augmented(index, seed=seed, step=step)
-
-    def on(self, device: torch.device | str) -> Dataset:
-        """The same images on a device, if they fit there."""
-        return self._packed.on(device)
+    @cached_property
+    def held(self) -> Dataset:
+        """The images as bytes."""
+        return self.packed

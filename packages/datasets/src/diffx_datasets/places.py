@@ -92,7 +92,7 @@ class Place:
         )
 
     def _member(self, archive: tarfile.TarFile, name: str) -> IO[bytes]:
-        members = archive.getmembers()
+        members = list(listed(archive))
         self._refuse_hostile([one.name for one in members])
         odd = [one.name for one in members if not (one.isfile() or one.isdir())]
         if odd:
@@ -104,7 +104,7 @@ class Place:
 
     def _refuse_hostile(self, names: Sequence[str]) -> None:
         for name in names:
-            if ".." in PurePosixPath(name).parts or name.startswith("/") or "\\" in name:
+            if leads_out(name):
                 raise DataError(
                     f"{self.dataset}: {self.path} is refused: {name!r} leads out of its folder"
                 )
@@ -113,25 +113,54 @@ class Place:
         return (self.path / name).is_file()
 
 
-def find(
-    dataset: str, root: Path, *, folders: Sequence[str], archive: str, wanted: str, inner: str
-) -> Place | None:
-    """The first place under `root` that has a file.
+def listed(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive; a size below zero would lead back to one of them, and for ever."""
+    while (one := archive.next()) is not None:
+        if one.size < 0:
+            raise tarfile.ReadError(f"{one.name!r} has a size below zero")
+        yield one
+
+
+def leads_out(name: str) -> bool:
+    """Whether the path of a member would lead out of the folder of its archive."""
+    return ".." in PurePosixPath(name).parts or name.startswith("/") or "\\" in name
+
+
+def archived(
+    dataset: str, root: Path, *, folder: str, archive: str, wanted: str, published: str, fetch: bool
+) -> Place:
+    """The place of a dataset that is published as one archive; fetched, if that was asked for.
 
     Args:
         dataset: whose files.
-        root: where to look.
-        folders: inside `root`, in this order; "." is `root` itself.
-        archive: name of the archive, looked for last.
+        root: where to look, and to put the archive.
+        folder: inside the archive, and inside `root` where it was unpacked.
+        archive: name of the archive.
         wanted: a file by which a folder is recognised.
-        inner: the folder inside the archive.
+        published: what torchvision calls the dataset, which knows its address and sum.
+        fetch: whether to fetch what is not there.
+
+    Raises:
+        DataError: it is not there, or cannot be fetched.
     """
-    for one in folders:
-        if (root / one / wanted).is_file():
-            return Place(dataset, root / one)
-    if archive and (root / archive).is_file():
-        return Place(dataset, root / archive, inner)
-    return None
+
+    def found() -> Place | None:
+        for one in (root / folder, root):
+            if (one / wanted).is_file():
+                return Place(dataset, one)
+        there = (root / archive).is_file()
+        return Place(dataset, root / archive, f"{folder}/") if there else None
+
+    place = found()
+    if place is None and fetch:
+        from torchvision import datasets
+
+        source = getattr(datasets, published)
+        download(dataset, root, [(archive, source.tgz_md5)], lambda _: [source.url])
+        place = found()
+    if place is None:
+        raise missing(dataset, root, archive)
+    return place
 
 
 def missing(dataset: str, root: Path, what: str, *, can_download: bool = True) -> DataError:

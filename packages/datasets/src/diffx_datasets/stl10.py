@@ -12,7 +12,7 @@ from diffx_core import DataError
 from diffx_datasets.decoding import resized
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source
-from diffx_datasets.places import Place, download, find, missing
+from diffx_datasets.places import Place, archived
 
 FOLDER = "stl10_binary"
 ARCHIVE = "stl10_binary.tar.gz"
@@ -64,26 +64,15 @@ class STL10(PackedImages):
         return self.split != "unlabeled"
 
     def _place(self, wanted: str) -> Place:
-        def found() -> Place | None:
-            return find(
-                "stl10",
-                self.root,
-                folders=(FOLDER, "."),
-                archive=ARCHIVE,
-                wanted=wanted,
-                inner=f"{FOLDER}/",
-            )
-
-        place = found()
-        if place is None and self.download:
-            from torchvision import datasets
-
-            published = datasets.STL10
-            download("stl10", self.root, [(ARCHIVE, published.tgz_md5)], lambda _: [published.url])
-            place = found()
-        if place is None:
-            raise missing("stl10", self.root, ARCHIVE)
-        return place
+        return archived(
+            "stl10",
+            self.root,
+            folder=FOLDER,
+            archive=ARCHIVE,
+            wanted=wanted,
+            published="STL10",
+            fetch=self.download,
+        )
 
     def _images(self, place: Place, names: list[str]) -> Iterator[tuple[Pixels, int | None]]:
         # a label is 1 to 10

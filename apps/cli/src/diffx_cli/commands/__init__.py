@@ -3,8 +3,11 @@
 from diffx_cli.command import Command
 from diffx_cli.commands import (
     check_plugin,
+    decode_latents,
     demo,
     describe,
+    encode_latents,
+    import_weights,
     list_plugins,
     matrix,
     plot_schedule,
@@ -14,6 +17,18 @@ from diffx_cli.commands import (
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
-    for module in (train, sample, list_plugins, describe, check_plugin, plot_schedule, matrix, demo)
+    for module in (
+        train,
+        sample,
+        import_weights,
+        list_plugins,
+        describe,
+        check_plugin,
+        plot_schedule,
+        matrix,
+        encode_latents,
+        decode_latents,
+        demo,
+    )
 }
 """Every command by name, in the order of the help."""

@@ -11,7 +11,7 @@ from diffx_cli.console import say
 from diffx_cli.help import option_lines
 from diffx_cli.objectives import objective_text, objectives_json, objectives_text
 from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.request import Chosen, Request
 from diffx_core.config import REQUIRED, Option, options_of, type_name
 from diffx_core.config.run import plain
 from diffx_core.errors import ConfigError
@@ -26,10 +26,16 @@ class DescribeOptions(Shown):
     Args:
         kind: of a component, or objective.
         name: the component, short or qualified; or the objective's prediction, by default all.
+        shape: of the data of a backbone whose size and cost are shown, such as 3,32,32.
+        num_classes: of these data.
+        context: width of the tokens, such as those of a text, that come with these data.
     """
 
     kind: Literal[Kind, "objective"]
     name: str | None = None
+    shape: tuple[int, ...] | None = None
+    num_classes: int | None = None
+    context: int | None = None
 
 
 def run(request: Request) -> None:
@@ -43,10 +49,12 @@ def run(request: Request) -> None:
         raise ConfigError(f"--name: is required: which {options.kind} ({known or 'none'})")
     registered = request.registry.find(options.kind, options.name)
     target = registered.load()
+    size = _size(request, registered)
     if options.json:
-        say(json.dumps(_as_json(registered, target), indent=2))
+        described = _as_json(registered, target)
+        say(json.dumps(described | ({} if size is None else {"size": size}), indent=2))
     else:
-        say(_as_text(registered, target))
+        say(_as_text(registered, target) + ("" if size is None else f"\n\n{_size_text(size)}"))
 
 
 def _objective(options: DescribeOptions) -> None:
@@ -54,6 +62,55 @@ def _objective(options: DescribeOptions) -> None:
         say(json.dumps(objectives_json(options.name), indent=2))
     else:
         say(objectives_text() if options.name is None else objective_text(options.name))
+
+
+def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
+    """The figures of a backbone as plain JSON types, if data for it are named."""
+    options: DescribeOptions = request.options
+    told = [name for name in ("shape", "num_classes", "context") if getattr(options, name)]
+    source = request.components.get("dataset")
+    if registered.kind != "backbone":
+        given = [*(f"--{name.replace('_', '-')}" for name in told), *(["--dataset"] * bool(source))]
+        if given:
+            raise ConfigError(f"{given[0]}: is for a backbone, and this is a {registered.kind}")
+        return None
+    if source is None and options.shape is None:
+        if told or "backbone" in request.components:
+            raise ConfigError("--shape: is required, such as 3,32,32 (or --dataset NAME)")
+        return None
+    if source is not None and told:
+        raise ConfigError(f"--{told[0].replace('_', '-')}: the dataset tells it; give one of them")
+    from diffx_cli.blame import blaming
+    from diffx_cli.figures import figures
+    from diffx_core.dataset import DataSpec
+
+    chosen = request.components.get("backbone") or Chosen.by_default(registered)
+    spec = (
+        DataSpec(options.shape or (), options.num_classes, context=options.context)
+        if source is None
+        else source.build().spec
+    )
+    with blaming({"backbone": registered.label}):
+        found = figures(chosen.build, spec)
+    return {
+        "shape": list(spec.shape),
+        "num_classes": spec.num_classes,
+        "context": spec.context,
+        "parameters": found.parameters,
+        "gflop": found.flop / 1e9,
+    }
+
+
+def _size_text(size: dict[str, Any]) -> str:
+    shape = " x ".join(map(str, size["shape"]))
+    classes = "" if size["num_classes"] is None else f", {size['num_classes']} classes"
+    context = "" if size["context"] is None else f", context tokens of {size['context']}"
+    return (
+        f"for data {shape}{classes}{context}:\n"
+        f"  parameters  {size['parameters']:,}\n"
+        f"  GFLOP       {size['gflop']:.3g} to call it with one example"
+        " (an addition and a multiplication are two)"
+    )
 
 
 def _as_text(registered: Registered, target: type) -> str:
@@ -98,8 +155,12 @@ COMMAND = Command(
     options=DescribeOptions,
     run=run,
     words=("kind", "name"),
+    names_one=True,
+    components={"backbone": None, "dataset": None},
+    exclusive=(("shape", "dataset"),),
     examples=(
         "diffx describe scheduler vesde",
+        "diffx describe backbone dit --backbone.preset S/2 --shape 4,32,32 --num-classes 1000",
         "diffx describe backbone dit --json",
         "diffx describe objective",
         "diffx describe objective edm",

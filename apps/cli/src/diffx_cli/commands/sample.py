@@ -25,7 +25,13 @@ class SampleCommandOptions(Working):
         steps: steps of the sampler; the same as --sampler.steps.
         nfe: instead of steps, how many times the network is called.
         label: the class of every sample.
-        labels: the classes of the samples, in turn; by default all classes in turn.
+        labels: the classes of the samples, in turn; by default all classes in turn, or none if
+            there is a prompt.
+        prompt: the text of every sample, for a model that was trained with texts.
+        prompts: file with a text in each line, for the samples in turn.
+        text_root: where the files of the text encoder are now, if they have moved.
+        beside: an image or a folder of images that the samples are told in turn, for a model that
+            was trained on pairs.
         gif: also write progress.gif, which shows how the images come out of the noise.
     """
 
@@ -35,6 +41,10 @@ class SampleCommandOptions(Working):
     nfe: int | None = field(default=None, validator=optional(ge(1)))
     label: int | None = field(default=None, validator=optional(ge(0)))
     labels: tuple[int, ...] | None = None
+    prompt: str | None = None
+    prompts: Path | None = None
+    text_root: Path | None = None
+    beside: Path | None = None
     gif: bool = False
 
 
@@ -64,12 +74,13 @@ COMMAND = Command(
     components={"sampler": DEFAULT_SAMPLER, "scheduler": None},
     sections={"guidance": GuidanceOptions},
     aliases={"steps": "sampler.steps"},
-    exclusive=(("sampler.steps", "nfe"), ("label", "labels")),
+    exclusive=(("sampler.steps", "nfe"), ("label", "labels"), ("prompt", "prompts")),
     examples=(
         "diffx sample --sampler pc",
         "diffx sample runs/00000-vpsde-unet-digits --n 100 --label 3 --guidance.scale 2",
         "diffx sample --nfe 20 --seed 1 --gif --out pictures",
         "diffx sample --scheduler rectified_flow --sampler heun --nfe 25",
         "diffx sample --label 3 --guidance.scale 4 --guidance.rule projected",
+        'diffx sample --prompt "a red square" --guidance.scale 3',
     ),
 )

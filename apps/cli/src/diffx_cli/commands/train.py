@@ -139,11 +139,15 @@ COMMAND = Command(
     summary="Train a model and save it in a run folder.",
     options=TrainCommandOptions,
     run=run,
-    components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits"},
+    components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits", "text": None},
     sections={"objective": ObjectiveOptions, "train": TrainOptions, "ema": EmaOptions},
     examples=(
         "diffx train --scheduler vesde --backbone dit",
         "diffx train --scheduler vesde --scheduler.sigma_max 20 --train.steps 5000 --dry-run",
+        (
+            "diffx train --dataset image_folder --dataset.root photos --dataset.captions txt"
+            " --text bytes --backbone dit"
+        ),
         "diffx train --scheduler vesde --help",
     ),
 )

@@ -35,12 +35,14 @@ class SavedComponent:
         distribution: whose it is.
         version: of the distribution, when the run was made.
         options: all of them, as plain JSON types.
+        fingerprint: of the files that the options only name; empty if there are none.
     """
 
     name: str
     distribution: str
     version: str
     options: dict[str, Any] = field(factory=dict)
+    fingerprint: str = ""
 
     @property
     def label(self) -> str:
@@ -48,13 +50,14 @@ class SavedComponent:
         return f"{self.name.rpartition(':')[2]} ({self.distribution} {self.version})"
 
     @classmethod
-    def of(cls, registered: Registered, options: Mapping[str, Any]) -> Self:
+    def of(cls, registered: Registered, options: Mapping[str, Any], fingerprint: str = "") -> Self:
         """What to save about a component and its typed options."""
         return cls(
             name=registered.qualified,
             distribution=registered.distribution,
             version=registered.version,
             options=plain(options),
+            fingerprint=fingerprint,
         )
 
 

@@ -35,6 +35,14 @@ def check_batch(batch: Batch, spec: DataSpec) -> None:
     width = None if context is None else context.shape[-1]
     if width != spec.context:
         raise ComponentError("dataset", f"gives context tokens of {width}, says {spec.context}")
+    count = None if batch.captions is None else len(batch.captions)
+    if count != (len(x) if spec.captions else None):
+        raise ComponentError("dataset", f"gives {count} captions, says captions {spec.captions}")
+    image = None if batch.cond.image is None else tuple(batch.cond.image.shape)
+    if spec.paired and image != tuple(x.shape):
+        raise ComponentError(
+            "dataset", f"gives images {image} beside {tuple(x.shape)}, says paired"
+        )
     if (label is None) != (spec.num_classes is None):
         raise ComponentError("dataset", f"labels and num_classes {spec.num_classes} do not agree")
     if label is not None and spec.num_classes is not None:

@@ -14,6 +14,7 @@ from diffx_core.engine.ema import WeightAverage
 from diffx_core.engine.events import Event, Finished, Observer, Started, Stepped
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.preflight import preflight
+from diffx_core.engine.reading import read_ahead
 from diffx_core.errors import DataError, NonFiniteError
 from diffx_core.noise import key
 from diffx_core.objective import Objective
@@ -83,25 +84,32 @@ class Trainer:
         data, seed = self.dataset.on(self.device), self.objective.seed
         self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
         start = time.perf_counter()
-        for step in range(options.steps):
-            torch.manual_seed(key(seed, "network", step))  # dropout, if there is any
-            batch = data.augmented(order.indices(step), seed=seed, step=step).to(self.device)
-            lr = learning_rate(options, step)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            loss = objective(self.denoiser, batch, step)
-            loss.backward()
-            norm = nn.utils.clip_grad_norm_(learned, options.grad_clip)
-            value, length = loss.item(), norm.item()
-            if not math.isfinite(value + length):
-                raise NonFiniteError(
-                    f"step {step + 1}: loss {value}, gradient norm {length}; "
-                    "a lower learning rate may help"
-                )
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            average.update()
-            self._tell(Stepped(step + 1, value, lr, length, time.perf_counter() - start))
+        with read_ahead(
+            data,
+            order,
+            range(options.steps),
+            seed=seed,
+            device=self.device,
+            workers=options.workers,
+        ) as batches:
+            for step, batch in enumerate(batches):
+                torch.manual_seed(key(seed, "network", step))  # dropout, if there is any
+                lr = learning_rate(options, step)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
+                loss = objective(self.denoiser, batch, step)
+                loss.backward()
+                norm = nn.utils.clip_grad_norm_(learned, options.grad_clip)
+                value, length = loss.item(), norm.item()
+                if not math.isfinite(value + length):
+                    raise NonFiniteError(
+                        f"step {step + 1}: loss {value}, gradient norm {length}; "
+                        "a lower learning rate may help"
+                    )
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                average.update()
+                self._tell(Stepped(step + 1, value, lr, length, time.perf_counter() - start))
         self._tell(Finished(options.steps, time.perf_counter() - start))
         return average
 

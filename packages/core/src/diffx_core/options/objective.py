@@ -116,6 +116,8 @@ class ObjectiveOptions:
         huber_scale: size at which errors begin to count linearly, in units of the target (0.00054).
         uncertainty: learn how large the loss is at each noise level, and level it out.
         sigma_data: root mean square of the data; measured from the dataset if none.
+        scale_input: show the network its input at unit variance; networks that were trained
+            elsewhere to say velocities see it as it is.
         label_dropout: share of labels and contexts hidden in training, so that guidance works.
     """
 
@@ -134,6 +136,7 @@ class ObjectiveOptions:
     huber_scale: float | None = field(default=None, validator=given(gt(0), le(1e6)))
     uncertainty: bool = False
     sigma_data: float | None = field(default=None, validator=given(ge(1e-6), le(1e6)))
+    scale_input: bool = True
     label_dropout: float = field(default=0.1, validator=and_(ge(0), lt(1)))
 
     def __attrs_post_init__(self) -> None:

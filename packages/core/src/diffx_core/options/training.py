@@ -1,7 +1,7 @@
 """How long and how fast the network learns, and what is kept of it."""
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, gt, lt
+from attrs.validators import and_, ge, gt, le, lt, optional
 
 
 @frozen(kw_only=True)
@@ -16,6 +16,8 @@ class TrainOptions:
         weight_decay: decoupled weight decay of AdamW.
         grad_clip: largest gradient norm; longer gradients are scaled down to it.
         log_every: steps between two lines of metrics.jsonl.
+        workers: processes that read data ahead; by default one for each processor, up to 8, if the
+            data are streamed. Data in memory need none and get none.
     """
 
     steps: int = field(default=2000, validator=ge(1))
@@ -25,6 +27,7 @@ class TrainOptions:
     weight_decay: float = field(default=0.0, validator=ge(0))
     grad_clip: float = field(default=1.0, validator=gt(0))
     log_every: int = field(default=10, validator=ge(1))
+    workers: int | None = field(default=None, validator=optional(and_(ge(0), le(256))))
 
 
 @frozen(kw_only=True)

@@ -17,7 +17,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood, offset
 from diffx_core.noise import NoiseSource
-from diffx_core.pipeline.told import whole
+from diffx_core.pipeline.arguments import whole
 
 
 def log_likelihood(

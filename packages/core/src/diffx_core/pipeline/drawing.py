@@ -14,7 +14,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
-from diffx_core.pipeline.told import whole
+from diffx_core.pipeline.arguments import whole
 from diffx_core.reached import Reached, sound
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states

@@ -37,7 +37,7 @@ class Guiding:
 
     Args:
         options: what to do.
-        weak: the model to guide away from; if None, the same model without its label.
+        weak: the model to guide away from; if None, the same model told nothing.
     """
 
     options: GuidanceOptions
@@ -55,28 +55,30 @@ class Guiding:
 
 
 def require_guidable(
-    options: GuidanceOptions, spec: DataSpec, *, has_labels: bool, dropout: float | None
+    options: GuidanceOptions, spec: DataSpec, *, is_told: bool, dropout: float | None
 ) -> None:
     """Refuse guidance that a model does not know.
 
     Args:
         options: the guidance.
         spec: the facts about the data.
-        has_labels: whether samples are told a label.
-        dropout: share of labels that were hidden in training; None if that is not known.
+        is_told: whether samples are told a label or a text.
+        dropout: share of labels and texts that were hidden in training; None if that is not known.
 
     Raises:
         ConfigError: there is nothing to guide towards, or to guide away from.
     """
     if not options.active or options.against is not None:
         return
-    if spec.num_classes is None:
+    known = [("label", spec.num_classes), ("prompt", spec.context)]
+    towards = " or a ".join(name for name, one in known if one is not None)
+    if not towards:
         raise ConfigError(
             "the model was trained without labels: there is nothing to guide, but against another "
             "model"
         )
-    if not has_labels:
-        raise ConfigError("guidance pushes towards a label, and none was given")
+    if not is_told:
+        raise ConfigError(f"guidance pushes towards a {towards}, and none was given")
     if dropout == 0:
         raise ConfigError(
             "the model was trained with label_dropout 0, so it has nothing to guide away from"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import nn
 
 from diffx_core.config.run import Run
@@ -19,6 +19,7 @@ from diffx_core.prediction import prediction_named
 from diffx_core.sampler import Sampler
 from diffx_core.scheduler import Scheduler
 from diffx_core.swap import SwappedProcess, require_swap
+from diffx_core.text import TextEncoder
 
 
 @frozen(eq=False)
@@ -75,7 +76,44 @@ def build(
     objective = saved.run.section("objective", ObjectiveOptions)
     prediction = prediction_named(objective.prediction)
     sigma_data = objective.sigma_data or saved.spec.sigma_data
-    return NetworkDenoiser(backbone.to(device).eval(), trained, prediction, sigma_data)
+    backbone = backbone.to(device).eval()
+    return NetworkDenoiser(backbone, trained, prediction, sigma_data, objective.scale_input)
+
+
+def build_text(
+    run: Run, registry: Registry, device: torch.device, root: Path | None
+) -> TextEncoder | None:
+    """The text encoder that a model was trained with, if there was one.
+
+    Args:
+        run: how the model was made.
+        registry: where to find the components.
+        device: where to put the encoder.
+        root: where its files are now, if they have moved.
+
+    Raises:
+        CheckpointError: its files are not there, or are others, or it has none.
+    """
+    saved = run.components.get("text")
+    if root is not None and (saved is None or "root" not in saved.options):
+        raise CheckpointError("the model was trained without a text encoder that reads files")
+    if saved is None:
+        return None
+    if root is not None:
+        saved = evolve(saved, options={**saved.options, "root": str(root)})
+        run = evolve(run, components={**run.components, "text": saved})
+    try:
+        text: TextEncoder = run.build("text", registry)
+    except ConfigError as error:
+        hint = "; if they have moved, --text-root says where to" if "root" in saved.options else ""
+        lines = (f"text {saved.label}: {one}{hint}" for one in error.problems)
+        raise CheckpointError(*lines) from error
+    if text.fingerprint != saved.fingerprint:
+        raise CheckpointError(
+            f"text {saved.label}: its files in {saved.options.get('root')} are not those that the"
+            " model was trained with"
+        )
+    return text.on(device)
 
 
 def build_weak(
@@ -101,8 +139,10 @@ def build_weak(
             that one.
     """
     saved = read(path)
-    if (saved.spec.shape, saved.spec.num_classes) != (spec.shape, spec.num_classes):
+    if facts(saved.spec) != facts(spec):
         raise ConfigError(f"{path}: is a model of other data, which cannot guide this one")
+    if strong is not None and read_by(saved.run) != read_by(strong[0]):
+        raise ConfigError(f"{path}: reads texts by another encoder, and cannot guide this model")
     if strong == (saved.run, saved.checkpoint.step):
         raise ConfigError(f"{path}: is the model itself, and guides nowhere: take an earlier one")
     denoiser = build(saved, registry, device)
@@ -110,6 +150,19 @@ def build_weak(
         return denoiser
     require_swap(denoiser.scheduler, scheduler, spec.sigma_data)
     return SwappedProcess(denoiser, scheduler)
+
+
+def facts(spec: DataSpec) -> tuple[object, ...]:
+    """What two models must agree on if one guides the other."""
+    return spec.shape, spec.num_classes, spec.context, spec.paired
+
+
+def read_by(run: Run) -> tuple[object, ...] | None:
+    """What makes tokens of texts for a model, wherever its files are."""
+    saved = run.components.get("text")
+    if saved is None:
+        return None
+    return saved.name, {**saved.options, "root": None}, saved.fingerprint
 
 
 def load_weights(backbone: nn.Module, checkpoint: Checkpoint) -> nn.Module:

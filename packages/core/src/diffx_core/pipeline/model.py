@@ -10,19 +10,21 @@ from torch import Tensor
 
 from diffx_core.config.run import Run
 from diffx_core.contract import agree
-from diffx_core.dataset import DataSpec
+from diffx_core.dataset import Condition, DataSpec
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOptions
+from diffx_core.pipeline.arguments import instance, whole
 from diffx_core.pipeline.drawing import BATCH, Drawing
 from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
-from diffx_core.pipeline.loading import build, build_weak, read
-from diffx_core.pipeline.told import Labels, instance, told, whole
+from diffx_core.pipeline.loading import build, build_text, build_weak, read
+from diffx_core.pipeline.told import Labels, Prompts, told_by_text, told_image
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
 from diffx_core.scheduler import Scheduler
 from diffx_core.swap import SwappedProcess, require_swap
+from diffx_core.text import TextEncoder
 
 UNGUIDED = GuidanceOptions()
 
@@ -45,6 +47,7 @@ class Model:
         device: where the model is.
         dtype: of noise and samples.
         registry: where names of samplers are looked up; what is installed if None.
+        text: what makes tokens of prompts, if the model reads texts.
     """
 
     denoiser: Denoiser
@@ -54,6 +57,7 @@ class Model:
     device: torch.device = field(factory=lambda: torch.device("cpu"), kw_only=True)
     dtype: torch.dtype = field(default=torch.float32, kw_only=True)
     registry: Registry | None = field(default=None, kw_only=True, repr=False)
+    text: TextEncoder | None = field(default=None, kw_only=True)
 
     @classmethod
     def load(
@@ -64,6 +68,7 @@ class Model:
         device: torch.device | None = None,
         sampler: Sampler[Any] | None = None,
         scheduler: Scheduler | None = None,
+        text_root: Path | None = None,
     ) -> Self:
         """Load a run or one of its checkpoints.
 
@@ -73,15 +78,25 @@ class Model:
             device: where to put the model; the CPU if None.
             sampler: if given, refused before the network is built if it cannot work.
             scheduler: a process to sample under instead of the model's own, see `under`.
+            text_root: where the files of the text encoder are now, if they have moved.
         """
         for kind, name, one in ((Sampler, "sampler", sampler), (Scheduler, "scheduler", scheduler)):
             if one is not None:
                 instance(kind, name, one)
         saved = read(Path(path))
         device, registry = device or torch.device("cpu"), registry or Registry.load()
+        text = build_text(saved.run, registry, device, text_root)
         denoiser = build(saved, registry, device, sampler=sampler, scheduler=scheduler)
         step = saved.checkpoint.step
-        loaded = cls(denoiser, saved.spec, saved.run, step, device=device, registry=registry)
+        loaded = cls(
+            denoiser,
+            saved.spec,
+            saved.run,
+            step,
+            device=device,
+            registry=registry,
+            text=text,
+        )
         return loaded if scheduler is None else loaded.under(scheduler)
 
     def under(self, scheduler: Scheduler) -> Self:
@@ -127,6 +142,8 @@ class Model:
         steps: int | None = None,
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
+        image: Tensor | None = None,
         seed: int = 0,
         plan: Plan | None = None,
         start: Tensor | None = None,
@@ -140,6 +157,8 @@ class Model:
             steps: instead, how many steps are made.
             guidance: how hard samples are pushed towards their class, or any other wrapper.
             label: the class of all samples, or of each of them; None for none.
+            prompt: the text of all samples, or of each of them; None for none.
+            image: (n, *shape) what each sample belongs to, for a model that was trained on pairs.
             seed: of the noise.
             plan: the times to go through instead of the sampler's own.
             start: (n, *shape) x at the first time, instead of noise.
@@ -147,10 +166,13 @@ class Model:
         Raises:
             ConfigError: it cannot be done; nothing has been computed yet.
         """
-        method, cond = self.method(sampler, nfe=nfe, steps=steps), told(self.spec, n, label)
+        method = self.method(sampler, nfe=nfe, steps=steps)
+        cond = self.told(n, label, prompt, image)
         whole("seed", seed, least=None)
         agree(method, self.denoiser.scheduler)
-        denoiser = self._wrapper(guidance, has_labels=label is not None)(self.denoiser)
+        denoiser = self._wrapper(guidance, is_told=label is not None or prompt is not None)(
+            self.denoiser
+        )
         return Drawing(
             denoiser=denoiser,
             sampler=method,
@@ -174,6 +196,8 @@ class Model:
         steps: int | None = None,
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
+        image: Tensor | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
     ) -> Tensor:
@@ -182,13 +206,35 @@ class Model:
         Args as of `drawing`, and batch_size: samples drawn at once.
         """
         how = partial(self.drawing, sampler=sampler, nfe=nfe, steps=steps, guidance=guidance)
-        return how(n, label=label, seed=seed).samples(batch_size)
+        return how(n, label=label, prompt=prompt, image=image, seed=seed).samples(batch_size)
+
+    def told(
+        self,
+        n: int,
+        label: Labels | None = None,
+        prompt: Prompts | None = None,
+        image: Tensor | None = None,
+    ) -> Condition:
+        """What n samples are told.
+
+        Args:
+            n: how many.
+            label: the class of all, or of each of them; None for none.
+            prompt: the text of all, or of each of them; None for none.
+            image: (n, *shape) what each of them belongs to; None for none.
+
+        Raises:
+            ConfigError: the model knows no such labels, or reads no texts, or not such long ones,
+                or reads images and there are none.
+        """
+        cond = told_by_text(self.spec, n, self.text, label, prompt)
+        return told_image(cond, self.spec, n, image)
 
     @property
     def _registry(self) -> Registry:
         return self.registry or Registry.load()
 
-    def _wrapper(self, guidance: Guidance, *, has_labels: bool) -> Wrapper:
+    def _wrapper(self, guidance: Guidance, *, is_told: bool) -> Wrapper:
         """Guidance as a function, if the model can be guided so."""
         if not isinstance(guidance, GuidanceOptions):
             if not callable(guidance):
@@ -200,7 +246,7 @@ class Model:
         dropout = None
         if self.run is not None:
             dropout = self.run.section("objective", ObjectiveOptions).label_dropout
-        require_guidable(guidance, self.spec, has_labels=has_labels, dropout=dropout)
+        require_guidable(guidance, self.spec, is_told=is_told, dropout=dropout)
         if guidance.against is None:
             return Guiding(guidance)
         process = self.denoiser.scheduler

@@ -16,11 +16,12 @@ from diffx_core.errors import ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood
 from diffx_core.noise import START, NoiseSource
 from diffx_core.options import DEFAULT_SAMPLER
+from diffx_core.pipeline.arguments import whole
 from diffx_core.pipeline.density import log_likelihood, within_cells
 from diffx_core.pipeline.drawing import BATCH
 from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan_up, slerp
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
-from diffx_core.pipeline.told import Labels, told, whole
+from diffx_core.pipeline.told import Labels, Prompts
 from diffx_core.reached import require_finite
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
@@ -44,6 +45,7 @@ class Pipeline(Model):
         steps: int | None = None,
         guidance: Guidance = UNGUIDED,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
         seed: int = 0,
     ) -> Tensor:
         """SDEdit: noise is added to x (n, *shape), and the model removes it in its own way.
@@ -57,6 +59,7 @@ class Pipeline(Model):
             steps: instead, how many steps are made.
             guidance: how hard the results are pushed towards their class.
             label: the class of all results, or of each of them.
+            prompt: the text of all results, or of each of them.
             seed: of the noise.
 
         References:
@@ -65,7 +68,15 @@ class Pipeline(Model):
         if not 0 <= strength <= 1:
             raise ConfigError(f"strength must be from 0 to 1, got {strength:g}")
         n, method = self._count(x), self.method(sampler, nfe=nfe, steps=steps)
-        draw = partial(self.drawing, n, sampler=method, guidance=guidance, label=label, seed=seed)
+        draw = partial(
+            self.drawing,
+            n,
+            sampler=method,
+            guidance=guidance,
+            label=label,
+            prompt=prompt,
+            seed=seed,
+        )
         if strength == 0:
             return x.clone()
         plan = plan_from(method, self.denoiser, strength)
@@ -82,6 +93,7 @@ class Pipeline(Model):
         nfe: int | None = None,
         steps: int | None = None,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
     ) -> Tensor:
         """The noise (n, *shape) that the probability-flow ODE makes of x: x at the latest time.
 
@@ -91,10 +103,11 @@ class Pipeline(Model):
             nfe: how many times the network is called, exactly.
             steps: instead, how many steps are made.
             label: the class of all, or of each of them.
+            prompt: the text of all, or of each of them.
         """
         method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         plan = plan_up(method, self.denoiser)
-        return self._along(plan, plan.alpha[0] * x, method, label)
+        return self._along(plan, plan.alpha[0] * x, method, label, prompt)
 
     def decode(
         self,
@@ -104,6 +117,7 @@ class Pipeline(Model):
         nfe: int | None = None,
         steps: int | None = None,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
     ) -> Tensor:
         """The data (n, *shape) that the probability-flow ODE makes of noise: the way of `encode`.
 
@@ -113,10 +127,11 @@ class Pipeline(Model):
             nfe: how many times the network is called, exactly.
             steps: instead, how many steps are made.
             label: the class of all, or of each of them.
+            prompt: the text of all, or of each of them.
         """
         method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         plan = plan_down(method, self.denoiser)
-        x = self._along(plan, latent, method, label) / plan.alpha[-1]
+        x = self._along(plan, latent, method, label, prompt) / plan.alpha[-1]
         return x if self.spec.value_range is None else x.clamp(*self.spec.value_range)
 
     def interpolate(
@@ -128,6 +143,7 @@ class Pipeline(Model):
         nfe: int | None = None,
         steps: int | None = None,
         label: int | None = None,
+        prompt: str | None = None,
         seed: int = 0,
     ) -> Tensor:
         """A way (n, *shape) from one sample to another, by slerp of their noises.
@@ -140,21 +156,23 @@ class Pipeline(Model):
             nfe: how many times the network is called on each way, exactly.
             steps: instead, how many steps are made.
             label: the class of all.
+            prompt: the text of all.
             seed: of the noise.
         """
         method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
-        told(self.spec, n, label)
+        self.told(n, label, prompt)
         self._unanchored()
         share = torch.linspace(0, 1, n, dtype=self.dtype)
         if between is None:
             plan = plan_for(method, self.denoiser)
             first, last = self._begin(2, seed) * plan.prior_std()
             start = slerp(first, last, share)
-            return self.drawing(n, sampler=method, label=label, plan=plan, start=start).samples()
+            draw = partial(self.drawing, n, sampler=method, plan=plan, start=start)
+            return draw(label=label, prompt=prompt).samples()
         if self._count(between) != 2:
             raise ConfigError(f"a way leads between 2 examples, got {len(between)}")
-        first, last = self.encode(between, sampler=method, label=label)
-        return self.decode(slerp(first, last, share), sampler=method, label=label)
+        first, last = self.encode(between, sampler=method, label=label, prompt=prompt)
+        return self.decode(slerp(first, last, share), sampler=method, label=label, prompt=prompt)
 
     def log_likelihood(
         self,
@@ -162,6 +180,7 @@ class Pipeline(Model):
         *,
         method: Likelihood = LIKELIHOOD,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
     ) -> LogLikelihood:
@@ -171,10 +190,11 @@ class Pipeline(Model):
             x: data.
             method: how it is computed; it fixes the number of network calls.
             label: the class of all, or of each of them.
+            prompt: the text of all, or of each of them.
             seed: of the signs of hutchinson; those of x[i] depend on the seed and on i alone.
             batch_size: examples at once.
         """
-        cond = told(self.spec, self._count(x), label)
+        cond = self.told(self._count(x), label, prompt)
         if self.denoiser.scheduler.grid() is not None:
             raise ConfigError(
                 f"{type(self.denoiser.scheduler).__name__} is in discrete time: a log-likelihood "
@@ -189,6 +209,7 @@ class Pipeline(Model):
         *,
         method: Likelihood = LIKELIHOOD,
         label: Labels | None = None,
+        prompt: Prompts | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
     ) -> Tensor:
@@ -201,7 +222,7 @@ class Pipeline(Model):
         """
         moved, missing = within_cells(x, self.spec, self._noise(self._count(x), seed))
         found = self.log_likelihood(
-            moved, method=method, label=label, seed=seed, batch_size=batch_size
+            moved, method=method, label=label, prompt=prompt, seed=seed, batch_size=batch_size
         )
         return found.bits_per_dim(missing)
 
@@ -228,7 +249,16 @@ class Pipeline(Model):
         """What sampling begins with, at unit size."""
         return self.denoiser.scheduler.noise(self._noise(n, seed), self.spec.shape, START)
 
-    def _along(self, plan: Plan, x: Tensor, method: Sampler[Any], label: Labels | None) -> Tensor:
+    def _along(
+        self,
+        plan: Plan,
+        x: Tensor,
+        method: Sampler[Any],
+        label: Labels | None,
+        prompt: Prompts | None,
+    ) -> Tensor:
         """Where a plan leads from x."""
-        drawing = self.drawing(self._count(x), sampler=method, label=label, plan=plan, start=x)
+        drawing = self.drawing(
+            self._count(x), sampler=method, label=label, prompt=prompt, plan=plan, start=x
+        )
         return evolve(drawing, bounds=None).samples()

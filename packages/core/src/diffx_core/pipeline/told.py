@@ -1,16 +1,20 @@
-"""What each sample is told: labels, checked against what the model knows; and other arguments."""
+"""What each sample is told: labels and prompts, checked against what the model knows."""
 
-import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from typing import TypeAlias
 
 import torch
+from attrs import evolve
 
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
+from diffx_core.pipeline.arguments import index_of, whole
+from diffx_core.text import TextEncoder, prompted
 
 Labels: TypeAlias = int | Sequence[int] | torch.Tensor
 """The class of all samples, or of each of them."""
+Prompts: TypeAlias = str | Sequence[str]
+"""The text of all samples, or of each of them."""
 
 
 def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
@@ -41,51 +45,68 @@ def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
     return Condition(torch.tensor(wanted))
 
 
-def whole(name: str, value: object, least: int | None = 1) -> int:
-    """A whole number that an argument of a name must be, of at least so much if that is said.
+def told_image(cond: Condition, spec: DataSpec, n: int, image: torch.Tensor | None) -> Condition:
+    """The condition of n samples, with the image that each of them is told.
+
+    Args:
+        cond: what they are told besides.
+        spec: the facts about the data.
+        n: how many samples.
+        image: (n, *shape) the images.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the model reads images and there are none, or they have another shape.
     """
-    found = _index(value)
-    if found is None:
-        raise ConfigError(f"{name} must be a whole number, got {value!r}")
-    if least is not None and found < least:
-        raise ConfigError(f"{name} must be at least {least}, got {found}")
-    return found
+    if image is None:
+        if spec.paired:
+            raise ConfigError(
+                f"the model reads an image beside each sample: give ({n}, *{spec.shape}) to drawing"
+                " or sample (image=...)"
+            )
+        return cond
+    if tuple(image.shape) != (n, *spec.shape):
+        raise ConfigError(
+            f"images beside samples are {tuple(image.shape)}, and have to be {(n, *spec.shape)}"
+        )
+    return evolve(cond, image=image)
 
 
-def instance(kind: type, name: str, value: object) -> Any:  # noqa: ANN401  # of that kind
-    """What an argument of a name must be: an object of a kind.
+def told_by_text(
+    spec: DataSpec, n: int, text: TextEncoder | None, labels: Labels | None, prompts: Prompts | None
+) -> Condition:
+    """The condition of n samples, with texts.
+
+    Args:
+        spec: the facts about the data.
+        n: how many samples.
+        text: the encoder that the model was trained with.
+        labels: their classes.
+        prompts: their texts.
 
     Raises:
-        ConfigError: it is something else.
+        ConfigError: the model knows no such labels, or reads no texts, or not such long ones.
     """
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, type) and issubclass(value, kind):
-        raise ConfigError(f"{name} must be an object, not a class: {value.__name__}()")
-    raise ConfigError(f"{name} must be a {kind.__name__}, got {value!r}")
-
-
-def _index(value: object) -> int | None:
-    """A whole number as Python's own, also that of another library; a truth value is none."""
-    if not isinstance(value, SupportsIndex) or isinstance(value, bool | torch.Tensor):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:  # an array, which may be of one number
-        return None
+    cond = told(spec, n, labels)
+    if prompts is None:
+        return cond
+    if spec.context is None:
+        raise ConfigError("the model was trained without texts: it takes no prompt")
+    if text is None:
+        raise ConfigError("the model reads tokens, and nobody said which text encoder makes them")
+    wanted = [prompts] * n if isinstance(prompts, str) else list(prompts)
+    if len(wanted) != n:
+        raise ConfigError(f"{len(wanted)} prompts for {n} samples")
+    return prompted(cond, text, wanted)
 
 
 def _listed(labels: Labels, n: int) -> list[int]:
     """The labels of n samples, if they are whole numbers."""
     given: object = labels.tolist() if isinstance(labels, torch.Tensor) else labels
-    one = _index(given)
+    one = index_of(given)
     if one is not None:
         return [one] * n
     each = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
-    found = [] if each is None else [_index(label) for label in each]
+    found = [] if each is None else [index_of(label) for label in each]
     if each is None or None in found:
         raise ConfigError(
             f"label must be a whole number, or one for each of {n} samples, got {labels!r}"

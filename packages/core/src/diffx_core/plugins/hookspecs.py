@@ -38,11 +38,16 @@ class Hooks(Protocol):
     def diffx_datasets(self) -> list[Component]:
         """The datasets that the plugin offers. Called once, when the registry is loaded."""
 
+    @hookspec
+    def diffx_text_encoders(self) -> list[Component]:
+        """The text encoders that the plugin offers. Called once, when the registry is loaded."""
+
 
 HOOK_OF_KIND: Final[dict[Kind, str]] = {
     "scheduler": "diffx_schedulers",
     "backbone": "diffx_backbones",
     "sampler": "diffx_samplers",
     "dataset": "diffx_datasets",
+    "text": "diffx_text_encoders",
 }
 """Which hook offers which kind."""

@@ -1,8 +1,8 @@
 """The conformance kit: laws that every component of a kind obeys, ours and yours.
 
-`SchedulerSuite`, `SamplerSuite`, `BackboneSuite` and `DatasetSuite` are pytest suites to subclass
-(install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`, `BACKBONE_LAWS` and
-`DATASET_LAWS` are the same laws as plain functions, for any other runner.
+`SchedulerSuite`, `SamplerSuite`, `BackboneSuite`, `DatasetSuite` and `TextSuite` are pytest suites
+to subclass (install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`, `BACKBONE_LAWS`,
+`DATASET_LAWS` and `TEXT_LAWS` are the same laws as plain functions, for any other runner.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from diffx_core.testing.oracle import (
 from diffx_core.testing.predicted import PredictedDenoiser
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
+from diffx_core.testing.text_laws import TEXT_LAWS
 
 if TYPE_CHECKING:
     from diffx_core.testing.suites import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         DatasetSuite,
         SamplerSuite,
         SchedulerSuite,
+        TextSuite,
     )
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "REFERENCE_PROCESSES",
     "SAMPLER_LAWS",
     "SCHEDULER_LAWS",
+    "TEXT_LAWS",
     "BackboneSuite",
     "DatasetSuite",
     "GaussianDenoiser",
@@ -44,11 +47,12 @@ __all__ = [
     "PredictedDenoiser",
     "SamplerSuite",
     "SchedulerSuite",
+    "TextSuite",
 ]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # the suites need pytest; the laws do not
-    if name in {"BackboneSuite", "DatasetSuite", "SamplerSuite", "SchedulerSuite"}:
+    if name in {"BackboneSuite", "DatasetSuite", "SamplerSuite", "SchedulerSuite", "TextSuite"}:
         from diffx_core.testing import suites
 
         return getattr(suites, name)

@@ -1,87 +1,24 @@
 """What must hold of every network: what it says, what it listens to, and what it refuses.
 
-A law builds the network itself, on the smallest data that it does not refuse, in float64 and with
-seeded weights. What zeros would hide is looked at after three steps towards a random target.
+A law builds the network itself (`diffx_core.testing.subjects`). What zeros would hide is looked at
+after three steps towards a random target.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from attrs import evolve
+from torch import Tensor
 
 from diffx_core.dataset import Condition, DataSpec
 from diffx_core.errors import ConfigError
 from diffx_core.testing.law import Law, Measurement
+from diffx_core.testing.subjects import CONTEXT, NUM_CLASSES, Build, fitting, fresh, trained
 
-Build: TypeAlias = Callable[[DataSpec], nn.Module]
-"""A class of networks, with its options bound (`functools.partial`) where the defaults are not
-meant."""
-
-SHAPES = ((2, 8, 8), (2, 16, 16), (2, 32, 32), (2, 64, 64), (5,), (2, 16), (2, 4, 8, 8))
-"""The data that are tried, in this order: images, vectors, sequences, films."""
-NUM_CLASSES = 3
-BATCH = 6
-LABELS = (0, 1, 2, -1, 0, 1)
 HUGE = 10**12
 """A size that cannot be allocated."""
 ROUNDING = 1e-9
 """How far float64 may stray where the order of sums is free, as a share of the output."""
-
-
-class Inputs(NamedTuple):
-    """What a network is called with."""
-
-    x: Tensor
-    noise_label: Tensor
-    cond: Condition
-
-
-@torch.random.fork_rng(devices=())
-def fitting(build: Build, num_classes: int | None = NUM_CLASSES) -> DataSpec:
-    """The first of `SHAPES` for which there is a network.
-
-    Raises:
-        ConfigError: what was said of each of them.
-    """
-    problems: list[str] = []
-    for shape in SHAPES:
-        spec = DataSpec(shape, num_classes)
-        try:
-            build(spec)
-        except ConfigError as refused:
-            problems += [f"{shape}: {one}" for one in refused.problems]
-        else:
-            return spec
-    raise ConfigError(*problems)
-
-
-def fresh(
-    build: Build, num_classes: int | None = NUM_CLASSES, *, seed: int = 0
-) -> tuple[nn.Module, Inputs]:
-    """A new network, and what it can be called with."""
-    spec = fitting(build, num_classes)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        network = build(spec).double()
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(BATCH, *spec.shape, generator=generator, dtype=torch.float64)
-    noise_label = 1000 * torch.rand(BATCH, generator=generator, dtype=torch.float64)
-    return network, Inputs(x, noise_label, Condition(label=torch.tensor(LABELS)))
-
-
-def trained(build: Build, num_classes: int | None = NUM_CLASSES) -> tuple[nn.Module, Inputs]:
-    """A network that has left its initialisation, so that zeros hide nothing."""
-    network, inputs = fresh(build, num_classes)
-    generator = torch.Generator().manual_seed(2)
-    target = torch.randn(inputs.x.shape, generator=generator, dtype=torch.float64)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
-    for _ in range(3):
-        optimizer.zero_grad()
-        (network(*inputs) - target).square().sum().backward()
-        optimizer.step()
-    optimizer.zero_grad()
-    return network.eval(), inputs
 
 
 def share(error: Tensor, of: Tensor) -> float:
@@ -111,11 +48,13 @@ def shape_and_dtype(build: Build) -> Measurement:
 def gradients(build: Build) -> Measurement:
     """How many parameters get none: no tensor at all at first, or only zeros later on."""
     lost: dict[str, None] = {}
-    for num_classes in (NUM_CLASSES, None):
-        network, inputs = fresh(build, num_classes)
+    more: tuple[dict[str, Any], ...] = ({"context": CONTEXT}, {"paired": True})
+    told = [{"num_classes": None}, *(facts for facts in more if deafness(build, **facts) is None)]
+    for facts in ({}, *told):
+        network, inputs = fresh(build, **facts)
         network(*inputs).square().sum().backward()
         lost |= {name: None for name, one in network.named_parameters() if one.grad is None}
-        network, inputs = trained(build, num_classes)
+        network, inputs = trained(build, **facts)
         network.train()(*inputs).square().sum().backward()
         lost |= {
             name: None
@@ -148,6 +87,50 @@ def classes(build: Build) -> Measurement:
     network, (x, noise_label, cond) = trained(build)
     assert cond.label is not None
     other = Condition((cond.label + 1) % NUM_CLASSES)
+    change = network(x, noise_label, other) - network(x, noise_label, cond)
+    return Measurement(float((~change.flatten(1).any(1)).sum()), 0)
+
+
+@torch.random.fork_rng(devices=())
+def deafness(build: Build, **facts: Any) -> str | None:  # noqa: ANN401  # fields of a DataSpec
+    """Why a network does not read what the facts promise; None if it does."""
+    try:
+        build(evolve(fitting(build), **facts))
+    except ConfigError as refused:
+        return refused.problems[0]
+    return None
+
+
+def context(build: Build) -> Measurement:
+    """How many examples miss a token that is there, or hear one that is not."""
+    if (why := deafness(build, context=CONTEXT)) is not None:
+        return Measurement(float("nan"), 0, why, measured=False)
+    network, (x, noise_label, cond) = trained(build, context=CONTEXT)
+    tokens, mask = cond.context, cond.mask
+    assert tokens is not None
+    assert mask is not None
+    y = network(x, noise_label, cond)
+
+    def moved(told: Condition) -> Tensor:
+        change: Tensor = (network(x, noise_label, told) - y).detach().abs() / y.abs().max()
+        return change.flatten(1).amax(1)
+
+    missed = mask.any(1) & (moved(evolve(cond, context=tokens + mask[..., None])) == 0)
+    heard = moved(evolve(cond, context=tokens.masked_fill(~mask[..., None], 100.0))) > ROUNDING
+    untold = network(x, noise_label, Condition())
+    remembered = share(network(x, noise_label, cond.forgotten()) - untold, untold) > ROUNDING
+    detail = f"{int(missed.sum())} miss one, {int(heard.sum())} hear one, of {len(x)}"
+    detail += "; what is forgotten is heard" if remembered else ""
+    return Measurement(int(missed.sum() + heard.sum()) + remembered, 0, detail)
+
+
+def image(build: Build) -> Measurement:
+    """How many examples say the same beside another image."""
+    if (why := deafness(build, paired=True)) is not None:
+        return Measurement(float("nan"), 0, why, measured=False)
+    network, (x, noise_label, cond) = trained(build, paired=True)
+    assert cond.image is not None
+    other = evolve(cond, image=cond.image + 1)
     change = network(x, noise_label, other) - network(x, noise_label, cond)
     return Measurement(float((~change.flatten(1).any(1)).sum()), 0)
 
@@ -189,6 +172,20 @@ def bf16(build: Build) -> Measurement:
     return Measurement(share(rounded.float() - exact, exact), 0.1)
 
 
+def layout(build: Build) -> Measurement:
+    """How far the output moves when x, or x and the weights, lie otherwise in memory."""
+    network, (x, noise_label, cond) = trained(build)
+    y = network(x, noise_label, cond)
+    axes = tuple(reversed(range(x.ndim)))
+    backwards = x.permute(axes).contiguous().permute(axes)
+    worst = share(network(backwards, noise_label, cond) - y, y)
+    if x.ndim == 4:  # channels last is a layout of images
+        network = network.to(memory_format=torch.channels_last)
+        x = x.to(memory_format=torch.channels_last)
+        worst = max(worst, share(network(x, noise_label, cond) - y, y))
+    return Measurement(worst, ROUNDING)
+
+
 def unread(build: Build) -> Measurement:
     """Zero if the network can be run on tensors that have no values; an error if it cannot."""
     network, (x, noise_label, cond) = trained(build)
@@ -226,9 +223,12 @@ BACKBONE_LAWS: tuple[Law[Build], ...] = (
     Law("the noise level matters", noise_level),
     Law("the class matters", classes),
     Law("a forgotten label is no label", forgotten),
+    Law("context tokens that are there matter, and no others, or they are refused", context),
+    Law("the image beside x matters, or is refused", image),
     Law("without training it repeats itself", repeatable),
     Law("the state is all there is", state),
     Law("bf16 autocast stays near float32", bf16),
+    Law("how x lies in memory does not matter", layout),
     Law("no value is read on the way", unread),
     Law("data that do not fit are refused before anything is built", refusals),
 )

@@ -34,7 +34,7 @@ def looked_at(dataset: Dataset) -> Tensor:
     return torch.linspace(0, count - 1, min(count, EXAMPLES)).long()
 
 
-def _share(wrong: Tensor | SupportsFloat, detail: str = "") -> Measurement:
+def share_of(wrong: Tensor | SupportsFloat, detail: str = "") -> Measurement:
     """How many of some are wrong; none may be."""
     share = wrong.double().mean().item() if isinstance(wrong, Tensor) else float(wrong)
     return Measurement(share, 0.0, detail)
@@ -45,25 +45,30 @@ def _same(one: Batch, other: Batch) -> bool:
     first, second = one.cond.given(), other.cond.given()
     return (
         torch.equal(one.x, other.x)
+        and _texts(one) == _texts(other)
         and first.keys() == second.keys()
         and all(torch.equal(first[name], second[name]) for name in first)
     )
 
 
+def _texts(batch: Batch) -> list[str]:
+    return [] if batch.captions is None else list(batch.captions)
+
+
 def _facts(dataset: Dataset) -> Measurement:
     spec = dataset.spec
-    return _share(DataSpec(**spec_to_json(spec)) != spec, "through JSON")
+    return share_of(DataSpec(**spec_to_json(spec)) != spec, "through JSON")
 
 
 def _shape(dataset: Dataset) -> Measurement:
     index, spec = looked_at(dataset), dataset.spec
     x = dataset.batch(index).x
     wrong = tuple(x.shape) != (len(index), *spec.shape) or x.dtype != torch.float32
-    return _share(wrong, f"{x.dtype} {tuple(x.shape[1:])}; the facts say float32 {spec.shape}")
+    return share_of(wrong, f"{x.dtype} {tuple(x.shape[1:])}; the facts say float32 {spec.shape}")
 
 
 def _finite(dataset: Dataset) -> Measurement:
-    return _share(~dataset.batch(looked_at(dataset)).x.isfinite())
+    return share_of(~dataset.batch(looked_at(dataset)).x.isfinite())
 
 
 def _range(dataset: Dataset) -> Measurement:
@@ -98,17 +103,35 @@ def _sigma_data(dataset: Dataset) -> Measurement:
 def _labels(dataset: Dataset) -> Measurement:
     label, classes = dataset.batch(looked_at(dataset)).cond.label, dataset.spec.num_classes
     if label is None or classes is None:
-        return _share((label is None) != (classes is None), "labels without num_classes, or it")
+        return share_of((label is None) != (classes is None), "labels without num_classes, or it")
     if label.dtype != torch.int64 or label.ndim != 1:
-        return _share(wrong=True, detail=f"labels are {label.dtype} {tuple(label.shape)}")
+        return share_of(wrong=True, detail=f"labels are {label.dtype} {tuple(label.shape)}")
     known = ((label >= 0) & (label < classes)) | (label == NO_LABEL)
-    return _share(~known, f"{int(label.min())}..{int(label.max())} of {classes}")
+    return share_of(~known, f"{int(label.min())}..{int(label.max())} of {classes}")
+
+
+def _captions(dataset: Dataset) -> Measurement:
+    index, said = looked_at(dataset), dataset.spec.captions
+    captions = dataset.batch(index).captions
+    if captions is None or not said:
+        return share_of(
+            (captions is not None) != said, "captions that the facts do not know, or it"
+        )
+    wrong = [not isinstance(one, str) for one in captions] + [len(captions) != len(index)]
+    return share_of(torch.tensor(wrong), f"{len(captions)} texts for {len(index)} examples")
+
+
+def _pairs(dataset: Dataset) -> Measurement:
+    batch = dataset.batch(looked_at(dataset))
+    shape = None if batch.cond.image is None else batch.cond.image.shape
+    wrong = dataset.spec.paired and shape != batch.x.shape
+    return share_of(wrong=wrong, detail=f"images {shape} beside examples {batch.x.shape}")
 
 
 def _index(dataset: Dataset) -> Measurement:
     index = looked_at(dataset).flip(0)
     found = dataset.batch(index).index
-    return _share(found is None or not torch.equal(found, index))
+    return share_of(found is None or not torch.equal(found, index))
 
 
 def _company(dataset: Dataset) -> Measurement:
@@ -132,14 +155,16 @@ def _in_company(dataset: Dataset, batch: Callable[[Tensor], Batch]) -> Measureme
         wrong += [not torch.equal(one, together.x[k]) for one in twice.x[::2]]
         for name, told in together.cond.given().items():
             wrong += [not torch.equal(alone.cond.given()[name][0], told[k])]
-    return _share(torch.tensor(wrong))
+        wrong += [_texts(alone) != _texts(together)[k : k + 1]]
+    wrong += [_texts(backwards)[::-1] != _texts(together)]
+    return share_of(torch.tensor(wrong))
 
 
 def _own(dataset: Dataset) -> Measurement:
     index = looked_at(dataset)[:8]
     before = dataset.batch(index).x.clone()
     dataset.batch(index).x.fill_(math.nan)
-    return _share(not torch.equal(dataset.batch(index).x, before))
+    return share_of(not torch.equal(dataset.batch(index).x, before))
 
 
 def _again(dataset: Dataset) -> Measurement:
@@ -147,18 +172,20 @@ def _again(dataset: Dataset) -> Measurement:
         return Measurement(0.0, 0.0, "it is no attrs class", measured=False)
     index = looked_at(dataset)
     other = evolve(dataset)  # type: ignore[misc] # it is an attrs class, as was just found
-    return _share(not _same(other.batch(index), dataset.batch(index)))
+    if other.fingerprint != dataset.fingerprint:
+        return share_of(wrong=True, detail="with another fingerprint")
+    return share_of(not _same(other.batch(index), dataset.batch(index)))
 
 
 def _copy(dataset: Dataset) -> Measurement:
     index = looked_at(dataset)
-    return _share(not _same(copy.deepcopy(dataset).batch(index), dataset.batch(index)))
+    return share_of(not _same(copy.deepcopy(dataset).batch(index), dataset.batch(index)))
 
 
 def _device(dataset: Dataset) -> Measurement:
     index, there = looked_at(dataset), dataset.on("cpu")
     same = len(there) == len(dataset) and there.spec == dataset.spec
-    return _share(not (same and _same(there.batch(index), dataset.batch(index))))
+    return share_of(not (same and _same(there.batch(index), dataset.batch(index))))
 
 
 def _outside(dataset: Dataset) -> Measurement:
@@ -169,18 +196,19 @@ def _outside(dataset: Dataset) -> Measurement:
         except IndexError:
             continue
         answered.append(position)
-    return _share(bool(answered), f"answers {answered}")
+    return share_of(bool(answered), f"answers {answered}")
 
 
 def _global_state(dataset: Dataset) -> Measurement:
     index = looked_at(dataset)
-    before = _states()
+    before = random_states()
     dataset.batch(index)
     dataset.augmented(index, seed=SEED, step=STEP)
-    return _share(_states() != before)
+    return share_of(random_states() != before)
 
 
-def _states() -> tuple[bytes, str, object]:
+def random_states() -> tuple[bytes, str, object]:
+    """The states of all global random generators."""
     legacy = str(np.random.get_state())  # noqa: NPY002 - the global one is what must not change
     return torch.get_rng_state().numpy().tobytes(), legacy, random.getstate()
 
@@ -193,6 +221,8 @@ DATASET_LAWS: tuple[Law[Dataset], ...] = (
     Law("values are at their levels", _levels),
     Law("sigma_data is the root mean square of the values", _sigma_data),
     Law("labels are int64 from 0 to num_classes - 1, if there are any", _labels),
+    Law("captions are one text for each example, if the facts say so", _captions),
+    Law("each example has an image of its shape, if the facts say so", _pairs),
     Law("a batch says which examples it has", _index),
     Law("an example is the same in any batch", _company),
     Law("what training sees depends on seed, index and step alone", _augmented),

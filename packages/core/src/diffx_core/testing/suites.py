@@ -11,12 +11,15 @@ import pytest
 
 from diffx_core.dataset import Dataset
 from diffx_core.scheduler import Scheduler
-from diffx_core.testing.backbone_laws import BACKBONE_LAWS, Build
+from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law
 from diffx_core.testing.run_laws import AnySampler
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
+from diffx_core.testing.subjects import Build
+from diffx_core.testing.text_laws import TEXT_LAWS
+from diffx_core.text import TextEncoder
 
 
 class SchedulerSuite(ABC):
@@ -77,3 +80,16 @@ class DatasetSuite(ABC):
         found = law.check(self.component())
         if not found.measured:
             pytest.skip(found.detail)
+
+
+class TextSuite(ABC):
+    """Every law of a text encoder."""
+
+    @abstractmethod
+    def component(self) -> TextEncoder:
+        """The encoder to test."""
+
+    @pytest.mark.parametrize("law", TEXT_LAWS, ids=str)
+    def test_law(self, law: Law[TextEncoder]) -> None:
+        """The law holds."""
+        law.check(self.component())

@@ -1,0 +1,101 @@
+"""`diffx decode-latents`: samples of a model of latents as images."""
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+from diffx_cli.command import Command
+from diffx_cli.console import say
+from diffx_cli.folders import check_free, claim
+from diffx_cli.options import Shown
+from diffx_cli.request import Request
+from diffx_core.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SAMPLES = "samples.safetensors"
+
+
+@frozen(kw_only=True)
+class DecodeLatentsOptions(Shown):
+    """What is decoded by what, and where to.
+
+    Args:
+        samples: a folder that diffx sample has written.
+        latents: the folder of latents that the model was trained on, which says their scale; if
+            none, it is the one of the autoencoder, as for imported models.
+        vae: folder of the AutoencoderKL that they were made by.
+        out: folder for the images; by default images/ in the folder of samples.
+        batch_size: images that are decoded together.
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    samples: Path
+    latents: Path | None = None
+    vae: Path
+    out: Path | None = None
+    batch_size: int = field(default=16, validator=and_(ge(1), le(65_536)))
+    device: str = "auto"
+
+
+def run(request: Request) -> None:
+    """Decode every sample and write the images and a picture of all of them."""
+    import torch
+
+    from diffx_cli.devices import device_named
+    from diffx_cli.pictures import write_samples
+    from diffx_core.dataset import DataSpec
+    from diffx_datasets.autoencoder import Autoencoder
+    from diffx_datasets.latents import Latents
+
+    options: DecodeLatentsOptions = request.options
+    out = options.out or options.samples / "decoded"
+    check_free(out, overwrite=False)
+    device = device_named(options.device)
+    x = _samples(options.samples)
+    data = None if options.latents is None else Latents(root=options.latents)
+    if data is not None and tuple(x.shape[1:]) != data.spec.shape:
+        raise DataError(
+            f"{options.samples}: has samples {tuple(x.shape[1:])}, not {data.spec.shape}"
+        )
+    autoencoder = Autoencoder.load(options.vae, device)
+    channels = int(autoencoder.model.config.latent_channels)
+    if x.ndim != 4 or x.shape[1] != channels:
+        shape = tuple(x.shape[1:])
+        raise DataError(
+            f"{options.samples}: has samples {shape}, not {channels} channels of latents"
+        )
+    z = autoencoder.unscaled(x) if data is None else data.standard.undone(x)
+    parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
+    images = torch.cat(parts)
+    spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
+    file = write_samples(claim(out, out, ""), images, spec, None, max(1, round(math.sqrt(len(x)))))
+    say(json.dumps({"picture": str(file), "n": len(x)}) if options.json else f"images: {file}")
+
+
+def _samples(folder: Path) -> "Tensor":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(folder / SAMPLES)["samples"]
+    except (OSError, KeyError, SafetensorError) as error:
+        raise DataError(f"{folder}: has no samples of latents in {SAMPLES} ({error})") from error
+
+
+COMMAND = Command(
+    name="decode-latents",
+    summary="Make images of the samples of a model of latents.",
+    options=DecodeLatentsOptions,
+    run=run,
+    words=("samples",),
+    examples=(
+        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
+        "diffx decode-latents RUN/samples/0000-unipc --vae sd-vae",
+    ),
+)

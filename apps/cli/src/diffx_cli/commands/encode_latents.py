@@ -1,0 +1,77 @@
+"""`diffx encode-latents`: a dataset of images as the latents of an autoencoder."""
+
+import json
+import sys
+from pathlib import Path
+
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+from diffx_cli.command import Command
+from diffx_cli.console import say
+from diffx_cli.folders import check_free, claim
+from diffx_cli.options import Shown
+from diffx_cli.request import Request
+
+
+@frozen(kw_only=True)
+class EncodeLatentsOptions(Shown):
+    """What is encoded by what, and where to.
+
+    Args:
+        vae: folder of an AutoencoderKL as diffusers saves it.
+        out: folder for the latents; it has to be empty.
+        mirrored: also write the latents of the mirrored images, so that training can flip them.
+        batch_size: images that are encoded together.
+        device: auto, cpu, cuda, cuda:1, mps.
+    """
+
+    vae: Path
+    out: Path
+    mirrored: bool = False
+    batch_size: int = field(default=32, validator=and_(ge(1), le(65_536)))
+    device: str = "auto"
+
+
+def run(request: Request) -> None:
+    """Encode every image of the dataset, without augmentation."""
+    from tqdm import tqdm
+
+    from diffx_cli.devices import device_named
+    from diffx_datasets.autoencoder import Autoencoder
+    from diffx_datasets.encoding import encode, require
+
+    options: EncodeLatentsOptions = request.options
+    check_free(options.out, overwrite=False)
+    device = device_named(options.device)
+    dataset = request.components["dataset"].build()
+    autoencoder = Autoencoder.load(options.vae, device)
+    require(dataset, autoencoder)
+    folder = claim(options.out, options.out, "")
+    with tqdm(total=len(dataset), unit="image", disable=not sys.stderr.isatty()) as bar:
+        shards = encode(
+            dataset,
+            autoencoder,
+            folder,
+            device=device,
+            mirrored=options.mirrored,
+            batch_size=options.batch_size,
+            told=lambda done: bar.update(done - bar.n) and None,
+        )
+    if options.json:
+        say(json.dumps({"latents": str(folder), "examples": len(dataset), "shards": shards}))
+    else:
+        say(f"latents: {folder}\ntrain: diffx train --dataset latents --dataset.root {folder}")
+
+
+COMMAND = Command(
+    name="encode-latents",
+    summary="Encode a dataset of images by an autoencoder, to train on the latents.",
+    options=EncodeLatentsOptions,
+    run=run,
+    components={"dataset": "image_folder"},
+    examples=(
+        "diffx encode-latents --dataset.root photos --dataset.size 256 --vae sd-vae --out latents",
+        "diffx train --dataset latents --dataset.root latents --backbone dit",
+    ),
+)

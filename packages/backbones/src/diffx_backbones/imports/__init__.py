@@ -1,0 +1,1 @@
+"""Weights from elsewhere: how others name them, and where they go here."""

@@ -1,0 +1,161 @@
+"""Weights that move from the names and forms of others to ours, every one of them or none.
+
+A move says which tensors of a file become which of ours, and how. What a network needs and no move
+brings, what a file has and no move takes, and what comes in a wrong shape is said all at once.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from diffx_core import CheckpointError, ConfigError, DataSpec, ForeignWeights
+
+Change = Callable[[Tensor], Tensor]
+HALF_NOTE = (
+    "the learned variances, the second half of the output, are left out: samplers here choose their"
+    " own"
+)
+MOST_LINES = 12
+"""Of a message about what does not fit."""
+
+
+def same(tensor: Tensor) -> Tensor:
+    """The tensor as it is."""
+    return tensor
+
+
+@frozen
+class Move:
+    """One tensor of ours.
+
+    Args:
+        ours: its name here.
+        theirs: the names of what it is made of, one below the other.
+        change: what else is done to it.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    change: Change = same
+
+
+def layer(ours: str, *theirs: str, change: Change = same) -> list[Move]:
+    """The weight and the bias of a layer."""
+    kinds = ("weight", "bias")
+    return [Move(f"{ours}.{k}", tuple(f"{one}.{k}" for one in theirs), change) for k in kinds]
+
+
+def carry(
+    foreign: ForeignWeights,
+    moves: Iterable[Move],
+    expected: Mapping[str, torch.Size],
+    spare: Collection[str] = (),
+) -> dict[str, Tensor]:
+    """Our weights, in float32.
+
+    Args:
+        foreign: the file.
+        moves: one for each tensor of ours.
+        expected: the shapes of ours by name.
+        spare: what else the file may have: it says nothing new.
+
+    Raises:
+        CheckpointError: they do not fit; the message names the tensors.
+    """
+    carried: dict[str, Tensor] = {}
+    problems: list[str] = []
+    left = set(foreign.tensors) - set(spare)
+    for move in moves:
+        left.difference_update(move.theirs)
+        absent = [name for name in move.theirs if name not in foreign.tensors]
+        if absent or move.ours not in expected:
+            problems += [f"there is no {name}, which {move.ours} needs" for name in absent]
+            continue
+        try:
+            found = move.change(_stacked([foreign.tensors[name] for name in move.theirs]).float())
+        except (RuntimeError, ValueError) as error:
+            problems.append(f"{move.theirs[0]} {_shapes(foreign, move.theirs)}: {error}")
+            continue
+        if found.shape != expected[move.ours]:
+            wanted = tuple(expected[move.ours])
+            problems.append(
+                f"{' + '.join(move.theirs)} {_shapes(foreign, move.theirs)} does not fit"
+                f" {move.ours} {wanted}"
+            )
+        carried[move.ours] = found
+    problems += [f"{name} {_shapes(foreign, [name])} has no place here" for name in sorted(left)]
+    brought = {move.ours for move in moves}
+    problems += [f"nothing in it becomes {name}" for name in expected if name not in brought]
+    if problems:
+        more = len(problems) - MOST_LINES
+        rest = [f"and {more} more like these"] if more > 0 else []
+        raise CheckpointError(
+            *(f"{foreign.path}: {one}" for one in [*problems[:MOST_LINES], *rest])
+        )
+    return carried
+
+
+def shapes_of(
+    network: Callable[..., nn.Module], spec: DataSpec, options: Mapping[str, Any]
+) -> dict[str, torch.Size]:
+    """The shapes of a network's weights by name; nothing is allocated."""
+    with torch.device("meta"):
+        return {name: one.shape for name, one in network(spec, **options).state_dict().items()}
+
+
+def shape_of(foreign: ForeignWeights, name: str) -> torch.Size:
+    """The shape of a tensor without which nothing can be said.
+
+    Raises:
+        CheckpointError: the file has none of that name.
+    """
+    if name not in foreign.tensors:
+        raise CheckpointError(f"{foreign.path}: there is no {name}")
+    return foreign.tensors[name].shape
+
+
+def agreed(foreign: ForeignWeights, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a file has, and those that were told and that it does not decide.
+
+    Raises:
+        ConfigError: something else was told than the file has.
+    """
+    wrong = [
+        f"{name} is {found[name]} in {foreign.path}, not {told}"
+        for name, told in foreign.options.items()
+        if name in found and found[name] != told
+    ]
+    if wrong:
+        raise ConfigError(*wrong)
+    return {**foreign.options, **found}
+
+
+def halved(rows: int, channels: int, foreign: ForeignWeights) -> tuple[str, ...]:
+    """What to say of an output with so many channels; nothing if there are as many as in the data.
+
+    Raises:
+        CheckpointError: it has neither as many as the data nor twice as many.
+    """
+    if rows == channels:
+        return ()
+    if rows != 2 * channels:
+        raise CheckpointError(f"{foreign.path}: says {rows} channels of data with {channels}")
+    return (HALF_NOTE,)
+
+
+def data_spec(shape: tuple[int, ...], num_classes: int | None) -> DataSpec:
+    """The facts about data of which no more is known: pixels if there are 1 or 3 channels."""
+    if shape[0] in (1, 3):
+        return DataSpec(shape, num_classes, value_range=(-1.0, 1.0), levels=256)
+    return DataSpec(shape, num_classes)
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+
+def _shapes(foreign: ForeignWeights, names: Iterable[str]) -> str:
+    return " + ".join(str(tuple(foreign.tensors[name].shape)) for name in names)

@@ -1,0 +1,79 @@
+"""From a dataset of images to shards of latents."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diffx_core import ConfigError, Dataset
+from diffx_datasets.autoencoder import Autoencoder
+from diffx_datasets.latent_shards import Shard, write_shard
+
+PER_SHARD = 8192
+RANGE = (-1.0, 1.0)
+
+
+def encode(
+    dataset: Dataset,
+    autoencoder: Autoencoder,
+    folder: Path,
+    *,
+    device: torch.device,
+    mirrored: bool = False,
+    batch_size: int = 32,
+    per_shard: int = PER_SHARD,
+    told: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write the latents of all images; returns in how many shards.
+
+    Args:
+        dataset: images in [-1, 1].
+        autoencoder: what makes latents of them.
+        folder: where the shards go.
+        device: where the autoencoder is.
+        mirrored: also write the latents of the mirrored images.
+        batch_size: images that are encoded together.
+        per_shard: latents in a file.
+        told: is told how many images are done.
+
+    Raises:
+        ConfigError: the data are not images that the autoencoder can read.
+    """
+    require(dataset, autoencoder)
+    data = dataset.on(device)
+    shards = torch.arange(len(data)).split(per_shard)
+    for number, positions in enumerate(shards):
+        latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
+        for index in positions.split(batch_size):
+            batch = data.batch(index).to(device)
+            latents.append(autoencoder.encode(batch.x).half().cpu())
+            if mirrored:
+                others.append(autoencoder.encode(batch.x.flip(-1)).half().cpu())
+            if batch.cond.label is not None:
+                labels.append(batch.cond.label.cpu())
+            told(int(index[-1]) + 1)
+        shard = Shard(
+            path=folder,
+            latents=torch.cat(latents),
+            label=torch.cat(labels) if labels else None,
+            mirrored=torch.cat(others) if others else None,
+        )
+        write_shard(folder, shard, number, len(shards))
+    return len(shards)
+
+
+def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
+    """Refuse what the autoencoder cannot read.
+
+    Raises:
+        ConfigError: the data are not images of its number of channels in [-1, 1].
+    """
+    spec = dataset.spec
+    if not spec.is_image or spec.value_range != RANGE:
+        raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
+    if spec.shape[0] != autoencoder.channels:
+        raise ConfigError(
+            f"the autoencoder reads images of {autoencoder.channels} channels, the data have"
+            f" {spec.shape[0]}"
+        )

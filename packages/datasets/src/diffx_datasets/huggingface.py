@@ -1,0 +1,175 @@
+"""Images in a table of the library `datasets`, as Hugging Face publishes them."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+from diffx_core import ConfigError, DataError
+from diffx_datasets.decoding import UnreadableError, decoded
+from diffx_datasets.examples import Examples
+from diffx_datasets.large_images import LargeImages
+from diffx_datasets.packing import Pixels
+from diffx_datasets.tables import hub_table, library, local_table
+
+
+@frozen(kw_only=True)
+class HuggingFace(LargeImages):
+    """Images in a table that is on this machine, or on the Hub.
+
+    Args:
+        root: a folder that save_to_disk has made, a folder of parquet files, or a parquet file.
+        name: instead of a root, what the table is called on the Hub.
+        subset: which part of a table of the Hub, if it has several.
+        split: of the table.
+        download: fetch a table of the Hub, if it is not in the library's cache.
+        image: the column of images; by default the only one.
+        label: the column of classes; by default the only one, if there is one.
+        caption: the column of texts, which an encoder can read; by default none.
+        size: side of the images in pixels; the largest centred square is resized to it.
+        grey: keep brightness only.
+    """
+
+    root: Path | None = None
+    name: str | None = None
+    subset: str | None = None
+    split: str = "train"
+    download: bool = False
+    image: str | None = None
+    label: str | None = None
+    caption: str | None = None
+    size: int = field(default=64, validator=and_(ge(4), le(1024)))
+    grey: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if (self.root is None) == (self.name is None):
+            raise ConfigError("needs --dataset.root, or --dataset.name of a table of the Hub")
+        if self.name is not None and not self.download:
+            raise ConfigError(
+                f"{self.name} is on the Hub: say --dataset.download true, or place its parquet"
+                " files in a folder and name that with --dataset.root"
+            )
+
+    def examples(self) -> Examples:
+        """The rows of the table."""
+        table, facts = self._table()
+        if not len(table):
+            self._refuse("is empty")
+        kinds = library()
+        image = self._column(table, kinds.Image, self.image, "image")
+        label = self._label(table, kinds.ClassLabel)
+        if self.caption is not None and self.caption not in table.features:
+            self._refuse(f"has no column {self.caption}, but {', '.join(table.features)}")
+        raw = table.cast_column(image, kinds.Image(decode=False))
+        return Examples(
+            name="huggingface",
+            facts={
+                "table": facts,
+                "columns": (image, self.label, self.caption),
+                "options": (str(self._place()), self.split, self.size, self.grey),
+            },
+            shape=(1 if self.grey else 3, self.size, self.size),
+            readable=Rows(raw, image, self._place(), self.size, self.grey),
+            label=label,
+            num_classes=None if label is None else int(label.max()) + 1,
+            captions=None if self.caption is None else Texts(raw, self.caption),
+        )
+
+    def _table(self) -> tuple[Any, list[object]]:
+        if self.root is not None:
+            return local_table(self.root, self.split)
+        assert self.name is not None, "one of both is there"
+        return hub_table(self.name, self.subset, self.split)
+
+    def _place(self) -> str:
+        return str(self.name or self.root)
+
+    def _column(self, table: Any, kind: type, chosen: str | None, what: str) -> str:  # noqa: ANN401
+        columns = [
+            str(name) for name, feature in table.features.items() if isinstance(feature, kind)
+        ]
+        wanted = columns if chosen is None else [one for one in columns if one == chosen]
+        if len(wanted) != 1:
+            found = ", ".join(columns) or f"none among {', '.join(table.features)}"
+            self._refuse(f"has as columns of {what}s {found}; --dataset.{what} names one")
+        return wanted[0]
+
+    def _label(self, table: Any, kind: type) -> npt.NDArray[np.int64] | None:  # noqa: ANN401
+        chosen = self.label
+        if chosen is None:
+            if not any(isinstance(feature, kind) for feature in table.features.values()):
+                return None
+            chosen = self._column(table, kind, None, "label")
+        if chosen not in table.features:
+            self._refuse(f"has no column {chosen}, but {', '.join(table.features)}")
+        values = np.asarray(table.with_format("numpy")[chosen][:])
+        if values.dtype.kind not in "iu" or values.ndim != 1 or values.min() < 0:
+            self._refuse(f"has other things in {chosen} than whole numbers from 0")
+        return values.astype(np.int64)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        raise DataError(f"huggingface: {self._place()} {reason}")
+
+
+@frozen(eq=False)
+class Rows:
+    """Images of a table by row.
+
+    Args:
+        table: with images that are not decoded.
+        column: of the images.
+        name: of the table, for messages.
+        size: side in pixels.
+        grey: keep brightness only.
+    """
+
+    table: Any = field(repr=False)
+    column: str
+    name: str
+    size: int
+    grey: bool
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def pixels(self, position: int) -> Pixels:
+        """The image of a row: its bytes, or the file that it names."""
+        found = self.table[position][self.column]
+        if found is None or (found["bytes"] is None and found["path"] is None):
+            raise UnreadableError("is empty")
+        content = found["bytes"]
+        file = Path(found["path"]) if content is None else io.BytesIO(content)
+        return decoded(file, self.size, grey=self.grey)
+
+    def place(self, position: int) -> str:
+        """The row of a table."""
+        return f"row {position} of {self.name}"
+
+
+@frozen(eq=False)
+class Texts(Sequence[str]):
+    """Texts of a table by row.
+
+    Args:
+        table: with the texts.
+        column: of the texts.
+    """
+
+    table: Any = field(repr=False)
+    column: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
+        text = self.table[self.column][position]
+        if not isinstance(text, str):
+            raise DataError(
+                f"huggingface: {self.column} of row {position} is no text: {text!r:.40}"
+            )
+        return " ".join(text.split())

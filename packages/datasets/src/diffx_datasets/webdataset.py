@@ -1,0 +1,153 @@
+"""Images in tar shards, as WebDataset writes them: files of one name are one example.
+
+    0007.jpg  0007.cls  0007.txt  0007.json
+
+An index of where each file is, and of the labels, is made once; then any example is one read.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from attrs import field, frozen
+from attrs.validators import and_, ge, le
+
+from diffx_core import DataError
+from diffx_datasets.examples import Examples
+from diffx_datasets.keeping import kept
+from diffx_datasets.large_images import LargeImages
+from diffx_datasets.packing import stamp
+from diffx_datasets.shards import NOWHERE, Part, Shards, Table, Texts, said
+from diffx_datasets.tar_index import Member, members
+
+VERSION = 1
+"""Part of every fingerprint: raise it when the same shards have another index."""
+DIGITS = 9
+"""Of a class number, at most."""
+IMAGES = frozenset({"png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"})
+
+
+@frozen(kw_only=True)
+class WebDataset(LargeImages):
+    """Images in tar shards with labels and texts beside them.
+
+    Args:
+        root: the folder with the shards, in the order of their names, or one shard.
+        size: side of the images in pixels; the largest centred square is resized to it.
+        grey: keep brightness only.
+        label: which file has the class as a whole number, if there is one: cls, or a field of a
+            JSON file such as json.label.
+        caption: which file has the text, which an encoder can read: txt, or a field such as
+            json.caption; by default none.
+
+    References:
+        Aizman et al., 2019, High performance I/O for large scale deep learning (arXiv:2001.01858).
+    """
+
+    root: Path
+    size: int = field(default=64, validator=and_(ge(4), le(1024)))
+    grey: bool = False
+    label: str = "cls"
+    caption: str | None = None
+
+    def examples(self) -> Examples:
+        """The examples, by shard and place."""
+        paths = self._shards()
+        facts = {
+            "root": str(self.root.resolve()),
+            "files": [stamp(one) for one in paths],
+            "parts": (self.label, self.caption),
+        }
+        folder = kept(
+            "webdataset-index",
+            {"version": VERSION, **facts},
+            lambda empty: np.save(empty / "index.npy", self._table(paths)),
+        )
+        table: Table = np.load(folder / "index.npy", mmap_mode="r")
+        has_labels = table[0, Part.LABEL] >= 0
+        return Examples(
+            name="webdataset",
+            facts={**facts, "options": (self.size, self.grey)},
+            shape=(1 if self.grey else 3, self.size, self.size),
+            readable=Shards(paths, table, self.size, self.grey),
+            label=np.array(table[:, Part.LABEL]) if has_labels else None,
+            num_classes=int(table[:, Part.LABEL].max()) + 1 if has_labels else None,
+            captions=self._texts(paths, table),
+        )
+
+    def _texts(self, paths: list[Path], table: Table) -> Texts | None:
+        if self.caption is None:
+            return None
+        if table[0, Part.TEXT] < 0:
+            raise DataError(f"webdataset: the examples in {self.root} have no {self.caption}")
+        return Texts(paths, table, self.caption)
+
+    def _shards(self) -> list[Path]:
+        if self.root.is_file():
+            return [self.root]
+        found = sorted(self.root.glob("*.tar"))
+        if not found:
+            raise DataError(
+                f"webdataset: there are no .tar files in {self.root}; --dataset.root names a folder"
+                " with shards, or one shard"
+            )
+        return found
+
+    def _table(self, paths: list[Path]) -> Table:
+        found = [np.array(list(self._rows(k, path)), np.int64) for k, path in enumerate(paths)]
+        found = [one for one in found if len(one)]
+        if not found:
+            raise DataError(f"webdataset: there are no images in {self.root}")
+        table = np.concatenate(found)
+        checked = ((Part.LABEL, "labels", "label"), (Part.TEXT, "texts", "caption"))
+        for part, what, option in checked:
+            there = table[:, part] >= 0
+            if there.any() and not there.all():
+                raise DataError(
+                    f"webdataset: {self.root} has {what} for {int(there.sum())} of {len(table)}"
+                    f" examples; --dataset.{option} names another file, or none"
+                )
+        return table
+
+    def _rows(self, shard: int, path: Path) -> Iterator[list[int]]:
+        shown = (one for one in members(path) if not PurePosixPath(one.name).name.startswith("."))
+        for key, files in groupby(shown, _key):
+            by_kind = {_kind(one): one for one in files}
+            image = next((one for kind, one in by_kind.items() if kind in IMAGES), None)
+            if image is None:
+                kinds = ", ".join(by_kind)
+                raise DataError(f"webdataset: {path}: {key} has no image: it has {kinds}")
+            text = NOWHERE if self.caption is None else by_kind.get(_file(self.caption), NOWHERE)
+            label = by_kind.get(_file(self.label))
+            yield [
+                shard,
+                image.offset,
+                image.size,
+                text.offset,
+                text.size,
+                -1 if label is None else self._number(path, label),
+            ]
+
+    def _number(self, path: Path, file: Member) -> int:
+        value = said(path, file.offset, file.size, self.label)
+        if not (value.isdecimal() and value.isascii()) or len(value) > DIGITS:
+            raise DataError(
+                f"webdataset: {path}: {file.name} says {value[:40]!r}, which is no class number"
+            )
+        return int(value)
+
+
+def _file(part: str) -> str:
+    """The kind of file of a part: json of json.label."""
+    return "json" if part.startswith("json.") else part
+
+
+def _key(file: Member) -> str:
+    """What the files of an example have in common: the path up to the first dot of the name."""
+    path = PurePosixPath(file.name)
+    return str(path.with_name(path.name.partition(".")[0]))
+
+
+def _kind(file: Member) -> str:
+    return PurePosixPath(file.name).name.partition(".")[2].lower()

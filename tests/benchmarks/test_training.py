@@ -1,0 +1,71 @@
+"""The contestants of the benchmark of training do the same work, and the script times them all."""
+
+import pytest
+import torch
+
+from contestants import CONTESTANTS, Contestant, work
+from training import PEAK, Training, own_memory, product, timed
+
+WORK = {one.name: work(one) for one in CONTESTANTS if one.is_there}
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of other libraries are not ours
+
+
+def named(name):
+    (contestant,) = [one for one in CONTESTANTS if one.name == name]
+    if not contestant.is_there:
+        pytest.skip(f"{contestant.library} is in the dependency group bench")
+    return contestant
+
+
+def test_dit_is_as_large_as_published_and_does_the_same_work():
+    assert WORK["diffx dit"].parameters == WORK["DiT as published"].parameters
+    assert WORK["diffx dit"].flop == WORK["DiT as published"].flop
+
+
+def test_the_dit_of_diffusers_does_nearly_the_same_work():
+    theirs = work(named("diffusers DiTTransformer2DModel"))
+    assert theirs.flop == pytest.approx(WORK["diffx dit"].flop, rel=0.02)
+
+
+def test_the_published_unet_is_that_of_diffusers():
+    theirs = work(named("diffusers UNet2DModel"))
+    assert theirs == WORK["diffx ddpm_unet"]
+
+
+@pytest.mark.parametrize("name", ["diffx unet", "denoising-diffusion-pytorch Unet"])
+def test_other_unets_come_within_a_tenth(name):
+    found, wanted = work(named(name)), WORK["diffx ddpm_unet"]
+    assert found.flop == pytest.approx(wanted.flop, rel=0.1)
+    assert found.parameters == pytest.approx(wanted.parameters, rel=0.1)
+
+
+SMALL = [
+    Contestant(
+        "line",
+        name,
+        lambda: torch.nn.Linear(32, 32),
+        lambda network, x, t, y: network(x),
+    )
+    for name in ("one", "two")
+]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_turns_are_taken_and_each_is_timed(dtype):
+    trainings = [Training(one, 2, torch.device("cpu")) for one in SMALL]
+    before = [one.network.weight.clone() for one in trainings]
+    seconds, peak = timed(trainings, dtype, rounds=3)
+    assert set(seconds) == {"one", "two"}
+    assert min(*seconds.values(), peak) > 0
+    assert not any(map(torch.equal, before, (one.network.weight for one in trainings)))
+
+
+def test_a_peak_is_some_number_of_operations():
+    assert product(torch.float32, torch.device("cpu")) > 1e6
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="asks Linux for the peak of a process")
+def test_memory_is_at_least_that_of_the_weights_and_what_goes_with_them():
+    taken = own_memory("DiT as published", torch.float32, 2, torch.device("cpu"))
+    weights = 4 * WORK["DiT as published"].parameters / 2**20
+    assert 3 * weights < taken < 100 * weights

@@ -1,0 +1,139 @@
+"""Batches are the same whoever reads them, and a worker that fails is heard."""
+
+import os
+import signal
+
+import pytest
+import torch
+from attrs import frozen
+
+from diffx_core import Batch, ComponentError, Condition, DataError, Dataset, DataSpec
+from diffx_core.engine.order import DataOrder
+from diffx_core.engine.reading import Reader, read_ahead
+
+CPU = torch.device("cpu")
+
+
+@frozen(kw_only=True)
+class Counted(Dataset):
+    """Numbers that training sees moved by seed and step, and a way to go wrong at the 20th."""
+
+    harm: str = ""
+    streams: bool = True
+    spec = DataSpec((1,), num_classes=3)
+
+    def __len__(self):
+        return 50
+
+    def batch(self, index):
+        if 20 in index.tolist():
+            self.fail()
+        return Batch(x=index[:, None].float(), cond=Condition(label=index % 3), index=index)
+
+    def augmented(self, index, *, seed, step):
+        batch = self.batch(index)
+        batch.x.add_(1000 * seed + 100 * step)
+        return batch
+
+    def fail(self):
+        match self.harm:
+            case "data":
+                raise DataError("photo.png: is cut off", "photo2.png: too")
+            case "code":
+                raise KeyError("photo")
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def read(data, *, workers, first=0, steps=9):
+    order = DataOrder(len(data), 8, seed=1)
+    steps = range(first, steps)
+    with read_ahead(data, order, steps, seed=3, device=CPU, workers=workers) as batches:
+        return [(batch.x, batch.cond.label, batch.index) for batch in batches]
+
+
+def same(one, other):
+    return len(one) == len(other) and all(
+        torch.equal(a, b) for first, second in zip(one, other, strict=True)
+        for a, b in zip(first, second, strict=True)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2, None])
+def test_batches_do_not_depend_on_the_workers(workers):
+    assert same(read(Counted(), workers=workers), read(Counted(), workers=0))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_reading_can_begin_at_any_step(workers):
+    assert same(read(Counted(), workers=workers, first=4), read(Counted(), workers=0)[4:])
+
+
+class Process(Counted):
+    def augmented(self, index, *, seed, step):
+        return Batch(x=torch.full((len(index), 1), float(os.getpid())))
+
+
+@pytest.mark.parametrize(("streams", "workers", "others"), [(True, 2, 2), (False, 2, 0)])
+def test_only_streamed_data_get_workers(streams, workers, others):
+    data, order = Process(streams=streams), DataOrder(50, 8)
+    with read_ahead(data, order, range(6), seed=0, device=CPU, workers=workers) as batches:
+        readers = {int(batch.x[0]) for batch in batches}
+    assert len(readers - {os.getpid()}) == others
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_bad_data_end_the_run_with_their_own_lines(workers):
+    with pytest.raises(DataError) as caught:
+        read(Counted(harm="data"), workers=workers)
+    assert caught.value.problems == ("photo.png: is cut off", "photo2.png: too")
+
+
+def test_a_dataset_that_fails_in_a_worker_is_named():
+    with pytest.raises(ComponentError, match="dataset: KeyError in a worker: 'photo'"):
+        read(Counted(harm="code"), workers=2)
+
+
+def test_a_worker_that_is_killed_ends_the_run_with_a_remedy():
+    with pytest.raises(DataError, match=r"has died .*--train\.workers") as caught:
+        read(Counted(harm="kill"), workers=2)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_worker_that_is_killed_during_a_step_ends_the_run_too():
+    order = DataOrder(50, 8, seed=1)
+
+    def run():
+        with read_ahead(Process(), order, range(6), seed=0, device=CPU, workers=1) as batches:
+            os.kill(int(next(batches).x[0]), signal.SIGKILL)
+            while True:  # the step
+                torch.ones(10).sum()
+
+    with pytest.raises(DataError, match="has died"):
+        run()
+
+
+def test_a_worker_without_shared_memory_says_so(monkeypatch):
+    def full(_):
+        raise RuntimeError("unable to allocate shared memory: No space left on device")
+
+    reader = Reader(Counted(), DataOrder(50, 8), 0)
+    assert reader[0].x.is_shared()
+    monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    with pytest.raises(DataError, match=r"enlarge /dev/shm, or .*workers 0 \(unable to allocate"):
+        raise reader[0].error()
+
+
+def test_other_errors_of_a_step_are_left_as_they_are():
+    order = DataOrder(50, 8, seed=1)
+    with (
+        pytest.raises(RuntimeError, match="of the network"),
+        read_ahead(Counted(), order, range(6), seed=0, device=CPU, workers=1),
+    ):
+        raise RuntimeError("of the network")
+
+
+def test_global_random_numbers_are_left_alone():
+    before = torch.get_rng_state()
+    read(Counted(), workers=1, steps=2)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,95 @@
+"""What tells data of the same options apart: what they are, not where or when they were written."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from diffx_backbones.text.bytes import Bytes
+from diffx_cli.__main__ import main
+from diffx_core import EncodedCaptions
+from diffx_core.engine.checkpoint import load_checkpoint
+from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.latents import Latents
+from diffx_datasets.npz import Npz
+from diffx_datasets.patches import Patches
+
+
+def write_images(root, seed=0, n=6):
+    random = np.random.default_rng(seed)
+    for k in range(n):
+        path = root / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (12, 12, 3), dtype=np.uint8)).save(path)
+
+
+def write_npz(root, seed=0, n=6):
+    random = np.random.default_rng(seed)
+    np.savez(root / "images.npz", images=random.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8))
+
+
+def write_latents(root, seed=0, n=6):
+    random = torch.Generator().manual_seed(seed)
+    save_file({"latents": torch.randn(n, 4, 4, 4, generator=random)}, root / "latents.safetensors")
+
+
+KINDS = {
+    "kept": (write_images, lambda root: ImageFolder(root=root, size=8, stream=False)),
+    "streamed": (write_images, lambda root: ImageFolder(root=root, size=8, stream=True)),
+    "patches": (write_images, lambda root: Patches(root=root, size=8)),
+    "npz": (write_npz, lambda root: Npz(root=root / "images.npz")),
+    "latents": (write_latents, lambda root: Latents(root=root)),
+}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return KINDS[request.param]
+
+
+def made(kind, root, **options):
+    write, build = kind
+    root.mkdir()
+    write(root, **options)
+    return build(root).fingerprint
+
+
+def test_the_same_data_elsewhere_have_the_same(kind, tmp_path):
+    assert made(kind, tmp_path / "here") == made(kind, tmp_path / "there") != ""
+
+
+def test_other_data_have_another(kind, tmp_path):
+    found = [
+        made(kind, tmp_path / "here"),
+        made(kind, tmp_path / "changed", seed=1),
+        made(kind, tmp_path / "more", n=7),
+    ]
+    assert len(set(found)) == 3
+
+
+def test_it_outlives_the_cache(kind, tmp_path, cache):
+    before = made(kind, tmp_path / "here")
+    shutil.rmtree(cache)
+    assert kind[1](tmp_path / "here").fingerprint == before
+
+
+def test_a_run_remembers_what_its_data_were(tmp_path):
+    write_images(tmp_path / "images")
+    words = ["--dataset", "image_folder", "--dataset.root", str(tmp_path / "images")]
+    words += ["--dataset.size", "8", "--train.steps", "1", "--train.batch_size", "2"]
+    assert main(["train", *words, "--out", str(tmp_path / "run")]) == 0
+    saved = load_checkpoint(tmp_path / "run").record["components"]
+    data = ImageFolder(root=tmp_path / "images", size=8)
+    assert saved["dataset"]["fingerprint"] == data.fingerprint
+    assert saved["backbone"]["fingerprint"] == ""
+
+
+def test_encoding_captions_leaves_it_as_it_is(tmp_path):
+    write_images(tmp_path)
+    for path in list(tmp_path.rglob("*.png")):
+        path.with_suffix(".txt").write_text(path.stem)
+    data = ImageFolder(root=tmp_path, size=8, captions="txt")
+    assert EncodedCaptions(data, Bytes()).fingerprint == data.fingerprint

@@ -1,0 +1,209 @@
+"""Tables of the library `datasets`, as it saves them itself."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from diffx_cli.__main__ import main
+from diffx_core import ConfigError, DataError
+from diffx_datasets.huggingface import HuggingFace
+
+datasets = pytest.importorskip("datasets", reason="needs datasets")
+COLOURS = np.random.default_rng(0).integers(0, 256, (9, 3)).tolist()
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    datasets.disable_progress_bars()
+
+
+def png(colour):
+    file = io.BytesIO()
+    Image.new("RGB", (20, 12), tuple(colour)).save(file, "PNG")
+    return file.getvalue()
+
+
+def table(n=9, **columns):
+    kinds = {
+        "picture": datasets.Image(),
+        "kind": datasets.ClassLabel(names=["a", "b", "c"]),
+        "number": datasets.Value("int32"),
+        "said": datasets.Value("string"),
+    }
+    values = {
+        "picture": [{"bytes": png(one), "path": None} for one in COLOURS[:n]],
+        "kind": [k % 3 for k in range(n)],
+        "number": [k % 2 for k in range(n)],
+        "said": [f" ünïque\n {k}" for k in range(n)],
+        **columns,
+    }
+    features = datasets.Features({name: kinds[name] for name in values if values[name] is not None})
+    return datasets.Dataset.from_dict({k: values[k] for k in features}, features=features)
+
+
+def saved(folder, made):
+    made.save_to_disk(folder / "saved")
+    return folder / "saved"
+
+
+def in_splits(folder, made):
+    datasets.DatasetDict(train=made, test=made.select([0])).save_to_disk(folder / "splits")
+    return folder / "splits"
+
+
+def parquet(folder, made):
+    (folder / "data").mkdir()
+    made.select(range(5)).to_parquet(folder / "data" / "train-00000-of-00002.parquet")
+    made.select(range(5, len(made))).to_parquet(folder / "data" / "train-00001-of-00002.parquet")
+    made.select([0]).to_parquet(folder / "data" / "test-00000-of-00001.parquet")
+    return folder
+
+
+def one_file(folder, made):
+    made.to_parquet(folder / "all.parquet")
+    return folder / "all.parquet"
+
+
+def data(root, **options):
+    return HuggingFace(root=root, **{"size": 8} | options)
+
+
+def whole(one):
+    return one.batch(torch.arange(len(one)))
+
+
+def colours(x):
+    return ((x[:, :, 4, 4] + 1) * 127.5).round().long().tolist()
+
+
+@pytest.mark.parametrize("save", [saved, in_splits, parquet, one_file])
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_table_is_read_as_it_was_saved(tmp_path, save, stream):
+    batch = whole(data(save(tmp_path, table()), caption="said", stream=stream))
+    assert colours(batch.x) == COLOURS
+    assert batch.cond.label.tolist() == [k % 3 for k in range(9)]
+    assert list(batch.captions) == [f"ünïque {k}" for k in range(9)]
+
+
+@pytest.mark.parametrize("save", [in_splits, parquet])
+def test_a_split_is_chosen(tmp_path, save):
+    root = save(tmp_path, table())
+    assert len(data(root, split="test")) == 1
+    with pytest.raises(DataError, match="validation"):
+        len(data(root, split="validation"))
+
+
+def test_columns_can_be_chosen(tmp_path):
+    batch = whole(data(saved(tmp_path, table()), image="picture", label="number"))
+    assert batch.cond.label.tolist() == [k % 2 for k in range(9)]
+    assert batch.captions is None
+
+
+def test_without_a_column_of_classes_there_are_no_labels(tmp_path):
+    assert whole(data(saved(tmp_path, table(kind=None)))).cond.label is None
+
+
+def of_the_hub(monkeypatch, made):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: made)
+    return HuggingFace(name="someone/pictures", download=True, size=8)
+
+
+def test_images_may_be_files_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "1.png").write_bytes(png(COLOURS[1]))
+    pictures = [{"bytes": None, "path": str(tmp_path / name)} for name in ("1.png", "2.png")]
+    data = of_the_hub(monkeypatch, table(2, picture=pictures))
+    assert data.examples().readable.pixels(0)[:, 4, 4].tolist() == COLOURS[1]
+    with pytest.raises(DataError, match=r"row 1 of someone/pictures: cannot be decoded"):
+        whole(data)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [(None, "is empty"), ({"bytes": b"x", "path": None}, "is not an image")],
+)
+def test_a_bad_image_is_named_by_its_row(tmp_path, bad, reason, stream):
+    pictures = [{"bytes": png(one), "path": None} for one in COLOURS]
+    root = saved(tmp_path, table(picture=[*pictures[:7], bad, pictures[8]]))
+    with pytest.raises(DataError, match=rf"row 7 of .*saved: {reason}.*on_bad skip"):
+        whole(data(root, stream=stream))
+    assert len(whole(data(root, stream=stream, on_bad="skip")).x) == 8 + stream
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "said"),
+    [
+        ({"picture": None}, {}, "columns of images none among kind, number, said"),
+        ({}, {"image": "kind"}, r"columns of images picture; --dataset\.image"),
+        ({}, {"label": "sort"}, "has no column sort, but picture, kind"),
+        ({}, {"label": "said"}, "other things in said than whole numbers"),
+        ({"kind": [-1] * 9}, {}, "other things in kind than whole numbers from 0"),
+        ({}, {"caption": "text"}, "has no column text"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(tmp_path, columns, options, said):
+    with pytest.raises(DataError, match=said):
+        data(saved(tmp_path, table(**columns)), **options).examples()
+
+
+def test_texts_have_to_be_texts(tmp_path):
+    with pytest.raises(DataError, match="said of row 3 is no text: None"):
+        whole(data(saved(tmp_path, table(said=["a", "b", "c", None, *"efghi"])), caption="said"))
+
+
+def test_an_empty_table_is_refused(monkeypatch):
+    with pytest.raises(DataError, match="someone/pictures is empty"):
+        of_the_hub(monkeypatch, table().select([])).examples()
+
+
+@pytest.mark.parametrize("harm", ["nothing", "damaged"])
+def test_a_folder_that_is_no_table_is_named(tmp_path, harm):
+    if harm == "damaged":
+        (tmp_path / "train.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=f"{tmp_path.name} cannot be read: ") as caught:
+        data(tmp_path).examples()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_nothing_is_downloaded_unless_asked_for():
+    with pytest.raises(ConfigError, match=r"is on the Hub: say --dataset\.download true"):
+        HuggingFace(name="someone/pictures")
+
+
+def test_a_root_or_a_name_is_needed(tmp_path):
+    with pytest.raises(ConfigError, match=r"--dataset\.root, or --dataset\.name"):
+        HuggingFace()
+    with pytest.raises(ConfigError, match=r"--dataset\.root, or --dataset\.name"):
+        HuggingFace(root=tmp_path, name="someone/pictures", download=True)
+
+
+def test_a_table_of_the_hub_is_asked_for_by_name(monkeypatch):
+    asked = []
+
+    def load(name, subset, *, split):
+        asked.append((name, subset, split))
+        return table()
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    one = HuggingFace(name="someone/pictures", subset="small", split="test", download=True, size=8)
+    assert colours(whole(one).x) == COLOURS
+    assert asked == [("someone/pictures", "small", "test")]
+
+
+def test_a_hub_that_cannot_be_reached_says_what_to_place_where(monkeypatch):
+    def load(*_, **__):
+        raise ConnectionError("no route\nto the Hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    with pytest.raises(DataError, match=r"no route to the Hub; .*parquet files.*--dataset\.root"):
+        HuggingFace(name="someone/pictures", download=True).examples()
+
+
+def test_it_trains_with_workers(tmp_path):
+    words = ["--dataset", "huggingface", "--dataset.root", str(saved(tmp_path, table()))]
+    words += ["--dataset.size", "8", "--dataset.stream", "true", "--train.workers", "2"]
+    words += ["--train.steps", "2", "--train.batch_size", "4", "--out", str(tmp_path / "run")]
+    assert main(["train", *words]) == 0

@@ -1,0 +1,323 @@
+"""Latents: standardised by channel, from shards as they are or as `encode-latents` writes them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from diffx_cli.__main__ import main
+from diffx_core import ConfigError, DataError
+from diffx_datasets.autoencoder import Autoencoder
+from diffx_datasets.encoding import encode
+from diffx_datasets.image_folder import ImageFolder
+from diffx_datasets.latents import Latents
+from diffx_datasets.toy2d import Toy2D
+
+SHAPE = (4, 6, 5)
+SCALE = torch.tensor([1.0, 2.0, 5.0, 0.1])[:, None, None]
+SHIFT = torch.tensor([0.0, -3.0, 1.0, 100.0])[:, None, None]
+
+
+def raw(n, seed=0):
+    return torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed)) * SCALE + SHIFT
+
+
+def write(root, *shards, **metadata):
+    root.mkdir(parents=True, exist_ok=True)
+    for k, tensors in enumerate(shards):
+        save_file(tensors, root / f"latents-{k:05d}.safetensors", metadata or None)
+    return root
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Twelve latents in three shards, with labels and mirrored ones."""
+    z, label = raw(12), torch.arange(12) % 3
+    parts = zip(z.split(5), label.split(5), strict=True)
+    shards = [{"latents": x, "label": y, "mirrored": x.flip(-1)} for x, y in parts]
+    return write(tmp_path / "latents", *shards)
+
+
+def whole(data):
+    return data.batch(torch.arange(len(data)))
+
+
+def test_each_channel_has_mean_zero_and_variance_one(root):
+    x = whole(Latents(root=root)).x.double()
+    zero, one = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
+    torch.testing.assert_close(x.mean((0, 2, 3)), zero, atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.var((0, 2, 3), correction=0), one)
+
+
+def test_standardising_can_be_undone(root):
+    data = Latents(root=root)
+    torch.testing.assert_close(data.standard.undone(whole(data).x), raw(12), rtol=1e-5, atol=1e-5)
+
+
+def test_examples_come_in_order_from_all_shards(root):
+    data = Latents(root=root)
+    assert (len(data), data.spec.shape, data.spec.num_classes) == (12, SHAPE, 3)
+    index = torch.tensor([11, 4, 5, 0, 5])
+    batch = data.batch(index)
+    assert torch.equal(batch.x, whole(data).x[index])
+    assert torch.equal(batch.cond.label, index % 3)
+
+
+def test_half_precision_is_read_as_it_is(tmp_path, root):
+    halves = write(tmp_path / "half", {"latents": raw(12).half()})
+    close = {"rtol": 1e-2, "atol": 1e-2}
+    x = whole(Latents(root=halves)).x[:, :3]  # the last channel is far from zero for its size
+    torch.testing.assert_close(x, whole(Latents(root=root)).x[:, :3], **close)
+
+
+def test_training_sees_half_of_them_mirrored(root):
+    plain, data = whole(Latents(root=root)).x, Latents(root=root, flip=True)
+    seen = torch.stack([data.augmented(torch.arange(12), seed=0, step=k).x for k in range(20)])
+    is_plain = (seen == plain).flatten(2).all(2)
+    assert (is_plain | (seen == plain.flip(-1)).flatten(2).all(2)).all()
+    assert 0.35 < is_plain.double().mean() < 0.65
+
+
+def test_mirroring_needs_mirrored_latents(tmp_path):
+    root = write(tmp_path / "latents", {"latents": raw(3)})
+    with pytest.raises(DataError, match=r"no latents of mirrored images.*--mirrored true"):
+        _ = Latents(root=root, flip=True).spec
+
+
+def test_a_channel_of_one_value_is_zero(tmp_path):
+    z = raw(5)
+    z[:, 1] = 7.0
+    data = Latents(root=write(tmp_path / "latents", {"latents": z}))
+    x = whole(data).x
+    assert (x[:, 1] == 0).all()
+    assert data.spec.sigma_data == pytest.approx((3 / 4) ** 0.5)
+
+
+def test_the_moments_are_measured_once(root, monkeypatch):
+    before = Latents(root=root).spec
+    monkeypatch.setattr("diffx_datasets.latents.measured", None)
+    assert Latents(root=root).spec == before
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"x": raw(2)}, "has x; not latents"),
+        ({"latents": raw(2), "extra": raw(2)}, "has extra, latents; not"),
+        ({"latents": torch.ones(2, 3)}, r"has latents torch\.float32 \(2, 3\)"),
+        ({"latents": torch.ones(2, 3, 4, 4).int()}, "not floats"),
+        ({"latents": torch.ones(0, 3, 4, 4)}, "not floats"),
+        ({"latents": raw(2), "label": torch.arange(3)}, r"has labels torch\.int64 \(3,\)"),
+        ({"latents": raw(2), "label": torch.ones(2)}, r"has labels torch\.float32"),
+        ({"latents": raw(2), "label": torch.tensor([0, -1])}, "labels below 0"),
+        ({"latents": raw(2), "mirrored": raw(1)}, r"has \(1, 4, 6, 5\) mirrored"),
+        ({"latents": raw(2) * torch.nan}, "values that are not finite"),
+        ({"latents": torch.ones(2, 4, 6, 5)}, "are the same"),
+    ],
+)
+def test_shards_that_make_no_sense_are_refused(tmp_path, tensors, said):
+    with pytest.raises(DataError, match=said):
+        _ = Latents(root=write(tmp_path / "latents", tensors)).spec
+
+
+def test_shards_of_different_forms_are_refused(tmp_path):
+    root = write(
+        tmp_path / "latents", {"latents": raw(2)}, {"latents": raw(2)[:, :, :4].contiguous()}
+    )
+    with pytest.raises(DataError, match=r"00001\.safetensors has latents of 4x4x5.*4x6x5"):
+        _ = Latents(root=root).spec
+
+
+def test_a_missing_shard_is_noticed(tmp_path):
+    root = write(tmp_path / "latents", {"latents": raw(2)}, {"latents": raw(2)}, part="0", of="3")
+    with pytest.raises(DataError, match="has 2 of 3 shards"):
+        _ = Latents(root=root).spec
+
+
+def test_a_damaged_shard_is_named(root):
+    path = root / "latents-00001.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DataError, match=r"00001\.safetensors cannot be read"):
+        _ = Latents(root=root).spec
+
+
+def test_without_shards_the_command_is_named(tmp_path):
+    with pytest.raises(DataError, match="diffx encode-latents makes them"):
+        _ = Latents(root=tmp_path).spec
+
+
+def test_many_are_read_by_workers(root, monkeypatch):
+    assert not Latents(root=root).streams
+    monkeypatch.setattr("diffx_datasets.latents.MOST_KEPT", 100)
+    data = Latents(root=root)
+    assert data.streams
+    assert data.on("cpu") is data
+
+
+class Halving:
+    """Stands for an autoencoder: four channels of a quarter of the pixels."""
+
+    channels = 3
+
+    def encode(self, images):
+        small = images[:, :, ::2, ::2]
+        return torch.cat([small, small.mean(1, keepdim=True)], 1)
+
+
+@pytest.fixture
+def images(tmp_path):
+    random = np.random.default_rng(0)
+    for k in range(10):
+        path = tmp_path / "images" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_encoding_does_not_depend_on_the_batch(images, tmp_path, batch_size):
+    data = ImageFolder(root=images, size=8)
+    (tmp_path / "out").mkdir()
+    count = encode(
+        data, Halving(), tmp_path / "out", device=torch.device("cpu"),
+        batch_size=batch_size, per_shard=4, mirrored=True,
+    )  # fmt: skip
+    assert count == 3
+    latents = Latents(root=tmp_path / "out", flip=True)
+    expected = Halving().encode(whole(data).x).half().float()
+    z = latents.standard.undone(whole(latents).x)
+    torch.testing.assert_close(z, expected, rtol=1e-5, atol=1e-6)
+    assert whole(latents).cond.label.tolist() == [0] * 5 + [1] * 5
+    shard = load_file(tmp_path / "out" / "latents-00002.safetensors")
+    mirrored = Halving().encode(whole(data).x.flip(-1)).half()
+    assert torch.equal(shard["mirrored"], mirrored[8:])
+
+
+def test_what_cannot_be_encoded_is_refused(images, tmp_path):
+    with pytest.raises(ConfigError, match="reads images"):
+        encode(Toy2D(), Halving(), tmp_path, device=torch.device("cpu"))
+    grey = ImageFolder(root=images, size=8, grey=True)
+    with pytest.raises(ConfigError, match="of 3 channels, the data have 1"):
+        encode(grey, Halving(), tmp_path, device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    diffusers = pytest.importorskip("diffusers", reason="needs diffusers")
+    folder = tmp_path_factory.mktemp("vae")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = diffusers.AutoencoderKL(
+            block_out_channels=(8, 8),
+            norm_num_groups=4,
+            latent_channels=4,
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+        )
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_the_autoencoder_is_that_of_diffusers(vae):
+    from diffusers import AutoencoderKL
+
+    theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    ours = Autoencoder.load(vae, torch.device("cpu"))
+    z = ours.encode(x)
+    with torch.no_grad():
+        assert torch.equal(z, theirs.encode(x).latent_dist.mean)
+        assert torch.equal(ours.decode(z), theirs.decode(z).sample)
+
+
+def test_an_autoencoder_of_a_pipeline_is_found(vae, tmp_path):
+    (tmp_path / "vae").symlink_to(vae)
+    assert Autoencoder.load(tmp_path, torch.device("cpu")).channels == 3
+
+
+def test_a_folder_without_an_autoencoder_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"has no config\.json; an autoencoder is a folder"):
+        Autoencoder.load(tmp_path, torch.device("cpu"))
+
+
+def without_weights(folder):
+    (folder / "diffusion_pytorch_model.safetensors").unlink()
+
+
+def with_a_pickle(folder):
+    without_weights(folder)
+    (folder / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04.")
+
+
+def with_other_weights(folder):
+    path = folder / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["more"] = tensors.pop("encoder.conv_in.bias")
+    path.unlink()
+    save_file(tensors, path)
+
+
+def damaged(folder):
+    (folder / "config.json").write_text("{")
+
+
+@pytest.mark.parametrize("harm", [without_weights, with_a_pickle, with_other_weights, damaged])
+def test_an_autoencoder_that_is_not_whole_is_refused(vae, tmp_path, harm):
+    folder = tmp_path / "vae"
+    shutil.copytree(vae, folder)
+    harm(folder)
+    with pytest.raises(ConfigError, match=r"is no AutoencoderKL|do not fit") as caught:
+        Autoencoder.load(folder, torch.device("cpu"))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, capsys):
+    latents, run = str(tmp_path / "latents"), str(tmp_path / "run")
+    source = ["--dataset.root", str(images), "--dataset.size", "16"]
+    words = ["--vae", str(vae), "--out", latents, "--mirrored", "true", "--json"]
+    assert main(["encode-latents", *source, *words]) == 0
+    assert json.loads(capsys.readouterr().out)["examples"] == 10
+    words = ["--dataset", "latents", "--dataset.root", latents, "--dataset.flip", "true"]
+    words += ["--backbone", "dit", "--backbone.width", "16", "--backbone.depth", "1"]
+    words += ["--backbone.heads", "2", "--train.steps", "2", "--train.batch_size", "4"]
+    assert main(["train", *words, "--out", run]) == 0
+    drawn = str(tmp_path / "drawn")
+    assert main(["sample", run, "--n", "3", "--steps", "2", "--out", drawn]) == 0
+    assert main(["decode-latents", drawn, "--latents", latents, "--vae", str(vae)]) == 0
+    with Image.open(tmp_path / "drawn" / "decoded" / "images" / "00002.png") as image:
+        assert image.size == (16, 16)
+
+
+def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):
+    from diffusers import AutoencoderKL
+
+    theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
+    samples = torch.linspace(-0.3, 0.3, 2 * 4 * 8 * 8).view(2, 4, 8, 8)
+    save_file({"samples": samples}, tmp_path / "samples.safetensors")
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
+    with torch.no_grad():
+        expected = theirs.decode(samples / theirs.config.scaling_factor).sample
+    shown = np.stack(
+        [np.asarray(Image.open(tmp_path / f"decoded/images/{i:05}.png")) for i in range(2)]
+    )
+    expected = (127.5 * (expected.clamp(-1, 1) + 1)).permute(0, 2, 3, 1)
+    assert np.abs(shown - expected.numpy()).max() <= 1
+
+
+def test_samples_that_are_no_latents_of_the_autoencoder_are_refused(vae, tmp_path, capsys):
+    save_file({"samples": torch.ones(2, 3, 8, 8)}, tmp_path / "samples.safetensors")
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
+    assert "has samples (3, 8, 8), not 4 channels of latents" in capsys.readouterr().err
+
+
+def test_samples_of_something_else_are_not_decoded(root, tmp_path, capsys):
+    words = ["--latents", str(root), "--vae", str(tmp_path)]
+    assert main(["decode-latents", str(tmp_path), *words]) == 4
+    assert "has no samples of latents" in capsys.readouterr().err
+    save_file({"samples": torch.ones(2, 4, 3, 3)}, tmp_path / "samples.safetensors")
+    assert main(["decode-latents", str(tmp_path), *words]) == 4
+    assert "has samples (4, 3, 3), not (4, 6, 5)" in capsys.readouterr().err
