@@ -7,19 +7,24 @@ PACKAGES := packages/core packages/schedulers packages/backbones packages/sample
             packages/datasets apps/cli
 SOURCES := $(PACKAGES:%=%/src)
 EDITABLE := $(PACKAGES:%=-e %)
+READY := $(VENV)/ready
 STAMP := $(VENV)/installed
 
 .PHONY: demo test lint bench install format clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt $(PACKAGES:%=%/pyproject.toml)
+$(READY): constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE)
+	touch $@
+
+$(STAMP): $(READY) pyproject.toml
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(EDITABLE) --group dev
 	touch $@
 
-demo: $(STAMP)
+demo: $(READY)
 	$(BIN)/diffx demo
 
 test: $(STAMP)
