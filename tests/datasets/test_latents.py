@@ -285,6 +285,9 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     words += ["--backbone", "dit", "--backbone.width", "16", "--backbone.depth", "1"]
     words += ["--backbone.heads", "2", "--train.steps", "2", "--train.batch_size", "4"]
     assert main(["train", *words, "--out", run]) == 0
+    capsys.readouterr()
+    assert main(["encode-latents", *source, "--vae", str(vae), "--out", latents]) == 2
+    assert "latents: is not empty; name another folder" in capsys.readouterr().err
     drawn = str(tmp_path / "drawn")
     assert main(["sample", run, "--n", "3", "--steps", "2", "--out", drawn]) == 0
     assert main(["decode-latents", drawn, "--latents", latents, "--vae", str(vae)]) == 0
