@@ -30,9 +30,8 @@ def reads_no_context(name: str, spec: DataSpec) -> list[str]:
     """A problem if the data come with context tokens, for a network that would not read them."""
     if spec.context is None:
         return []
-    return [
-        f"{name} reads no context tokens, but the data have them ({spec.context}); try dit or unet"
-    ]
+    there = f"the data have them ({spec.context})"
+    return [f"{name} reads no context tokens, but {there}; dit, uvit and unet do"]
 
 
 def unasked(name: str, spec: DataSpec, *, is_asked: bool) -> list[str]:
