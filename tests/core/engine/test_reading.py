@@ -117,7 +117,7 @@ def test_a_worker_without_shared_memory_says_so(monkeypatch):
     def full(_):
         raise RuntimeError("unable to allocate shared memory: No space left on device")
 
-    reader = Reader(Counted(), DataOrder(50, 8), 0)
+    reader = Reader(Counted().augmented, DataOrder(50, 8), 0)
     assert reader[0].x.is_shared()
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
     with pytest.raises(DataError, match=r"enlarge /dev/shm, or .*workers 0 \(unable to allocate"):
