@@ -47,6 +47,7 @@ PERIOD_NOTE = (
     "noise features have the frequencies of diffusers, which are not quite those of the network as"
     " published; --backbone.noise_period 10000 takes the latter"
 )
+SIT_NOTE = "the second half of the output, which SiT does not use, is left out"
 SIT_TIMES = 1000
 """Noise labels here are 1000 times those of SiT."""
 
@@ -64,6 +65,8 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
     patch, depth = options["patch"], options["depth"]
     said = shape_of(foreign, f"{names.last[1]}.weight", 2)[0] // patch**2
     notes = halved(said, channels, foreign)
+    if notes and is_sit:
+        notes = (SIT_NOTE,)
     moves = [
         *layer("stem", names.stem, change=_flat),
         *_condition(names, options, is_sit=is_sit),
