@@ -158,6 +158,24 @@ def test_many_are_read_by_workers(root, monkeypatch):
     assert data.on("cpu") is data
 
 
+def test_on_an_accelerator_they_are_one_piece(root):
+    held = Latents(root=root, flip=True).on("meta")
+    (shard,) = held.shards
+    assert len(held) == 12
+    assert shard.latents.shape == shard.mirrored.shape == (12, *SHAPE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_on_an_accelerator_they_are_the_same(root):
+    data = Latents(root=root, flip=True)
+    index = torch.tensor([11, 4, 5, 0])
+    here = data.augmented(index, seed=1, step=2)
+    there = data.on("cuda").augmented(index, seed=1, step=2).to("cpu")
+    torch.testing.assert_close(there.x, here.x)
+    assert torch.equal(there.cond.label, here.cond.label)
+
+
 class Halving:
     """Stands for an autoencoder: four channels of a quarter of the pixels."""
 
