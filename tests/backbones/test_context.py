@@ -1,5 +1,7 @@
 """Context tokens, read by cross-attention."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -24,10 +26,18 @@ def cond(seed=0, **changes):
     return Condition(**{**given, **changes})
 
 
-@pytest.fixture
-def network():
+READERS = {
+    "dit": partial(DiT, width=16, depth=2, qk_norm=True, checkpointing=True),
+    "uvit": partial(UViT, width=16, depth=3, checkpointing=True),
+    "uvit-rope": partial(UViT, width=16, depth=3, pe="rope", qk_norm=True),
+    "unet": partial(UNet, channels=8, mults=(1, 2), attention=(1,), checkpointing=True),
+}
+
+
+@pytest.fixture(params=READERS)
+def network(request):
     torch.manual_seed(0)
-    network = DiT(SPEC, width=16, depth=2, qk_norm=True, checkpointing=True).double()
+    network = READERS[request.param](SPEC).double()
     for p in network.parameters():
         p.data += 0.1 * torch.randn_like(p)
     return network
@@ -85,11 +95,22 @@ def test_both_forms_of_attention_heed_the_mask(dtype):
     assert_close(found.float(), short, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("build", [UNet, EDM2, UViT, Trunk, MLP])
+@pytest.mark.parametrize("build", [EDM2, Trunk, MLP])
 def test_a_network_that_would_not_read_them_is_refused(build):
     spec = DataSpec((2,) if build is MLP else (2, 8, 8), context=5)
     with pytest.raises(ConfigError, match="reads no context tokens"):
         build(spec)
+
+
+def test_a_u_net_asks_where_it_has_attention():
+    network = UNet(SPEC, channels=8, mults=(1, 2), blocks=1, attention=(1,))
+    asked = [name for name, m in network.named_modules() if isinstance(m, CrossAttention)]
+    assert asked == [f"{block}.attention.cross" for block in ("down.1", "middle", "up.0")]
+
+
+def test_a_u_net_without_attention_is_refused():
+    with pytest.raises(ConfigError, match="where it has attention, and it has none"):
+        UNet(SPEC, channels=8, mults=(1, 2), attention=())
 
 
 def test_the_graph_has_no_breaks(network, say):

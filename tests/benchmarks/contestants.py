@@ -137,7 +137,7 @@ CONTESTANTS = [
     Contestant(
         "unet",
         "diffx unet",
-        lambda: UNet(DataSpec(SHAPE), channels=80, mults=(1, 1, 2), blocks=3, attention=(1,)),
+        lambda: UNet(DataSpec(SHAPE), channels=80, mults=(1, 2, 2), blocks=2, attention=(1,)),
         _untold,
     ),
     Contestant(

@@ -173,6 +173,20 @@ def test_a_process_that_is_not_known_has_to_be_said(diffx, pipeline, said, messa
     assert "--prediction: is required besides --scheduler" in half.err
 
 
+def test_an_option_that_is_told_counts_even_if_it_is_the_default(diffx, tmp_path):
+    config, shapes, _ = json.loads(RECORD.read_text("utf-8"))["dit"].values()
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    tensors = {name: torch.ones(shape) for name, shape in shapes.items()}
+    save_file(tensors, tmp_path / "weights.safetensors")
+
+    def period(*told):
+        done = json.loads(run(diffx, tmp_path, "--dry-run", "--json", *told).out)
+        return done["record"]["components"]["backbone"]["options"]["noise_period"]
+
+    assert period() > 10_000
+    assert period("--backbone.noise_period", 10_000) == 10_000
+
+
 def test_overwriting_has_to_be_said(diffx, dit_file):
     arguments = (dit_file, "--backbone.heads", 4, "--out", "run")
     run(diffx, *arguments)

@@ -115,10 +115,10 @@ def truncated(path):
     path.write_bytes(path.read_bytes()[:3000])
 
 
-def bomb(path):
+def bomb(path, side=60_000):
     picture(path, size=(1, 1))
     content = bytearray(path.read_bytes())
-    content[16:24] = (60_000).to_bytes(4, "big") * 2
+    content[16:24] = side.to_bytes(4, "big") * 2
     import zlib
 
     content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
@@ -147,6 +147,13 @@ def test_a_bad_file_is_named_with_the_reason_and_the_remedy(tmp_path, kind):
     with pytest.raises(DataError, match=rf"2\.png: .*{reason}.*--dataset\.on_bad skip") as caught:
         images(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_what_pillow_only_warns_of_is_bad_too(tmp_path):
+    bomb(tmp_path / "1.png", side=10_000)
+    with pytest.raises(DataError, match=r"1\.png: claims to have too many pixels"):
+        images(tmp_path)
 
 
 @pytest.mark.parametrize("kind", BAD)

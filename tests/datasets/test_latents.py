@@ -158,6 +158,24 @@ def test_many_are_read_by_workers(root, monkeypatch):
     assert data.on("cpu") is data
 
 
+def test_on_an_accelerator_they_are_one_piece(root):
+    held = Latents(root=root, flip=True).on("meta")
+    (shard,) = held.shards
+    assert len(held) == 12
+    assert shard.latents.shape == shard.mirrored.shape == (12, *SHAPE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_on_an_accelerator_they_are_the_same(root):
+    data = Latents(root=root, flip=True)
+    index = torch.tensor([11, 4, 5, 0])
+    here = data.augmented(index, seed=1, step=2)
+    there = data.on("cuda").augmented(index, seed=1, step=2).to("cpu")
+    torch.testing.assert_close(there.x, here.x)
+    assert torch.equal(there.cond.label, here.cond.label)
+
+
 class Halving:
     """Stands for an autoencoder: four channels of a quarter of the pixels."""
 
@@ -285,6 +303,9 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     words += ["--backbone", "dit", "--backbone.width", "16", "--backbone.depth", "1"]
     words += ["--backbone.heads", "2", "--train.steps", "2", "--train.batch_size", "4"]
     assert main(["train", *words, "--out", run]) == 0
+    capsys.readouterr()
+    assert main(["encode-latents", *source, "--vae", str(vae), "--out", latents]) == 2
+    assert "latents: is not empty; name another folder" in capsys.readouterr().err
     drawn = str(tmp_path / "drawn")
     assert main(["sample", run, "--n", "3", "--steps", "2", "--out", drawn]) == 0
     assert main(["decode-latents", drawn, "--latents", latents, "--vae", str(vae)]) == 0

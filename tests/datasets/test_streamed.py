@@ -110,6 +110,14 @@ def test_another_process_reads_the_same(folder):
     assert torch.equal(other.augmented(index, seed=1, step=1).x, expected)
 
 
+def test_workers_hand_over_bytes(folder):
+    data = images(folder, stream=True, flip=True).on("cpu")
+    read, finish = data.in_two()
+    batch = read(torch.arange(N), seed=1, step=1)
+    assert batch.x.dtype == torch.uint8
+    assert torch.equal(finish(batch).x, data.augmented(torch.arange(N), seed=1, step=1).x)
+
+
 def losses(folder, out, *more):
     words = ["--dataset.root", str(folder), "--dataset.size", "8", "--train.steps", "3"]
     words += ["--dataset", "image_folder", "--train.batch_size", "4", "--train.log_every", "1"]

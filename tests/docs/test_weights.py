@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from diffx_backbones.imports import ddpm_unet, dit
+from diffx_backbones.imports import ddpm_unet, dit_names
 from diffx_cli.__main__ import main
 from diffx_core import ForeignWeights
 from published import PlainDiT, fill
@@ -51,7 +51,7 @@ def test_the_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
 
 def test_the_table_has_every_layout():
     assert {(layout, backbone) for layout, backbone, *_ in ROWS} == {
-        *((layout, "dit") for layout in dit.LAYOUTS),
+        *((layout, "dit") for layout in dit_names.LAYOUTS),
         *((layout, "ddpm_unet") for layout in ddpm_unet.LAYOUTS),
     }
 

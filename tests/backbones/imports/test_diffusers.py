@@ -98,8 +98,16 @@ OTHERS = {
         "some levels change sides by convolution and some by residual blocks",
     ),
     "groups": ("unet", {"attn_norm_num_groups": 4}, "attention has norms of other groups"),
-    "more blocks": ("unet", {"layers_per_block": 2}, "there is no down_blocks.0.resnets.1.norm1"),
+    "more blocks": ("unet", {"layers_per_block": 2}, "layers_per_block: is not that of these"),
     "another class": ("unet", {"_class_name": "UNet2DConditionModel"}, "UNet2DConditionModel"),
+    "channels that are none": ("unet", {"block_out_channels": 16}, "block_out_channels: is not"),
+    "levels that are not there": (
+        "unet",
+        {"block_out_channels": [16, 32, 32]},
+        "block_out_channels, down_block_types and up_block_types: is not that of these weights",
+    ),
+    "classes that are not there": ("unet", {"num_class_embeds": 5}, "num_class_embeds: is not"),
+    "heads of a dit": ("dit", {"num_attention_heads": "2"}, "'2', and should be a number"),
     "activation of a dit": ("dit", {"activation_fn": "geglu"}, "activation_fn is 'geglu', and dit"),
     "norms of a dit": ("dit", {"norm_elementwise_affine": True}, "norm_elementwise_affine is True"),
 }

@@ -1,5 +1,7 @@
 """What does not fit is named: every tensor that is missing, too many, or of another shape."""
 
+import re
+
 import pytest
 import torch
 
@@ -75,6 +77,13 @@ def test_a_file_that_does_not_fit_is_refused(importing, message):
         importing()
 
 
+@pytest.mark.parametrize("shape", [(), (7,)], ids=str)
+@pytest.mark.parametrize("name", [*DIT, *UNET])
+def test_a_tensor_of_any_other_kind_is_refused(name, shape):
+    with pytest.raises((CheckpointError, ConfigError), match=re.escape(f"file.pt: {name} ")):
+        (take_dit if name in DIT else take_unet)({name: torch.zeros(shape)})
+
+
 TOLD = {
     "no heads": (
         lambda: take_dit(options={}),
@@ -85,8 +94,15 @@ TOLD = {
     "other classes": (lambda: take_dit(num_classes=9), "has 6 classes and one for none, not 9"),
     "other classes of a unet": (lambda: take_unet(num_classes=9), "has 5 classes, not 9"),
     "no shape": (lambda: take_unet(shape=None), "does not say the size of images: give --shape"),
-    "other channels": (lambda: take_unet(shape=(1, 16, 16)), "is of 3 channels, not 1"),
-    "other channels of dit": (lambda: take_dit(shape=(3, 8, 8)), "is of 4 channels, not 3"),
+    "other channels": (
+        lambda: take_unet(shape=(1, 16, 16)),
+        "images of 3 channels, not .1, 16, 16.",
+    ),
+    "other channels of dit": (
+        lambda: take_dit(shape=(3, 8, 8)),
+        "images of 4 channels, not .3, 8, 8.",
+    ),
+    "no image": (lambda: take_dit(shape=(4,)), "images of 4 channels, not .4,."),
     "a larger image": (lambda: take_dit(shape=(4, 16, 16)), "is of 16 patches, and images"),
     "another layout": (lambda: take_dit(layout="adm"), "dit takes the layouts dit, sit, diffusers"),
     "another layout of a unet": (lambda: take_unet(layout="sit"), "takes the layouts guided_diff"),

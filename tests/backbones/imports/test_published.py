@@ -50,6 +50,7 @@ def test_sit_says_the_velocity_the_other_way_at_the_other_time():
     agree(-ours(X, TIMES, Condition(torch.tensor([0, 5, -1, 2]))), expected)
     assert (found.scheduler, found.prediction) == ("rectified_flow", "flow")
     assert not found.scale_input
+    assert found.notes == ("the second half of the output, which SiT does not use, is left out",)
 
 
 UNETS = {

@@ -69,6 +69,17 @@ def test_reading_can_begin_at_any_step(workers):
     assert same(read(Counted(), workers=workers, first=4), read(Counted(), workers=0)[4:])
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_arrive_on_the_device(workers):
+    order, device = DataOrder(50, 8, seed=1), torch.device("cuda")
+    with read_ahead(Counted(), order, range(9), seed=3, device=device, workers=workers) as batches:
+        there = [batch.to("cpu") for batch in batches if batch.x.is_cuda]
+    found = [(batch.x, batch.cond.label, batch.index) for batch in there]
+    assert same(found, read(Counted(), workers=0))
+
+
 class Process(Counted):
     def augmented(self, index, *, seed, step):
         return Batch(x=torch.full((len(index), 1), float(os.getpid())))
@@ -117,7 +128,7 @@ def test_a_worker_without_shared_memory_says_so(monkeypatch):
     def full(_):
         raise RuntimeError("unable to allocate shared memory: No space left on device")
 
-    reader = Reader(Counted(), DataOrder(50, 8), 0)
+    reader = Reader(Counted().augmented, DataOrder(50, 8), 0)
     assert reader[0].x.is_shared()
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
     with pytest.raises(DataError, match=r"enlarge /dev/shm, or .*workers 0 \(unable to allocate"):

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diffx_core import Batch, Condition, Dataset, DataSpec
 from diffx_core.testing import DATASET_LAWS
@@ -88,6 +88,11 @@ class Small(Dataset):
             return Batch(x, batch.cond, index, batch.captions)
         return batch
 
+    def in_two(self):
+        if self.bug != "parted":
+            return super().in_two()
+        return self.augmented, lambda batch: evolve(batch, x=-batch.x)
+
     def on(self, device):
         return Small(bug="range") if self.bug == "moved" else self
 
@@ -114,6 +119,7 @@ FOUND = {
     "lost": "a batch says which examples it has",
     "drawn": "what training sees depends on seed, index and step alone",
     "moved": "the data are the same on their device",
+    "parted": "read and then finished, it is what training sees",
     "restamped": "the same options give the same data",
     "other": "the same options give the same data",
 }

@@ -105,7 +105,7 @@ def test_the_example_of_a_dataset_obeys_every_law(example_classes):
     ring = example_classes["dataset"](size=64)
     unmeasured = [str(law) for law in DATASET_LAWS if not law.check(ring).measured]
     assert unmeasured == ["values stay within their range", "values are at their levels"]
-    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("eighteen", "18")
+    assert f"{len(DATASET_LAWS)} laws" in PAGE.replace("nineteen", "19")
 
 
 def test_the_example_of_a_text_encoder_obeys_every_law(example_classes):

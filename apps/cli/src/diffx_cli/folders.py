@@ -34,6 +34,16 @@ def check_free(out: Path | None, *, overwrite: bool) -> None:
         raise ConfigError(f"--out {out}: was not made by diffx, so --overwrite does not touch it")
 
 
+def check_empty(out: Path) -> None:
+    """Refuse an output folder that holds anything.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out {out}: is not empty; name another folder")
+
+
 def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:
     """Create the folder for results: `out`, or the next number in `parent`.
 

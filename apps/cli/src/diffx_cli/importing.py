@@ -13,7 +13,7 @@ from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, claim, clear
 from diffx_cli.foreign_files import Files, read_weights
 from diffx_cli.request import Chosen, Request
-from diffx_core.config import options_of, write_yaml
+from diffx_core.config import write_yaml
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.dataset import spec_to_json
 from diffx_core.engine.checkpoint import save_checkpoint
@@ -79,7 +79,6 @@ def import_run(request: Request) -> Imported:
         raise ConfigError(f"{chosen.label} takes no weights from elsewhere; those that do: {names}")
     files = read_weights(options.file)
     process = _process(request, files)
-    defaults = {one.name: one.default for one in options_of(chosen.target)}
     model = chosen.target.import_weights(
         ForeignWeights(
             path=str(options.file),
@@ -89,7 +88,7 @@ def import_run(request: Request) -> Imported:
             layout=options.layout,
             shape=options.shape,
             num_classes=options.num_classes,
-            options={k: one for k, one in chosen.options.items() if one != defaults[k]},
+            options={name: chosen.options[name] for name in chosen.told},
         )
     )
     record = _record(request, model, chosen)

@@ -1,6 +1,6 @@
 """A command line that has been checked: what a command works with, or is built from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Self, TypeAlias
 
 from attrs import field, frozen
@@ -24,12 +24,14 @@ class Chosen:
         registered: who it is.
         target: its class.
         options: typed, with every default filled in.
+        told: names of those that somebody has said.
         built: the component, if it has been built already; nothing else is made of it.
     """
 
     registered: Registered
     target: type
     options: Mapping[str, Any]
+    told: Collection[str] = ()
     built: Built | None = field(default=None, eq=False, repr=False)
 
     @classmethod

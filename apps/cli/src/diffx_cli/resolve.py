@@ -189,7 +189,7 @@ class _Resolver:
             options, given, owner=registered.label, prefix=f"{registered.kind}."
         )
         self.errors.extend(ConfigError(problem) for problem in problems)
-        chosen = Chosen(registered=registered, target=target, options=values)
+        chosen = Chosen(registered=registered, target=target, options=values, told={*given})
         return chosen if problems else self._built(chosen)
 
     def _built(self, chosen: Chosen) -> Chosen | None:

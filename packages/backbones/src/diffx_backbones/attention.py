@@ -66,14 +66,22 @@ class SelfAttention(nn.Module):
         self.q_norm = HeadNorm(width // heads) if qk_norm else nn.Identity()
         self.k_norm = HeadNorm(width // heads) if qk_norm else nn.Identity()
 
-    def forward(self, x: Tensor, rotation: nn.Module | None = None) -> Tensor:
-        """Maps (B, N, D) to (B, N, D), with queries and keys turned by their places."""
+    def forward(
+        self, x: Tensor, rotation: nn.Module | None = None, mask: Tensor | None = None
+    ) -> Tensor:
+        """Maps (B, N, D) to (B, N, D).
+
+        Args:
+            x: the tokens.
+            rotation: turns queries and keys by their places.
+            mask: (B, 1, 1, N), true for tokens that are there; all are if None.
+        """
         B, N, D = x.shape
         qkv = self.qkv(x).view(B, N, 3, self.heads, D // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         q, k = self.q_norm(q), self.k_norm(k)
         if rotation is not None:
             q, k = rotation(q), rotation(k)
-        h = attend(q, k, v)
+        h = attend(q, k, v, mask)
         y: Tensor = self.out(h.transpose(1, 2).reshape(B, N, D))
         return y

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diffx_backbones.levels import EDM2_PLANS, told
+from diffx_backbones.levels import EDM2_PLANS, varied
 from diffx_backbones.mp_blocks import Down, Up
 from diffx_backbones.mp_layers import (
     MPConv,
@@ -67,7 +67,7 @@ class EDM2(nn.Module):
         dropout: float | None = None,
         checkpointing: bool = False,
     ) -> None:
-        plan = told(
+        plan = varied(
             EDM2_PLANS[preset],
             channels=channels,
             mults=mults,

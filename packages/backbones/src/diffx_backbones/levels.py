@@ -207,6 +207,6 @@ EDM2_PLANS = {
 """The same of magnitude-preserving U-Nets. XS to XXL are those of Karras et al., 2024."""
 
 
-def told(plan: Plan, **options: Any) -> Plan:  # noqa: ANN401  # fields of a Plan, or None
+def varied(plan: Plan, **options: Any) -> Plan:  # noqa: ANN401  # fields of a Plan, or None
     """The plan with what was told besides it, unless it is None."""
     return evolve(plan, **{key: one for key, one in options.items() if one is not None})

@@ -30,7 +30,15 @@ def reads_no_context(name: str, spec: DataSpec) -> list[str]:
     """A problem if the data come with context tokens, for a network that would not read them."""
     if spec.context is None:
         return []
-    return [f"{name} reads no context tokens, but the data have them ({spec.context}); try dit"]
+    there = f"the data have them ({spec.context})"
+    return [f"{name} reads no context tokens, but {there}; dit, uvit and unet do"]
+
+
+def unasked(name: str, spec: DataSpec, *, is_asked: bool) -> list[str]:
+    """A problem if the data come with context tokens and nothing in the network asks them."""
+    if spec.context is None or is_asked:
+        return []
+    return [f"{name} reads context tokens where it has attention, and it has none"]
 
 
 def no_classes(name: str, count: int, spec: DataSpec) -> list[str]:

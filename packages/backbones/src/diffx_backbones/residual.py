@@ -3,7 +3,7 @@
     h <- skip(h) + conv2 silu((1 + scale) norm(conv1 silu(norm(h))) + shift),   conv2 = 0 at first
 
 Scale and shift are linear in the condition. The sum may be divided by sqrt 2, and so may that with
-the attention.
+the attention. Where data have context tokens, the pixels ask those after each other.
 
 Shapes: x (B, C, H, W), condition (B, D).
 """
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffx_backbones.attention import SelfAttention
+from diffx_backbones.context import CrossAttention, Told
 from diffx_backbones.initialisation import zeroed
 
 
@@ -24,26 +25,36 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 
 class PixelAttention(nn.Module):
-    """Self-attention among the pixels, as a residual.
+    """Self-attention among the pixels, as a residual, and attention to the context after it.
 
     Args:
         channels: C, of input and output.
         heads: of the attention; they share the channels.
         scale: what the sum is multiplied by.
+        context: of a token of the context; None if there is none.
     """
 
-    def __init__(self, channels: int, heads: int, *, scale: float = 1.0) -> None:
+    def __init__(
+        self, channels: int, heads: int, *, scale: float = 1.0, context: int | None = None
+    ) -> None:
         super().__init__()
         self.scale = scale
         self.norm = group_norm(channels)
         self.attention = SelfAttention(channels, heads)
         zeroed(self.attention.out)
+        self.cross = (
+            None if context is None else CrossAttention(channels, heads, context, qk_norm=False)
+        )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, told: Told | None = None) -> Tensor:
         """Maps (B, C, H, W) to (B, C, H, W)."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         h: Tensor = self.attention(tokens)
-        return (x + h.transpose(1, 2).reshape(x.shape)) * self.scale
+        y = (x + h.transpose(1, 2).reshape(x.shape)) * self.scale
+        if self.cross is None or told is None:
+            return y
+        h = self.cross(y.flatten(2).transpose(1, 2), told)
+        return h.transpose(1, 2).reshape(x.shape)
 
 
 class ResBlock(nn.Module):
@@ -58,6 +69,7 @@ class ResBlock(nn.Module):
         doubles: whether the image is doubled at last, by repetition.
         dropout: share of the activations before the last convolution that training forgets.
         scaled: whether sums are divided by sqrt 2.
+        context: of a token of the context, which the attention reads; None if there is none.
     """
 
     def __init__(
@@ -71,6 +83,7 @@ class ResBlock(nn.Module):
         doubles: bool = False,
         dropout: float = 0.0,
         scaled: bool = False,
+        context: int | None = None,
     ) -> None:
         super().__init__()
         self.scale = math.sqrt(0.5) if scaled else 1.0
@@ -84,11 +97,17 @@ class ResBlock(nn.Module):
         is_same = channels_in == channels
         self.skip = nn.Identity() if is_same else nn.Conv2d(channels_in, channels, 1)
         self.attention = (
-            PixelAttention(channels, heads, scale=self.scale) if heads else nn.Identity()
+            PixelAttention(channels, heads, scale=self.scale, context=context) if heads else None
         )
         self.after = nn.UpsamplingNearest2d(scale_factor=2) if doubles else nn.Identity()
 
-    def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        condition: Tensor,
+        told: Told | None = None,
+        skip: Tensor | None = None,
+    ) -> Tensor:
         """Maps (B, channels_in, H, W), with the channels of a skip, to (B, channels, H', W')."""
         if skip is not None:
             x = torch.cat([x, skip], dim=1)
@@ -96,5 +115,6 @@ class ResBlock(nn.Module):
         x = self.before(x)
         h = self.conv1(silu(self.norm1(x)))
         h = self.dropout(silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
-        y: Tensor = self.after(self.attention((self.skip(x) + self.conv2(h)) * self.scale))
+        h = (self.skip(x) + self.conv2(h)) * self.scale
+        y: Tensor = self.after(h if self.attention is None else self.attention(h, told))
         return y

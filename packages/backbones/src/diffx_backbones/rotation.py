@@ -26,7 +26,8 @@ class AxialRotation(nn.Module):
         rows: of the grid.
         columns: of the grid.
         size: d, of a head; a multiple of 4.
-        unplaced: tokens before those of the grid, which have no place and are not turned.
+        unplaced: tokens before those of the grid, which have no place and are not turned; nor are
+            any more before these.
     """
 
     cosine: Tensor
@@ -45,6 +46,9 @@ class AxialRotation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, heads, N, d) to the same, in the same dtype under autocast too."""
+        more = x.shape[-2] - len(self.cosine)
+        if more > 0:
+            return torch.cat([x[..., :more, :], self(x[..., more:, :])], dim=-2)
         a, b = x.chunk(2, dim=-1)
         cosine, sine = self.cosine, self.sine
         turned = torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)

@@ -2,7 +2,8 @@
 
 Every block on the way down hands its output down, and across to its mirror, which reads it together
 with what comes from below and answers with as many channels as the first had been given. Resampling
-has no weights of its own.
+has no weights of its own. Context tokens, where the data have them, are read by cross-attention in
+every block that has attention.
 
 Shapes: x (B, C, H, W), h (B, channels * mult, H / 2^level, W / 2^level), condition (B, width).
 """
@@ -13,12 +14,13 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.levels import PLANS, told
+from diffx_backbones.levels import PLANS, varied
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import not_an_image, not_divisible, reads_no_context, refuse
+from diffx_backbones.refusal import not_an_image, not_divisible, refuse, unasked
 from diffx_backbones.residual import ResBlock, group_norm
 from diffx_core import Condition, DataSpec
 
@@ -65,7 +67,7 @@ class UNet(nn.Module):
         scaled_skips: bool | None = None,
         checkpointing: bool = False,
     ) -> None:
-        plan = told(
+        plan = varied(
             PLANS[preset],
             channels=channels,
             mults=mults,
@@ -79,19 +81,22 @@ class UNet(nn.Module):
         )
         refuse(
             not_an_image("unet", spec)
-            + reads_no_context("unet", spec)
             + not_divisible("channels", plan.channels, 4, "the least group of a norm")
             + plan.problems(spec)
             + plan.wrong_sides(spec, attention_sides)
         )
-        super().__init__()
         stages = plan.stages(spec)
+        refuse(unasked("unet", spec, is_asked=any(s.is_attended for s in stages)))
+        super().__init__()
         width = 4 * plan.channels
         self.checkpointing = checkpointing
-        block = partial(ResBlock, width=width, dropout=plan.dropout, scaled=plan.scaled)
+        block = partial(
+            ResBlock, width=width, dropout=plan.dropout, scaled=plan.scaled, context=spec.context
+        )
 
         self.condition = ConditionEmbedding(width, spec.num_classes)
         self.is_paired = spec.paired
+        self.context = None if spec.context is None else ContextTokens(spec.context)
         self.stem = nn.Conv2d(read_channels(spec), plan.channels, 3, padding=1)
         self.down = nn.ModuleList(
             block(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
@@ -110,13 +115,14 @@ class UNet(nn.Module):
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         through = partial(run, recomputed=self.checkpointing and self.training)
         condition = self.condition(noise_label, cond)
+        told = None if self.context is None else self.context(x, cond)
         h: Tensor = self.stem(beside(x, cond, is_paired=self.is_paired))
         skips = []
         for block in self.down:
-            h = through(block, h, condition)
+            h = through(block, h, condition, told)
             skips.append(h)
-        h = through(self.middle, h, condition)
+        h = through(self.middle, h, condition, told)
         for block in self.up:
-            h = through(block, h, condition, skips.pop())
+            h = through(block, h, condition, told, skips.pop())
         y: Tensor = self.out(silu(self.norm(h)))
         return y

@@ -3,7 +3,8 @@
     block:  h <- h + attention(norm(h)),  h <- h + mlp(norm(h))
     skip:   h <- W (h, s) before each block of the second half, s from its mirror in the first
 
-The noise level and the class are tokens before those of the patches, so that nothing is modulated.
+The noise level and the class are tokens before those of the patches, so that nothing is modulated;
+so are context tokens, where the data have them.
 
 Shapes: x (B, C, H, W), h (B, E + N, width) with N = (H / patch) (W / patch) and E tokens of the
 condition.
@@ -14,15 +15,17 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from diffx_backbones.attention import SelfAttention
+from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import ClassEmbedding, NoiseEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.patches import Patches
 from diffx_backbones.presets import UVIT_SIZES, size_of
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
+from diffx_backbones.refusal import not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, feed_forward
 from diffx_core import Condition, DataSpec
@@ -57,11 +60,17 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.mlp = feed_forward(width, hidden, activation)
 
-    def forward(self, h: Tensor, skip: Tensor | None, rotation: nn.Module | None) -> Tensor:
+    def forward(
+        self,
+        h: Tensor,
+        skip: Tensor | None,
+        rotation: nn.Module | None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Maps (B, E + N, width) to the same."""
         if self.merge is not None and skip is not None:
             h = self.merge(torch.cat([h, skip], dim=-1))
-        h = h + self.attention(self.norm1(h), rotation)
+        h = h + self.attention(self.norm1(h), rotation, mask)
         y: Tensor = h + self.mlp(self.norm2(h))
         return y
 
@@ -107,7 +116,6 @@ class UViT(nn.Module):
         is_turned = pe == "rope"
         refuse(
             not_an_image("uvit", spec)
-            + reads_no_context("uvit", spec)
             + size.problems(spec, mlp_ratio=mlp_ratio, is_turned=is_turned)
             + ([] if depth % 2 else [f"depth must be odd, for a middle, got {depth}"])
         )
@@ -124,6 +132,8 @@ class UViT(nn.Module):
         )
         tokens = self.told + grid.rows * grid.columns
         self.position = None if is_turned else nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.context = None if spec.context is None else ContextTokens(spec.context)
+        self.read = None if spec.context is None else nn.Linear(spec.context, width)
         self.is_paired = spec.paired
         self.stem = nn.Linear(read_channels(spec) * patch**2, width)
         block = partial(Block, activation=activation, qk_norm=qk_norm)
@@ -138,14 +148,19 @@ class UViT(nn.Module):
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""
         through = partial(run, recomputed=self.checkpointing and self.training)
         h = self._tokens(x, noise_label, cond)
+        mask = None
+        if self.context is not None and self.read is not None:
+            tokens, there = self.context(x, cond)
+            mask = pad(there, (0, h.shape[1]), value=True)
+            h = torch.cat([self.read(tokens).to(h.dtype), h], dim=1)
         half = len(self.blocks) // 2
         skips: list[Tensor] = []
         for i, block in enumerate(self.blocks):
             skip = skips.pop() if i > half else None
-            h = through(block, h, skip, self.rotation)
+            h = through(block, h, skip, self.rotation, mask)
             if i < half:
                 skips.append(h)
-        h = self.patches(self.norm(h[:, self.told :]))
+        h = self.patches(self.norm(h[:, -self.grid.rows * self.grid.columns :]))
         y: Tensor = self.out(self.grid.joined(h))
         return y
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from diffx_core.dataset import Condition as Condition
     from diffx_core.dataset import Dataset as Dataset
     from diffx_core.dataset import DataSpec as DataSpec
+    from diffx_core.dataset import Finish as Finish
+    from diffx_core.dataset import Read as Read
     from diffx_core.denoiser import Backbone as Backbone
     from diffx_core.denoiser import Denoiser as Denoiser
     from diffx_core.denoiser import NetworkDenoiser as NetworkDenoiser
@@ -90,7 +92,7 @@ _HOME = {
     "brownian": ("BrownianSource",),
     "cache": ("cache_folder",),
     "contract": ("require",),
-    "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset"),
+    "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset", "Finish", "Read"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
     "errors": (
         "CheckpointError",

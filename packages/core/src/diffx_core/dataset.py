@@ -6,7 +6,7 @@ vectors are (D,).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import torch
 from attrs import Factory, evolve, field, frozen
@@ -184,6 +184,18 @@ class Batch:
         return evolve(self, x=change(self.x), cond=evolve(self.cond, **told))
 
 
+class Read(Protocol):
+    """Reads examples for training, in any process."""
+
+    def __call__(self, index: Tensor, *, seed: int, step: int) -> Batch:
+        """The examples at the (B,) positions `index`; a pure function of seed, index and step."""
+        ...
+
+
+Finish: TypeAlias = Callable[[Batch], Batch]
+"""Makes of what was read what training sees."""
+
+
 class Dataset(ABC):
     """A finite source of examples. Subclasses are frozen attrs classes with their options."""
 
@@ -207,6 +219,14 @@ class Dataset(ABC):
         """
         del seed, step
         return self.batch(index)
+
+    def in_two(self) -> tuple["Read", "Finish"]:
+        """`augmented` in two parts: what any process can read, and what is then made of it.
+
+        The second part is done by the process that trains, on its device: where bytes should become
+        floats, or a network of its own reads texts. One part is enough, unless there is a reason.
+        """
+        return self.augmented, lambda batch: batch
 
     @property
     def fingerprint(self) -> str:

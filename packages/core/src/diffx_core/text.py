@@ -7,14 +7,14 @@ options. Shapes: context (B, L, D), mask (B, L), with L and D the same for all t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
-from diffx_core.dataset import Batch, Condition, Dataset, DataSpec
+from diffx_core.dataset import Batch, Condition, Dataset, DataSpec, Finish, Read
 from diffx_core.errors import ConfigError
 
 SHOWN = 40
@@ -141,19 +141,17 @@ class EncodedCaptions(Dataset):
         """The same data, with both parts on the device."""
         return evolve(self, dataset=self.dataset.on(device), text=self.text.on(device))
 
+    def in_two(self) -> tuple[Read, Finish]:
+        """What the data under it read, and the tokens of its captions, made where it is trained on.
+
+        An encoder stays where it is: it may be a network on an accelerator, and has a memory.
+        """
+        read, finish = self.dataset.in_two()
+        return read, lambda batch: self.told(finish(batch))
+
     def told(self, batch: Batch) -> Batch:
         """A batch of the dataset, with the tokens of its captions."""
         assert batch.captions is not None, "the facts say so"
         tokens = encoded(self.text, batch.captions)
         cond = evolve(batch.cond, context=tokens.context, mask=tokens.mask)
         return evolve(batch, cond=cond)
-
-
-def in_two(data: Dataset) -> tuple[Dataset, Callable[[Batch], Batch]]:
-    """What any process can read of the data, and what the process that trains does to a batch.
-
-    An encoder stays where it is: it may be a network on an accelerator, and has a memory.
-    """
-    if isinstance(data, EncodedCaptions):
-        return data.dataset, data.told
-    return data, lambda batch: batch

@@ -5,7 +5,7 @@ their EXIF data say, transparency is laid on white, 16 bits are scaled to 8. Wha
 cut off, moves, or claims more pixels than a file should, is refused with the reason.
 """
 
-import warnings
+import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +16,7 @@ from diffx_datasets.packing import Pixels
 
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """Modes of grey images whose values go up to 65535."""
+TOO_LARGE = "claims to have too many pixels to be decoded safely"
 BYTE_OF = 257
 """16-bit values per value of a byte: 65535 / 255."""
 
@@ -36,17 +37,18 @@ def decoded(file: Path | BinaryIO, size: int | None, *, grey: bool) -> Pixels:
         UnreadableError: it is not an image that can be used.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                frames = getattr(image, "n_frames", 1)
-                if frames != 1:
-                    raise UnreadableError(f"is a film of {frames} images")
-                return _bytes(_flat(image, "L" if grey else "RGB"), size)
+        with Image.open(file) as image:
+            # Pillow only warns of as many; what warnings do is not a thread's to change
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise UnreadableError(TOO_LARGE)
+            frames = getattr(image, "n_frames", 1)
+            if frames != 1:
+                raise UnreadableError(f"is a film of {frames} images")
+            return _bytes(_flat(image, "L" if grey else "RGB"), size)
     except UnidentifiedImageError:
         raise UnreadableError("is not an image, or of an unknown kind") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise UnreadableError("claims to have too many pixels to be decoded safely") from None
+        raise UnreadableError(TOO_LARGE) from None
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError) as error:
         # what the decoders of a damaged file are known to raise
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from diffx_core import DataError
 from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.packing import Pixels
+from diffx_datasets.waiting import waiting
 
 AT_ONCE = 256
 """Images that are in memory together while many are decoded."""
@@ -135,8 +136,9 @@ def each(
         except UnreadableError as error:
             return error
 
+    starts = waiting(range(0, len(positions), AT_ONCE), f"{left_out.name}: images", AT_ONCE)
     with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as threads:
-        for first in range(0, len(positions), AT_ONCE):
+        for first in starts:
             some = positions[first : first + AT_ONCE]
             for position, one in zip(some, threads.map(read, some), strict=True):
                 if isinstance(one, UnreadableError):

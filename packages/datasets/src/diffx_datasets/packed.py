@@ -88,7 +88,8 @@ class Packed(Dataset):
         else:
             pixels = self.both.index_select(0, here + len(self) * flipped.to(here.device))
         label = None if self.label is None else self.label.index_select(0, here)
-        return batch_of(pixels, index, label, at(self.captions, index.tolist()), self.facts)
+        captions = at(self.captions, index.tolist())
+        return finished(batch_of(pixels, index, label, captions, self.facts))
 
 
 def fits(size: int, where: device | str) -> bool:
@@ -110,10 +111,17 @@ def batch_of(
     facts: DataSpec,
 ) -> Batch:
     """Bytes as a batch; of pairs, the second half of the channels is what each image is told."""
-    x, image = floats(pixels), None
+    image = None
     if facts.paired:
-        x, image = (half.contiguous() for half in x.chunk(2, dim=1))
-    return Batch(x, Condition(label=label, image=image), index, captions)
+        pixels, image = (half.contiguous() for half in pixels.chunk(2, dim=1))
+    return Batch(pixels, Condition(label=label, image=image), index, captions)
+
+
+def finished(batch: Batch) -> Batch:
+    """A batch of bytes as floats."""
+    image = batch.cond.image
+    cond = batch.cond if image is None else evolve(batch.cond, image=floats(image))
+    return evolve(batch, x=floats(batch.x), cond=cond)
 
 
 def floats(pixels: Tensor) -> Tensor:

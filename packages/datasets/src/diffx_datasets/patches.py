@@ -14,11 +14,11 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le, optional
 from torch import Tensor
 
-from diffx_core import Batch, DataError, Dataset, DataSpec, NoiseSource
+from diffx_core import Batch, DataError, Dataset, DataSpec, Finish, NoiseSource, Read
 from diffx_datasets.decoding import UnreadableError, decoded, shrunk
 from diffx_datasets.examples import LeftOut, OnBad, usable
 from diffx_datasets.image_folder import images_under
-from diffx_datasets.packed import floats, mirror_, mirrored, within
+from diffx_datasets.packed import finished, floats, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, Pixels, stamp
 from diffx_datasets.streamed import Seen, evenly, looked_at
 
@@ -156,11 +156,19 @@ class Patches(Dataset):
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """Patches of the same photographs, at places keyed by seed, index and step."""
+        return finished(self.read(index, seed=seed, step=step))
+
+    def in_two(self) -> tuple[Read, Finish]:
+        """Workers read bytes, of which floats are made on the device."""
+        return self.read, finished
+
+    def read(self, index: Tensor, *, seed: int, step: int) -> Batch:
+        """The same as bytes: a quarter of what has to cross from a worker."""
         places = NoiseSource(seed=seed, indices=index.tolist(), purpose="crop")
         pixels = self._stacked(index, places, step)
         if self.flip:
             mirror_(pixels, mirrored(index, seed, step))
-        return Batch(x=floats(pixels), index=index)
+        return Batch(x=pixels, index=index)
 
     def _stacked(self, index: Tensor, places: NoiseSource, step: int) -> Tensor:
         within(index, len(self))

@@ -15,10 +15,10 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from diffx_core import Batch, DataError, Dataset, DataSpec
+from diffx_core import Batch, DataError, Dataset, DataSpec, Finish, Read
 from diffx_datasets.examples import Examples, LeftOut, each, usable
 from diffx_datasets.keeping import fingerprint, kept
-from diffx_datasets.packed import at, batch_of, mirror_, mirrored, within
+from diffx_datasets.packed import at, batch_of, finished, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, FACTS, VERSION, Pixels, counted, rms
 
 LOOKED_AT = 1024
@@ -58,12 +58,20 @@ class Streamed(Dataset):
 
     def batch(self, index: Tensor) -> Batch:
         """The images (B, C, H, W) at the (B,) positions `index`."""
-        return self._batch(index, None)
+        return finished(self._batch(index, None))
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The same, half of them mirrored if asked for: which, is keyed by seed, index and step."""
+        return finished(self.read(index, seed=seed, step=step))
+
+    def read(self, index: Tensor, *, seed: int, step: int) -> Batch:
+        """The same as bytes: a quarter of what has to cross from a worker."""
         within(index, len(self))
         return self._batch(index, mirrored(index, seed, step) if self.flips else None)
+
+    def in_two(self) -> tuple[Read, Finish]:
+        """Workers read bytes, of which floats are made on the device."""
+        return self.read, finished
 
     def _batch(self, index: Tensor, flipped: Tensor | None) -> Batch:
         within(index, len(self))

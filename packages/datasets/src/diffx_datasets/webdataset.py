@@ -20,6 +20,7 @@ from diffx_datasets.large_images import LargeImages
 from diffx_datasets.packing import stamp
 from diffx_datasets.shards import NOWHERE, Part, Shards, Table, Texts, said
 from diffx_datasets.tar_index import Member, members
+from diffx_datasets.waiting import waiting
 
 VERSION = 1
 """Part of every fingerprint: raise it when the same shards have another index."""
@@ -95,7 +96,8 @@ class WebDataset(LargeImages):
         return found
 
     def _table(self, paths: list[Path]) -> Table:
-        found = [np.array(list(self._rows(k, path)), np.int64) for k, path in enumerate(paths)]
+        numbered = waiting(list(enumerate(paths)), "webdataset: shards")
+        found = [np.array(list(self._rows(k, path)), np.int64) for k, path in numbered]
         found = [one for one in found if len(one)]
         if not found:
             raise DataError(f"webdataset: there are no images in {self.root}")

@@ -10,7 +10,7 @@ from attrs.validators import and_, ge, le
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
-from diffx_cli.folders import check_free, claim
+from diffx_cli.folders import check_empty, claim
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
 from diffx_core.errors import DataError
@@ -55,7 +55,7 @@ def run(request: Request) -> None:
 
     options: DecodeLatentsOptions = request.options
     out = options.out or options.samples / "decoded"
-    check_free(out, overwrite=False)
+    check_empty(out)
     device = device_named(options.device)
     x = _samples(options.samples)
     data = None if options.latents is None else Latents(root=options.latents)

@@ -9,7 +9,7 @@ from attrs.validators import and_, ge, le
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
-from diffx_cli.folders import check_free, claim
+from diffx_cli.folders import check_empty, claim
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
 
@@ -42,7 +42,7 @@ def run(request: Request) -> None:
     from diffx_datasets.encoding import encode, require
 
     options: EncodeLatentsOptions = request.options
-    check_free(options.out, overwrite=False)
+    check_empty(options.out)
     device = device_named(options.device)
     dataset = request.components["dataset"].build()
     autoencoder = Autoencoder.load(options.vae, device)

@@ -111,10 +111,7 @@ def _chosen(request: Request) -> tuple[dict[str, Chosen], list[DiffxError]]:
     chosen, errors = {_label(main, request): main}, list[DiffxError]()
     for name in request.options.compare:
         try:
-            registered = request.registry.find("scheduler", name)
-            target = registered.load()
-            values = {one.name: one.default for one in options_of(target)}
-            one = Chosen(registered=registered, target=target, options=values)
+            one = Chosen.by_default(request.registry.find("scheduler", name))
             one.build()
         except DiffxError as error:
             errors.append(type(error)(*(f"--compare: {line}" for line in error.problems)))

@@ -1,11 +1,21 @@
 """The U-Nets of guided-diffusion (and so of ADM) and of diffusers, into `ddpm_unet`."""
 
 from collections.abc import Callable
+from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from diffx_backbones.imports import guided_diffusion, unet2d
-from diffx_backbones.imports.moves import Move, agreed, carry, data_spec, halved, layer, shapes_of
+from diffx_backbones.imports.moves import (
+    Move,
+    agreed,
+    carry,
+    data_spec,
+    halved,
+    image_shape,
+    layer,
+    shapes_of,
+)
 from diffx_backbones.imports.process import process_of
 from diffx_backbones.imports.unet_names import with_no_class
 from diffx_core import CheckpointError, ConfigError, ForeignWeights, ImportedModel
@@ -19,19 +29,17 @@ def import_ddpm_unet(network: Callable[..., nn.Module], foreign: ForeignWeights)
     found = (unet2d if layout == "diffusers" else guided_diffusion).found_in(foreign)
     options = agreed(foreign, found.options)
     channels, said = found.channels, found.said
-    side = found.side
-    shape = foreign.shape or (None if side is None else (channels, side, side))
-    if shape is None:
-        raise ConfigError(f"{foreign.path}: does not say the size of images: give --shape")
-    if shape[0] != channels:
-        raise ConfigError(f"{foreign.path}: is of {channels} channels, not {shape[0]}")
+    shape = image_shape(foreign, channels, found.side)
     if foreign.num_classes not in (None, found.num_classes):
         raise ConfigError(
             f"{foreign.path}: has {found.num_classes or 'no'} classes, not {foreign.num_classes}"
         )
     spec = data_spec(shape, found.num_classes)
     notes = halved(said, channels, foreign)
-    moves = [*found.moves(), *layer("out", found.out, change=lambda rows: rows[:channels])]
+    moves = [
+        *found.moves(),
+        *layer("out", found.out, change=partial(_first, said=said, channels=channels)),
+    ]
     if found.classes is not None:
         moves.append(Move("condition.classes.table.weight", (found.classes,), with_no_class))
         notes += ("it was told a class in all of training, so it cannot be guided by classes",)
@@ -64,3 +72,9 @@ def layout_of(foreign: ForeignWeights) -> str:
         f"{foreign.path}: is no U-Net of guided-diffusion or of diffusers: there is no"
         f" {' and no '.join(marks.values())}, but {first}, ..."
     )
+
+
+def _first(rows: Tensor, *, said: int, channels: int) -> Tensor:
+    if rows.shape[:1] != (said,):
+        raise ValueError(f"should have {said} rows")
+    return rows[:channels]

@@ -10,19 +10,29 @@ into w and w t' by the addition theorem, which the first layer can do:
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from diffx_backbones.embedding import MAX_PERIOD
+from diffx_backbones.imports.dit_names import (
+    DIFFUSERS,
+    EMBEDDERS,
+    FIRST,
+    PUBLISHED,
+    Names,
+    layout_of,
+)
 from diffx_backbones.imports.moves import (
     Move,
     agreed,
     carry,
     data_spec,
     halved,
+    image_shape,
+    is_size,
     layer,
     same,
     shape_of,
@@ -33,57 +43,17 @@ from diffx_backbones.positions import positions
 from diffx_backbones.presets import SIZES
 from diffx_core import CheckpointError, ConfigError, DataSpec, ForeignWeights, ImportedModel
 
-LAYOUTS = ("dit", "sit", "diffusers")
 PERIOD_NOTE = (
     "noise features have the frequencies of diffusers, which are not quite those of the network as"
     " published; --backbone.noise_period 10000 takes the latter"
 )
+SIT_NOTE = "the second half of the output, which SiT does not use, is left out"
 SIT_TIMES = 1000
 """Noise labels here are 1000 times those of SiT."""
 
 
-class Names(NamedTuple):
-    """How a layout names its layers."""
-
-    stem: str
-    noise: tuple[str, str]
-    classes: str
-    block: str
-    modulation: str
-    qkv: tuple[str, ...]
-    attended: str
-    mlp: tuple[str, str]
-    last: tuple[str, str]
-
-
-PUBLISHED = Names(
-    stem="x_embedder.proj",
-    noise=("t_embedder.mlp.0", "t_embedder.mlp.2"),
-    classes="y_embedder.embedding_table.weight",
-    block="blocks",
-    modulation="adaLN_modulation.1",
-    qkv=("attn.qkv",),
-    attended="attn.proj",
-    mlp=("mlp.fc1", "mlp.fc2"),
-    last=("final_layer.adaLN_modulation.1", "final_layer.linear"),
-)
-EMBEDDERS = "norm1.emb."
-_FIRST = f"transformer_blocks.0.{EMBEDDERS}"
-DIFFUSERS = Names(
-    stem="pos_embed.proj",
-    noise=(f"{_FIRST}timestep_embedder.linear_1", f"{_FIRST}timestep_embedder.linear_2"),
-    classes=f"{_FIRST}class_embedder.embedding_table.weight",
-    block="transformer_blocks",
-    modulation="norm1.linear",
-    qkv=("attn1.to_q", "attn1.to_k", "attn1.to_v"),
-    attended="attn1.to_out.0",
-    mlp=("ff.net.0.proj", "ff.net.2"),
-    last=("proj_out_1", "proj_out_2"),
-)
-
-
 def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> ImportedModel:
-    """The weights of a layout; see `LAYOUTS`."""
+    """The weights of a layout."""
     layout = layout_of(foreign)
     is_sit = layout == "sit"
     names = DIFFUSERS if layout == "diffusers" else PUBLISHED
@@ -93,8 +63,10 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
     spec = data_spec(_shape(foreign, channels, options["patch"]), _classes(foreign, names))
     _check_positions(foreign, spec, options["patch"], options["width"])
     patch, depth = options["patch"], options["depth"]
-    said = shape_of(foreign, f"{names.last[1]}.weight")[0] // patch**2
+    said = shape_of(foreign, f"{names.last[1]}.weight", 2)[0] // patch**2
     notes = halved(said, channels, foreign)
+    if notes and is_sit:
+        notes = (SIT_NOTE,)
     moves = [
         *layer("stem", names.stem, change=_flat),
         *_condition(names, options, is_sit=is_sit),
@@ -124,27 +96,11 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
     )
 
 
-def layout_of(foreign: ForeignWeights) -> str:
-    """The layout that was told, or that the names are of; DiT and SiT have the same."""
-    if foreign.layout is not None:
-        if foreign.layout not in LAYOUTS:
-            raise ConfigError(f"dit takes the layouts {', '.join(LAYOUTS)}, not {foreign.layout}")
-        return foreign.layout
-    for layout, names in (("dit", PUBLISHED), ("diffusers", DIFFUSERS)):
-        if f"{names.stem}.weight" in foreign.tensors:
-            return layout
-    first = ", ".join(list(foreign.tensors)[:3])
-    raise CheckpointError(
-        f"{foreign.path}: is no DiT or SiT as published, and none of diffusers: there is no"
-        f" {PUBLISHED.stem}.weight and no {DIFFUSERS.stem}.weight, but {first}, ..."
-    )
-
-
 def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[str, Any], int]:
     """The options of `dit`, and the channels of the data."""
-    width, channels, patch, _ = shape_of(foreign, f"{names.stem}.weight")
-    features = shape_of(foreign, f"{names.noise[0]}.weight")[1]
-    hidden = shape_of(foreign, f"{names.block}.0.{names.mlp[0]}.weight")[0]
+    width, channels, patch, _ = shape_of(foreign, f"{names.stem}.weight", 4)
+    features = shape_of(foreign, f"{names.noise[0]}.weight", 2)[1]
+    hidden = shape_of(foreign, f"{names.block}.0.{names.mlp[0]}.weight", 2)[0]
     prefix = f"{names.block}."
     depth = 1 + max(int(key.split(".")[1]) for key in foreign.tensors if key.startswith(prefix))
     found: dict[str, Any] = {
@@ -172,18 +128,12 @@ def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[s
 def _shape(foreign: ForeignWeights, channels: int, patch: int) -> tuple[int, ...]:
     found: int | None = foreign.config.get("sample_size")
     if "pos_embed" in foreign.tensors:
-        found = patch * math.isqrt(foreign.tensors["pos_embed"].shape[-2])
-    if foreign.shape is None:
-        if found is None:
-            raise ConfigError(f"{foreign.path}: does not say the size of images: give --shape")
-        return (channels, found, found)
-    if foreign.shape[0] != channels:
-        raise ConfigError(f"{foreign.path}: is of {channels} channels, not {foreign.shape[0]}")
-    return foreign.shape
+        found = patch * math.isqrt(shape_of(foreign, "pos_embed", 3)[1])
+    return image_shape(foreign, channels, found)
 
 
 def _classes(foreign: ForeignWeights, names: Names) -> int:
-    rows = shape_of(foreign, names.classes)[0]
+    rows = shape_of(foreign, names.classes, 2)[0]
     if foreign.num_classes not in (None, rows - 1):
         raise ConfigError(
             f"{foreign.path}: has {rows - 1} classes and one for none, not {foreign.num_classes}"
@@ -203,6 +153,11 @@ def _check_config(foreign: ForeignWeights) -> None:
         f"{foreign.path}: {name} is {foreign.config[name]!r}, and dit has {value!r} only"
         for name, value in wanted.items()
         if foreign.config.get(name, value) != value
+    ]
+    wrong += [
+        f"{foreign.path}: {name} is {foreign.config[name]!r}, and should be a number"
+        for name in ("sample_size", "num_attention_heads")
+        if not is_size(foreign.config.get(name, 1))
     ]
     if wrong:
         raise CheckpointError(*wrong)
@@ -255,9 +210,9 @@ def _blocks(names: Names, depth: int) -> list[Move]:
 def _repeated(foreign: ForeignWeights, depth: int) -> set[str]:
     """The embedders of the blocks but the first, which have to be copies of that one's."""
     copies = {
-        f"{DIFFUSERS.block}.{i}.{EMBEDDERS}{name.removeprefix(_FIRST)}": name
+        f"{DIFFUSERS.block}.{i}.{EMBEDDERS}{name.removeprefix(FIRST)}": name
         for name in foreign.tensors
-        if name.startswith(_FIRST)
+        if name.startswith(FIRST)
         for i in range(1, depth)
     }
     different = [

@@ -36,7 +36,7 @@ def found_in(foreign: ForeignWeights) -> Found:
         ConfigError: the file does not say how many heads there are, and nobody else did.
         CheckpointError: it is none.
     """
-    channels, classes = shape_of(foreign, "input_blocks.0.0.weight")[1], "label_emb.weight"
+    channels, classes = shape_of(foreign, "input_blocks.0.0.weight", 4)[1], "label_emb.weight"
     has_classes = classes in foreign.tensors
     places, options = _places(foreign)
     heads, head_width = (foreign.options.get(name) for name in ("heads", "head_width"))
@@ -50,8 +50,8 @@ def found_in(foreign: ForeignWeights) -> Found:
         options=options,
         side=None,
         channels=channels,
-        said=shape_of(foreign, "out.2.weight")[0],
-        num_classes=shape_of(foreign, classes)[0] if has_classes else None,
+        said=shape_of(foreign, "out.2.weight", 4)[0],
+        num_classes=shape_of(foreign, classes, 2)[0] if has_classes else None,
         layers={
             "stem": "input_blocks.0.0",
             "condition.noise.hidden": "time_embed.0",
@@ -81,7 +81,7 @@ def _places(foreign: ForeignWeights) -> tuple[Places, dict[str, Any]]:
     channels, attention, index = [], [], 1
     for level in range(levels):
         is_attended = f"input_blocks.{index}.1.norm.weight" in foreign.tensors
-        channels.append(shape_of(foreign, f"input_blocks.{index}.0.{BLOCK.conv2}.weight")[0])
+        channels.append(shape_of(foreign, f"input_blocks.{index}.0.{BLOCK.conv2}.weight", 4)[0])
         attention += [level] if is_attended else []
         for i in range(blocks):
             places.cell(f"down.{level}.{i}", f"input_blocks.{index}", is_attended=is_attended)
@@ -97,7 +97,7 @@ def _places(foreign: ForeignWeights) -> tuple[Places, dict[str, Any]]:
         places.cell(f"up.{up}.{place}", f"output_blocks.{i}", is_attended=is_attended)
         if place == blocks and up < last:
             places.step(f"rise.{up}", f"output_blocks.{i}.{1 + is_attended}", "conv", foreign)
-    told = shape_of(foreign, f"input_blocks.1.0.{BLOCK.modulation}.weight")[0]
+    told = shape_of(foreign, f"input_blocks.1.0.{BLOCK.modulation}.weight", 2)[0]
     return places, {
         "channels": tuple(channels),
         "blocks": blocks,
@@ -105,7 +105,7 @@ def _places(foreign: ForeignWeights) -> tuple[Places, dict[str, Any]]:
         "resample": "conv" if places.convolved else "block",
         "padding": "both",
         "modulation": "scale_shift" if told == 2 * channels[0] else "shift",
-        "noise_features": shape_of(foreign, "time_embed.0.weight")[1],
+        "noise_features": shape_of(foreign, "time_embed.0.weight", 2)[1],
     }
 
 

@@ -76,7 +76,7 @@ def carry(
             continue
         try:
             found = move.change(_stacked([foreign.tensors[name] for name in move.theirs]).float())
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, IndexError) as error:
             problems.append(f"{move.theirs[0]} {_shapes(foreign, move.theirs)}: {error}")
             continue
         if found.shape != expected[move.ours]:
@@ -106,15 +106,26 @@ def shapes_of(
         return {name: one.shape for name, one in network(spec, **options).state_dict().items()}
 
 
-def shape_of(foreign: ForeignWeights, name: str) -> torch.Size:
+def shape_of(foreign: ForeignWeights, name: str, dimensions: int) -> torch.Size:
     """The shape of a tensor without which nothing can be said.
 
     Raises:
-        CheckpointError: the file has none of that name.
+        CheckpointError: the file has none of that name, or one of another kind, or without numbers.
     """
     if name not in foreign.tensors:
         raise CheckpointError(f"{foreign.path}: there is no {name}")
-    return foreign.tensors[name].shape
+    tensor = foreign.tensors[name]
+    if tensor.ndim != dimensions or not tensor.numel():
+        raise CheckpointError(
+            f"{foreign.path}: {name} {tuple(tensor.shape)} should have {dimensions} dimensions, and"
+            " none of them empty"
+        )
+    return tensor.shape
+
+
+def is_size(value: object) -> bool:
+    """Whether something of a config.json is a number of things."""
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def agreed(foreign: ForeignWeights, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -144,6 +155,23 @@ def halved(rows: int, channels: int, foreign: ForeignWeights) -> tuple[str, ...]
     if rows != 2 * channels:
         raise CheckpointError(f"{foreign.path}: says {rows} channels of data with {channels}")
     return (HALF_NOTE,)
+
+
+def image_shape(foreign: ForeignWeights, channels: int, side: int | None) -> tuple[int, ...]:
+    """The shape of the data, as it was told, or else square images of a side.
+
+    Raises:
+        ConfigError: neither is known, or what was told are no images of so many channels.
+    """
+    if foreign.shape is None:
+        if side is None:
+            raise ConfigError(f"{foreign.path}: does not say the size of images: give --shape")
+        return (channels, side, side)
+    if len(foreign.shape) != 3 or foreign.shape[0] != channels:
+        raise ConfigError(
+            f"{foreign.path}: is of images of {channels} channels, not {foreign.shape}"
+        )
+    return foreign.shape
 
 
 def data_spec(shape: tuple[int, ...], num_classes: int | None) -> DataSpec:

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from diffx_backbones.embedding import MAX_PERIOD
-from diffx_backbones.imports.moves import shape_of
+from diffx_backbones.imports.moves import is_size, shape_of
 from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
@@ -66,10 +66,10 @@ def found_in(foreign: ForeignWeights) -> Found:
     return Found(
         foreign=foreign,
         options=options,
-        side=size if isinstance(size, int) else None,
-        channels=shape_of(foreign, "conv_in.weight")[1],
-        said=shape_of(foreign, "conv_out.weight")[0],
-        num_classes=shape_of(foreign, classes)[0] if has_classes else None,
+        side=size if is_size(size) else None,
+        channels=shape_of(foreign, "conv_in.weight", 4)[1],
+        said=shape_of(foreign, "conv_out.weight", 4)[0],
+        num_classes=shape_of(foreign, classes, 2)[0] if has_classes else None,
         layers={
             "stem": "conv_in",
             "condition.noise.hidden": "time_embedding.linear_1",
@@ -86,6 +86,7 @@ def found_in(foreign: ForeignWeights) -> Found:
 
 
 def _options(foreign: ForeignWeights) -> dict[str, Any]:
+    _check(foreign)
     config = foreign.config
     channels = tuple(config["block_out_channels"])
     attention, resample = _levels(foreign)
@@ -109,6 +110,45 @@ def _options(foreign: ForeignWeights) -> dict[str, Any]:
         "noise_features": channels[0],
         "noise_period": MAX_PERIOD ** (half / (half - config.get("freq_shift", 0))),
     }
+
+
+def _check(foreign: ForeignWeights) -> None:
+    """Refuse options that no UNet2DModel has, and more blocks than there are tensors for."""
+    config = foreign.config
+    levels: Any = config.get("block_out_channels")
+    head = config.get("attention_head_dim", 8)
+    classes = config.get("num_class_embeds")
+    made = {
+        one.split(".")[3] for one in foreign.tensors if one.startswith("down_blocks.0.resnets.")
+    }
+    blocks = config.get("layers_per_block", 2)
+    rules = {
+        "block_out_channels": _are(levels, int) and min(levels or [0]) > 3,
+        "down_block_types": _are(config.get("down_block_types"), str),
+        "up_block_types": _are(config.get("up_block_types"), str),
+        "layers_per_block": isinstance(blocks, int) and blocks == len(made),
+        "attention_head_dim": head is None or is_size(head),
+        "norm_num_groups": is_size(config.get("norm_num_groups", 32)),
+        "norm_eps": isinstance(config.get("norm_eps", 1e-5), float),
+        "freq_shift": config.get("freq_shift", 0) in (0, 1),
+        "num_class_embeds": (classes is not None) == ("class_embedding.weight" in foreign.tensors),
+        "downsample_type": config.get("downsample_type", "conv") in ("conv", "resnet"),
+        "upsample_type": config.get("upsample_type", "conv") in ("conv", "resnet"),
+        "add_attention": isinstance(config.get("add_attention", True), bool),
+    }
+    wrong = [name for name, is_right in rules.items() if not is_right]
+    if not wrong and not (
+        len(levels) == len(config["down_block_types"]) == len(config["up_block_types"])
+    ):
+        wrong = ["block_out_channels, down_block_types and up_block_types"]
+    if wrong:
+        raise CheckpointError(
+            *(f"{foreign.path}: config.json: {one}: is not that of these weights" for one in wrong)
+        )
+
+
+def _are(values: Any, kind: type) -> bool:  # noqa: ANN401  # of JSON
+    return isinstance(values, list | tuple) and all(type(one) is kind for one in values)
 
 
 def _levels(foreign: ForeignWeights) -> tuple[tuple[int, ...], str]:

@@ -13,10 +13,9 @@ from attrs import frozen
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as ReadByKey
 
-from diffx_core.dataset import Batch, Dataset
+from diffx_core.dataset import Batch, Dataset, Read
 from diffx_core.engine.order import DataOrder
 from diffx_core.errors import ComponentError, DataError
-from diffx_core.text import in_two
 
 MOST_WORKERS = 8
 """How many there are unless told otherwise: more than that seldom read faster."""
@@ -54,18 +53,18 @@ class Reader(ReadByKey[Batch | Failure]):
     """What training sees, by step.
 
     Args:
-        data: what is read.
+        read: reads the examples.
         order: which examples a step sees.
         seed: of their augmentation.
     """
 
-    data: Dataset
+    read: Read
     order: DataOrder
     seed: int
 
     def batch(self, step: int) -> Batch:
         """The examples of a step."""
-        return self.data.augmented(self.order.indices(step), seed=self.seed, step=step)
+        return self.read(self.order.indices(step), seed=self.seed, step=step)
 
     def __getitem__(self, step: int) -> Batch | Failure:
         # an error that crosses processes as torch sends it is a traceback of many lines
@@ -105,15 +104,15 @@ def read_ahead(
         DataError: a worker could not read a batch, or has died.
         ComponentError: the dataset fails in any other way.
     """
-    read, told = in_two(data)
+    read, finish = data.in_two()
     reader = Reader(read, order, seed)
     number = _workers(workers) if data.streams else 0
     if not number:
-        yield (told(reader.batch(step)).to(device) for step in steps)
+        yield (finish(reader.batch(step).to(device)).to(device) for step in steps)
         return
     batches = _from_workers(reader, steps, device, number)
     try:
-        yield map(told, batches)
+        yield (finish(batch).to(device) for batch in batches)
     except RuntimeError as error:
         # torch's handler of signals raises it wherever the program is, in the middle of a step too
         if not str(error).startswith(WORKER):

@@ -160,6 +160,12 @@ def _in_company(dataset: Dataset, batch: Callable[[Tensor], Batch]) -> Measureme
     return share_of(torch.tensor(wrong))
 
 
+def _in_two(dataset: Dataset) -> Measurement:
+    index, (read, finish) = looked_at(dataset), dataset.in_two()
+    parted = finish(read(index, seed=SEED, step=STEP))
+    return share_of(not _same(parted, dataset.augmented(index, seed=SEED, step=STEP)))
+
+
 def _own(dataset: Dataset) -> Measurement:
     index = looked_at(dataset)[:8]
     before = dataset.batch(index).x.clone()
@@ -226,6 +232,7 @@ DATASET_LAWS: tuple[Law[Dataset], ...] = (
     Law("a batch says which examples it has", _index),
     Law("an example is the same in any batch", _company),
     Law("what training sees depends on seed, index and step alone", _augmented),
+    Law("read and then finished, it is what training sees", _in_two),
     Law("a batch can be changed without changing the data", _own),
     Law("the same options give the same data", _again),
     Law("a copy gives the same data", _copy),
