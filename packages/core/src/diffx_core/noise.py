@@ -7,7 +7,7 @@ Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tenso
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, Protocol
@@ -17,6 +17,9 @@ import numpy.typing as npt
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
+
+from diffx_core.errors import ConfigError
+from diffx_core.options.checks import whole
 
 Words = npt.NDArray[np.uint64]
 MASK = (1 << 64) - 1
@@ -137,6 +140,20 @@ class Noise(Protocol):
         ...
 
 
+def each_index(indices: Sequence[int] | npt.NDArray[Any] | Tensor) -> Sequence[int]:
+    """Indices as Python's own whole numbers."""
+    if isinstance(indices, range):
+        return indices
+    if not isinstance(indices, Iterable):
+        raise ConfigError(f"indices must be one whole number for each sample, got {indices!r}")
+    return tuple(whole("index", one, least=None) for one in indices)
+
+
+def any_seed(seed: int) -> int:
+    """A seed as Python's own whole number."""
+    return whole("seed", seed, least=None)
+
+
 @frozen
 class NoiseSource:
     """Independent streams of noise, one for each sample index.
@@ -149,8 +166,8 @@ class NoiseSource:
         dtype: of the noise; float32 and float64 are different streams.
     """
 
-    seed: int
-    indices: Sequence[int]
+    seed: int = field(converter=any_seed)
+    indices: Sequence[int] = field(converter=each_index)
     purpose: str = "sample"
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32

@@ -1,9 +1,10 @@
 """Checks of options, which name the option and refuse with a `ConfigError`."""
 
 import math
+import operator
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 from attrs import Attribute
 from attrs.validators import and_, optional
@@ -60,6 +61,52 @@ def pair(_: object, attribute: "Attribute[Any]", value: object) -> None:
     ends = value if isinstance(value, list | tuple) else ()
     if value is not None and (len(ends) != 2 or not all(map(is_number, ends))):
         raise ConfigError(f"'{attribute.name}' must be two numbers: {value}")
+
+
+def index(value: object) -> int | None:
+    """A whole number as Python's own, also that of another library; a truth value is none."""
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool):
+        return None
+    if getattr(value, "ndim", 0):  # an array, which may be of one number
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:  # one of a number that is not whole
+        return None
+
+
+def whole(name: str, value: object, least: int | None = 1, below: int | None = None) -> int:
+    """A whole number that an argument of a name must be, within bounds if they are given.
+
+    Raises:
+        ConfigError: it is none, or not within them.
+    """
+    found = index(value)
+    if found is None:
+        raise ConfigError(f"{name} must be a whole number, got {value!r}")
+    if least is not None and found < least:
+        raise ConfigError(f"{name} must be at least {least}, got {found}")
+    if below is not None and found >= below:
+        raise ConfigError(f"{name} must be less than {below}, got {found}")
+    return found
+
+
+def seed_of(value: object) -> int:
+    """A seed, of which no two that differ make the same noise: it has 64 bits."""
+    return whole("seed", value, least=0, below=2**64)
+
+
+def instance(kind: type, name: str, value: object) -> Any:  # noqa: ANN401  # of that kind
+    """What an argument of a name must be: an object of a kind.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if isinstance(value, type) and issubclass(value, kind):
+        raise ConfigError(f"{name} must be an object, not a class: {value.__name__}()")
+    if isinstance(value, kind):
+        return value
+    raise ConfigError(f"{name} must be a {kind.__name__}, got {value!r}")
 
 
 def as_path(value: object) -> Path | None:

@@ -14,7 +14,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
-from diffx_core.pipeline.told import whole
+from diffx_core.options.checks import seed_of, whole
 from diffx_core.reached import Reached, sound
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states
@@ -46,7 +46,7 @@ class Drawing:
     shape: tuple[int, ...]
     cond: Condition
     n: int
-    seed: int = 0
+    seed: int = field(default=0, converter=seed_of)
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     bounds: tuple[float, float] | None = None
@@ -93,7 +93,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the samples are not finite.
         """
-        whole("batch_size", batch_size)
+        batch_size = whole("batch_size", batch_size)
         if self.n > batch_size and drawn_by(self.denoiser):
             raise ConfigError(
                 f"the guidance draws noise of its own, for certain samples: {self.n} samples must "

@@ -14,10 +14,11 @@ from diffx_core.dataset import DataSpec
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOptions
+from diffx_core.options.checks import instance, seed_of, whole
 from diffx_core.pipeline.drawing import BATCH, Drawing
 from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
 from diffx_core.pipeline.loading import build, build_weak, read
-from diffx_core.pipeline.told import Labels, instance, told, whole
+from diffx_core.pipeline.told import Labels, told
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
@@ -147,8 +148,8 @@ class Model:
         Raises:
             ConfigError: it cannot be done; nothing has been computed yet.
         """
+        n, seed = whole("n", n), seed_of(seed)
         method, cond = self.method(sampler, nfe=nfe, steps=steps), told(self.spec, n, label)
-        whole("seed", seed, least=None)
         agree(method, self.denoiser.scheduler)
         denoiser = self._wrapper(guidance, has_labels=label is not None)(self.denoiser)
         return Drawing(

@@ -16,11 +16,12 @@ from diffx_core.errors import ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood
 from diffx_core.noise import START, NoiseSource
 from diffx_core.options import DEFAULT_SAMPLER
+from diffx_core.options.checks import seed_of
 from diffx_core.pipeline.density import log_likelihood, within_cells
 from diffx_core.pipeline.drawing import BATCH
 from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan_up, slerp
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
-from diffx_core.pipeline.told import Labels, told, whole
+from diffx_core.pipeline.told import Labels, told
 from diffx_core.reached import require_finite
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
@@ -221,8 +222,7 @@ class Pipeline(Model):
             )
 
     def _noise(self, n: int, seed: int) -> NoiseSource:
-        whole("seed", seed, least=None)
-        return NoiseSource(seed, range(n), device=self.device, dtype=self.dtype)
+        return NoiseSource(seed_of(seed), range(n), device=self.device, dtype=self.dtype)
 
     def _begin(self, n: int, seed: int) -> Tensor:
         """What sampling begins with, at unit size."""

@@ -1,13 +1,13 @@
-"""What each sample is told: labels, checked against what the model knows; and other arguments."""
+"""What each sample is told: labels, checked against what the model knows."""
 
-import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, SupportsIndex, TypeAlias
+from typing import TypeAlias
 
 import torch
 
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
+from diffx_core.options.checks import index, whole
 
 Labels: TypeAlias = int | Sequence[int] | torch.Tensor
 """The class of all samples, or of each of them."""
@@ -41,51 +41,14 @@ def told(spec: DataSpec, n: int, labels: Labels | None = None) -> Condition:
     return Condition(torch.tensor(wanted))
 
 
-def whole(name: str, value: object, least: int | None = 1) -> int:
-    """A whole number that an argument of a name must be, of at least so much if that is said.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    found = _index(value)
-    if found is None:
-        raise ConfigError(f"{name} must be a whole number, got {value!r}")
-    if least is not None and found < least:
-        raise ConfigError(f"{name} must be at least {least}, got {found}")
-    return found
-
-
-def instance(kind: type, name: str, value: object) -> Any:  # noqa: ANN401  # of that kind
-    """What an argument of a name must be: an object of a kind.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, type) and issubclass(value, kind):
-        raise ConfigError(f"{name} must be an object, not a class: {value.__name__}()")
-    raise ConfigError(f"{name} must be a {kind.__name__}, got {value!r}")
-
-
-def _index(value: object) -> int | None:
-    """A whole number as Python's own, also that of another library; a truth value is none."""
-    if not isinstance(value, SupportsIndex) or isinstance(value, bool | torch.Tensor):
-        return None
-    try:
-        return operator.index(value)
-    except TypeError:  # an array, which may be of one number
-        return None
-
-
 def _listed(labels: Labels, n: int) -> list[int]:
     """The labels of n samples, if they are whole numbers."""
     given: object = labels.tolist() if isinstance(labels, torch.Tensor) else labels
-    one = _index(given)
+    one = index(given)
     if one is not None:
         return [one] * n
     each = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
-    found = [] if each is None else [_index(label) for label in each]
+    found = [] if each is None else [index(label) for label in each]
     if each is None or None in found:
         raise ConfigError(
             f"label must be a whole number, or one for each of {n} samples, got {labels!r}"
