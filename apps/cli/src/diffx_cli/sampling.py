@@ -11,8 +11,9 @@ from attrs import asdict, field, frozen
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
 from diffx_cli.film import Film, is_picture
-from diffx_cli.folders import claim, clear, newest_run
+from diffx_cli.folders import newest_run
 from diffx_cli.pictures import write_samples
+from diffx_cli.place import claimed
 from diffx_cli.request import Chosen, Request
 from diffx_cli.writing import writing
 from diffx_core.config.run import Run, SavedComponent, plain
@@ -123,18 +124,20 @@ class Sampling:
             if film is not None:
                 film(reached)
 
-        with blaming({**owners, **self.request.labels()}):
-            samples = self.drawing.samples(observe=observe)
         name = self.request.components["sampler"].registered.name
         home = self.source if (self.source / "latest").exists() else self.source.parent.parent
-        folder = claim(options.out, home / "samples", name, width=4)
-        with writing(folder):
-            clear(folder, WRITTEN)
-            text = json.dumps(self.facts(), indent=2) + "\n"
-            (folder / "sample.json").write_text(text, encoding="utf-8")
-            if film is not None:
-                film.write(folder / "progress.gif")
-            return write_samples(folder, samples, spec, self.labels, columns)
+        where = options.out, home / "samples", name, WRITTEN
+        with claimed(*where, overwrite=options.overwrite, width=4) as place:
+            with blaming({**owners, **self.request.labels()}):
+                samples = self.drawing.samples(observe=observe)
+            with writing(place.folder):
+                text = json.dumps(self.facts(), indent=2) + "\n"
+                (place.partial / "sample.json").write_text(text, encoding="utf-8")
+                if film is not None:
+                    film.write(place.partial / "progress.gif")
+                file = write_samples(place.partial, samples, spec, self.labels, columns)
+                place.publish()
+        return place.folder / file.name
 
 
 def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:
