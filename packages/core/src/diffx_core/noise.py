@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -118,6 +118,7 @@ Span = tuple[float, float]
 """Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""
 
 
+@runtime_checkable
 class Noise(Protocol):
     """Where randomness comes from: a `NoiseSource`, or a probe in its place."""
 

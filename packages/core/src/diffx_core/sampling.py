@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from attrs import define, evolve
 from torch import Tensor
 
@@ -20,18 +21,23 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ComponentError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
+from diffx_core.guidance.wrapper import inside
 from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
-from diffx_core.reached import Reached, fault_of, finite, require_finite, where
+from diffx_core.reached import Reached, fault_of, finite, require_finite, sound, where
 from diffx_core.sampler import Noises, Plan, Sampler
 
 
 @define(eq=False)
 class Asked:
-    """The denoiser with its condition, and what became of it."""
+    """The denoiser with its condition, and what became of it.
+
+    If watched, an estimate that is not finite ends the run, and says whose fault that is.
+    """
 
     denoiser: Denoiser
     cond: Condition | None = None
+    watched: bool = False
     calls: int = 0
     last: Estimate | None = None
 
@@ -42,6 +48,8 @@ class Asked:
         if cond is not None and rows is not None:
             cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
         self.last = estimate = self.denoiser(x, t, cond)
+        if self.watched and (fault := fault_of(estimate, inside(self.denoiser), x, t, cond)):
+            raise fault
         return estimate
 
 
@@ -70,11 +78,13 @@ def states(
     cond: Condition | None = None,
     plan: Plan | None = None,
     start: Tensor | None = None,
+    watched: bool = False,
 ) -> Iterator[Reached]:
     """Every state on the way from noise to samples (B, *shape), one for each stream of the noise.
 
     Where the process has an anchor y, all steps are taken in x - y, and y is added to what is
-    yielded.
+    yielded. Gradients are let through, which keeps all that was computed in memory: under
+    `torch.no_grad` nothing is kept.
 
     Args:
         sampler: the method.
@@ -84,6 +94,8 @@ def states(
         cond: what each sample is told.
         plan: the times to go through instead of the sampler's own.
         start: x at the first time, instead of noise.
+        watched: whether an estimate or a state that is not finite ends the run, and with whom to
+            blame for it; that is looked up once for each call of the model.
 
     Raises:
         ConfigError: the sampler cannot sample the process, or the start is not finite.
@@ -100,13 +112,14 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    asked, done = Asked(denoiser, cond), 0
+    asked, done = Asked(denoiser, cond, watched), 0
     try:
         for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):
             assert asked.last is not None, "a first step asks the model"
             done += 1
             shown = state if anchor is None else state + anchor
-            yield Reached(done, plan.times[done], shown, asked.last, asked.calls)
+            reached = Reached(done, plan.times[done], shown, asked.last, asked.calls)
+            yield sound(reached) if watched else reached
     except ComponentError as error:
         place = where(done + 1, plan.times[min(done + 1, plan.steps)])
         raise ComponentError(error.kind, *(f"{one} {place}" for one in error.problems)) from error
@@ -117,6 +130,7 @@ def states(
         raise ComponentError("sampler", problem)
 
 
+@torch.no_grad()
 def sample(
     sampler: Sampler[Any],
     denoiser: Denoiser,
@@ -128,7 +142,7 @@ def sample(
     plan: Plan | None = None,
     start: Tensor | None = None,
 ) -> Tensor:
-    """Draw samples (B, *shape): the last of the `states`.
+    """Draw samples (B, *shape): the last of the `states`, without gradients.
 
     Args:
         sampler: the method.
@@ -148,8 +162,9 @@ def sample(
         if observe is not None:
             observe(reached)
     if not finite(reached.x):
-        unrepeatable = ComponentError(
+        for _ in way(watched=True):
+            pass
+        raise ComponentError(
             "backbone", "returned numbers that are not finite, and did not when it was asked again"
         )
-        raise next(filter(None, map(fault_of, way())), unrepeatable)
     return reached.x

@@ -58,9 +58,16 @@ def number(*checks: Callable[[Any, Any, Any], Any]) -> Validator:
 
 def pair(_: object, attribute: "Attribute[Any]", value: object) -> None:
     """A validator: two numbers, or nothing."""
+    if value is not None:
+        two_numbers(f"'{attribute.name}'", value)
+
+
+def two_numbers(name: str, value: object) -> tuple[float, float]:
+    """Two numbers, under the name that messages have for them."""
     ends = value if isinstance(value, list | tuple) else ()
-    if value is not None and (len(ends) != 2 or not all(map(is_number, ends))):
-        raise ConfigError(f"'{attribute.name}' must be two numbers: {value}")
+    if len(ends) != 2 or not all(map(is_number, ends)):
+        raise ConfigError(f"{name} must be two numbers: {value}")
+    return ends[0], ends[1]
 
 
 def index(value: object) -> int | None:
@@ -107,6 +114,15 @@ def instance(kind: type, name: str, value: object) -> Any:  # noqa: ANN401  # of
     if isinstance(value, kind):
         return value
     raise ConfigError(f"{name} must be a {kind.__name__}, got {value!r}")
+
+
+def of_kind(kind: type) -> Validator:
+    """A validator: an object of a kind."""
+
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        instance(kind, attribute.name, value)
+
+    return check
 
 
 def as_path(value: object) -> Path | None:

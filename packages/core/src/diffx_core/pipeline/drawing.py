@@ -15,7 +15,7 @@ from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
 from diffx_core.options.checks import seed_of, whole
-from diffx_core.reached import Reached, sound
+from diffx_core.reached import Reached
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states
 
@@ -78,7 +78,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the next state is not finite.
         """
-        yield from map(sound, states(*self._model(), **self._part(range(self.n))))
+        yield from states(*self._model(), **self._part(range(self.n)), watched=True)
 
     @torch.no_grad()
     def samples(
