@@ -1,4 +1,4 @@
-"""Numbers of guidance that cannot work: refused where they are given, and never a network's fault."""
+"""Numbers of guidance that cannot work: refused where they are given, and no network's fault."""
 
 import math
 
@@ -165,7 +165,7 @@ def test_who_made_numbers_that_are_not_finite_is_named(model, kind, sampler):
         lambda: list(states(sampler, model, (3,), noise=NOISE, cond=cond, watched=True)),
     ):
         with pytest.raises(
-            ComponentError, match="not finite.* at step 1, which leads to"
+            ComponentError, match=r"not finite.* at step 1, which leads to"
         ) as caught:
             way()
         assert caught.value.kind == kind

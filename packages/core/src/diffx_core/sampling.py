@@ -18,14 +18,17 @@ from torch import Tensor
 from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError
+from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.guidance.wrapper import inside
 from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
 from diffx_core.reached import Reached, fault_of, finite, require_finite, sound, where
-from diffx_core.sampler import Noises, Plan, Sampler
+from diffx_core.sampler import MOST_STEPS, Noises, Plan, Sampler
+
+MOST_CALLS = 10 * MOST_STEPS
+"""More network calls than a run is waited for."""
 
 
 @define(eq=False)
@@ -54,7 +57,16 @@ class Asked:
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
-    """The times that a sampler goes through for a model, all known to the process and to it."""
+    """The times that a sampler goes through for a model, all known to the process and to it.
+
+    Raises:
+        ConfigError: there are not as many, or far more network calls than anybody waits for.
+    """
+    if sampler.nfe is not None and sampler.nfe > MOST_CALLS:
+        raise ConfigError(
+            f"{type(sampler).__name__} would call the network {sampler.nfe} times, and may do so "
+            f"{MOST_CALLS} times: take fewer steps, or repeat fewer of them"
+        )
     scheduler = known(denoiser.scheduler, denoiser.t_min)
     return Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
 
