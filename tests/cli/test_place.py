@@ -60,7 +60,7 @@ def test_a_folder_that_another_process_works_in_is_refused(run, line, flags):
         result = run(*line, "--out", "late", *flags)
         assert result.rc == 2
         assert result.err == (
-            "diffx: error: late: another diffx is at work there; if none is, one was killed: "
+            "diffx: error: --out late: another diffx is at work there; if none is, one was killed: "
             "remove late/.partial\n"
         )
         assert tree("late") == [".partial"]

@@ -54,7 +54,7 @@ def check_free(out: Path | None, *, overwrite: bool, ours: bool = False) -> None
 def in_use(folder: Path) -> ConfigError:
     """What to say of a folder in which somebody is at work."""
     return ConfigError(
-        f"{folder}: another diffx is at work there; if none is, one was killed: remove "
+        f"--out {folder}: another diffx is at work there; if none is, one was killed: remove "
         f"{folder / PARTIAL}"
     )
 
