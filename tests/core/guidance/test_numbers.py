@@ -188,3 +188,11 @@ def test_samples_carry_no_gradient_and_states_do():
     *_, last = states(sampler, model, (3,), noise=NOISE)
     (slope,) = torch.autograd.grad(last.x.sum(), weight)
     assert slope.isfinite()
+
+
+def test_numbers_of_other_libraries_are_numbers():
+    x = torch.ones(2, 3)
+    scaled = Autoguidance(MODEL, np.float32(2.0), (np.float64(0.1), np.int64(5)), weak=MODEL)
+    assert torch.equal(scaled(x, 0.5).x0, MODEL(x, 0.5).x0)
+    pipeline = Pipeline(MODEL, DataSpec((3,)))
+    assert torch.equal(pipeline.edit(x, np.float32(0)), x)

@@ -24,6 +24,7 @@ from diffx_core.grids import legal
 from diffx_core.guidance.wrapper import inside
 from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
+from diffx_core.options.checks import instance
 from diffx_core.reached import Reached, fault_of, finite, require_finite, sound, where
 from diffx_core.sampler import MOST_STEPS, Noises, Plan, Sampler
 
@@ -113,6 +114,8 @@ def states(
         ConfigError: the sampler cannot sample the process, or the start is not finite.
         ComponentError: a component broke its contract.
     """
+    instance(Sampler, "sampler", sampler)
+    instance(Noise, "noise", noise)
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
     if start is not None:
@@ -124,6 +127,11 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
+    for name, one in () if cond is None else cond.given().items():
+        if len(one) != len(x):
+            raise ConfigError(
+                f"the {name} of the condition is of {len(one)} samples, and {len(x)} are drawn"
+            )
     asked, done = Asked(denoiser, cond, watched), 0
     try:
         for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):

@@ -167,4 +167,14 @@ class Autoguidance(Contrast):
 
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """Good and bad."""
-        return self.inner(x, t, cond), self.weak(x, t, cond)
+        strong = self.inner(x, t, cond)
+        try:
+            return strong, self.weak(x, t, cond)
+        except torch.OutOfMemoryError:
+            raise
+        except (IndexError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"the weak model of autoguidance cannot be asked what the other one is: {reason}; "
+                "it must be a model of the same data"
+            ) from error

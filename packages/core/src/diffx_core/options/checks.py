@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Callable, Iterable
+from numbers import Real
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -38,7 +39,7 @@ def one_of(choices: Iterable[str]) -> Validator:
 
 def is_number(value: object) -> bool:
     """Whether it is one; a truth value is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def number(*checks: Callable[[Any, Any, Any], Any]) -> Validator:
@@ -109,7 +110,7 @@ def instance(kind: type, name: str, value: object) -> Any:  # noqa: ANN401  # of
     Raises:
         ConfigError: it is something else.
     """
-    if isinstance(value, type) and issubclass(value, kind):
+    if isinstance(value, type):
         raise ConfigError(f"{name} must be an object, not a class: {value.__name__}()")
     if isinstance(value, kind):
         return value

@@ -15,12 +15,17 @@ from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
 from diffx_core.options.checks import seed_of, whole
-from diffx_core.reached import Reached
+from diffx_core.reached import Reached, tensor
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states
 
 BATCH = 256
 """Samples that are drawn at once."""
+
+
+def begun(start: object) -> Tensor | None:
+    """Where sampling starts, also as an array; None for noise."""
+    return None if start is None else tensor("start", start)
 
 
 @frozen(eq=False, kw_only=True)
@@ -51,7 +56,7 @@ class Drawing:
     dtype: torch.dtype = torch.float32
     bounds: tuple[float, float] | None = None
     plan: Plan
-    start: Tensor | None = None
+    start: Tensor | None = field(default=None, converter=begun)
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)

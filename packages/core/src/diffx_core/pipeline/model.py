@@ -1,6 +1,7 @@
 """A trained run, loaded: its model, and samples of it."""
 
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +17,8 @@ from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOptions
 from diffx_core.options.checks import instance, seed_of, whole
 from diffx_core.pipeline.drawing import BATCH, Drawing
-from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
-from diffx_core.pipeline.loading import build, build_weak, read
+from diffx_core.pipeline.guiding import Guiding, Wrapper, guided, require_guidable
+from diffx_core.pipeline.loading import build, build_weak, precisions, read
 from diffx_core.pipeline.told import Labels, told
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
@@ -56,6 +57,15 @@ class Model:
     dtype: torch.dtype = field(default=torch.float32, kw_only=True)
     registry: Registry | None = field(default=None, kw_only=True, repr=False)
 
+    def __attrs_post_init__(self) -> None:
+        known = precisions(self.denoiser)
+        if known and self.dtype not in known:
+            made_of = " and ".join(sorted(map(str, known)))
+            raise ConfigError(
+                f"the network is of {made_of} and dtype is {self.dtype}: leave that out, or "
+                f"convert the network first, with .to({self.dtype})"
+            )
+
     @classmethod
     def load(
         cls,
@@ -75,6 +85,8 @@ class Model:
             sampler: if given, refused before the network is built if it cannot work.
             scheduler: a process to sample under instead of the model's own, see `under`.
         """
+        if not isinstance(path, str | PathLike):
+            raise ConfigError(f"path must be the folder of a run or checkpoint, got {path!r}")
         for kind, name, one in ((Sampler, "sampler", sampler), (Scheduler, "scheduler", scheduler)):
             if one is not None:
                 instance(kind, name, one)
@@ -110,13 +122,11 @@ class Model:
             if isinstance(sampler, str)
             else instance(Sampler, "sampler", sampler)
         )
-        if steps is not None:
-            return evolve(one, steps=whole("steps", steps))
-        if nfe is None:
-            return one
         try:
-            return one.with_nfe(whole("nfe", nfe))
-        except ConfigError as error:
+            if steps is not None:
+                return evolve(one, steps=whole("steps", steps))
+            return one if nfe is None else one.with_nfe(whole("nfe", nfe))
+        except ValueError as error:  # that of attrs, too
             raise ConfigError(f"the sampler {type(one).__name__}: {error}") from error
 
     def drawing(
@@ -151,7 +161,7 @@ class Model:
         n, seed = whole("n", n), seed_of(seed)
         method, cond = self.method(sampler, nfe=nfe, steps=steps), told(self.spec, n, label)
         agree(method, self.denoiser.scheduler)
-        denoiser = self._wrapper(guidance, has_labels=label is not None)(self.denoiser)
+        denoiser = guided(self._wrapper(guidance, has_labels=label is not None), self.denoiser)
         return Drawing(
             denoiser=denoiser,
             sampler=method,
