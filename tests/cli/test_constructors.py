@@ -64,7 +64,7 @@ def test_everything_that_is_wrong_is_in_one_answer(diffx, pair):
     owners = [line.split(": ")[0] for line in lines]
     assert owners == [
         "--nonsense",
-        "section objective",
+        "--objective.gamma",
         "--train.steps",
         "scheduler vpsde (diffx-schedulers 0.1.0)",
         "dataset pair (diffx-pair 1.0)",

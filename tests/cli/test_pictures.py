@@ -1,5 +1,8 @@
 """Grids and pixels."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -28,3 +31,8 @@ def test_every_image_is_in_its_cell(count, columns):
 
 def test_large_images_are_not_enlarged():
     assert grid(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), 1).shape == (3, 68, 68)
+
+
+def test_images_need_no_plots():
+    code = "import sys, diffx_cli.sampling; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -77,13 +77,30 @@ def test_a_film_shows_every_step(diffx):
 
 REFUSED = {
     "rule": (["--guidance.rule", "rescale"], "rule rescale changes nothing at scale 1"),
-    "unused": (["--guidance.scale=2", "--guidance.phi=1"], "the rule plain does not use it"),
+    "unused": (
+        ["--guidance.scale=2", "--guidance.phi=1"],
+        "error: --guidance.phi: phi is 1, but the rule plain does not use it",
+    ),
+    "interval": (
+        ["--label=1", "--guidance.scale=2", "--guidance.interval=100000,200000"],
+        "--guidance.interval: guidance changes nothing from 100000 to 200000",
+    ),
+    "interval below": (
+        ["--label=1", "--guidance.scale=2", "--guidance.interval=0,1e-9"],
+        "--guidance.interval: guidance changes nothing from 0 to 1e-09",
+    ),
+    "file": (["run/config.yaml"], "run/config.yaml: is a file; give the folder of a run: run"),
+    "seed": (["--seed", str(2**64)], f"--seed: must be < {2**64}"),
     "unknown rule": (["--guidance.rule", "hard"], "plain, rescale, plusplus, projected"),
     "against nothing": (["--guidance.scale=2", "--guidance.against=x"], "x: there is no such"),
     "options of no process": (["--scheduler.shift", "2"], "needs --scheduler NAME"),
     "process": (
         ["--scheduler", "vpsde", "--scheduler.beta_max", "1"],
-        "under scheduler vpsde (diffx-schedulers",
+        "(diffx-schedulers 0.1.0), cannot go under scheduler vpsde (diffx-schedulers 0.1.0): ",
+    ),
+    "noise at the end": (
+        ["--scheduler", "vesde", "--scheduler.sigma_max", "2"],
+        "is what sampling begins with; raise --scheduler.sigma_max",
     ),
     "steps": (["--steps", "0"], "must be >= 1"),
     "label": (["--label", "2"], "the model knows 0 to 1, not 2"),
@@ -146,8 +163,9 @@ def test_ratios_say_what_they_are_made_of(diffx, values):
 @pytest.mark.parametrize(("arguments", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_cannot_be_is_one_line_and_nothing_is_written(diffx, arguments, reason, flags):
     train(diffx, "run")
-    result = diffx("sample", "run", *arguments, *flags)
-    assert result.rc == (5 if "no such" in reason else 2)
+    where = [] if arguments[0] == "run/config.yaml" else ["run"]
+    result = diffx("sample", *where, *arguments, *flags)
+    assert result.rc == (5 if "no such" in reason or "is a file" in reason else 2)
     assert reason in result.err
     assert result.err.count("\n") == 1
     assert not Path("run/samples").exists()

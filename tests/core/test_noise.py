@@ -2,10 +2,11 @@
 
 import os
 
+import numpy as np
 import pytest
 import torch
 
-from diffx_core import NoiseSource
+from diffx_core import BrownianSource, ConfigError, NoiseSource
 from diffx_core.noise import key, keys
 
 
@@ -112,3 +113,25 @@ def test_a_forked_process_draws_noise_with_threads_of_its_own(threads):
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(read, 9) == b"same"
+
+
+@pytest.mark.parametrize("kind", [NoiseSource, BrownianSource])
+@pytest.mark.parametrize("number", [np.int64, np.uint64, torch.tensor])
+def test_whole_numbers_of_other_libraries_make_the_same_noise(kind, number):
+    wanted = kind(3, [0, 1, 2]).normal((4,), 0)
+    assert torch.equal(kind(number(3), np.arange(3)).normal((4,), 0), wanted)
+    assert torch.equal(kind(3, torch.arange(3)).normal((4,), 0), wanted)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.5, range(2)), "seed must be a whole number, got 0.5"),
+        ((None, range(2)), "seed must be a whole number, got None"),
+        ((0, [0, 1.5]), "index must be a whole number, got 1.5"),
+        ((0, 3), "indices must be one whole number for each sample, got 3"),
+    ],
+)
+def test_what_is_no_whole_number_is_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        NoiseSource(*arguments)

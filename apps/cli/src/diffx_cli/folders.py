@@ -13,20 +13,37 @@ RUNS = Path("runs")
 MARKERS = ("env.json", "sample.json")
 """What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
 
+PARTIAL = ".partial"
+"""What a folder holds while diffx works in it."""
+
 _NUMBERED = re.compile(r"([0-9]+)-")
 
 
-def check_free(out: Path | None, *, overwrite: bool) -> None:
+def check_free(out: Path | None, *, overwrite: bool, ours: bool = False) -> None:
     """Refuse an output folder that holds something already.
 
+    Args:
+        out: the folder; None for a numbered one.
+        overwrite: whether what diffx wrote there may be replaced.
+        ours: whether we are the ones who work in it.
+
     Raises:
-        ConfigError: it does, and nobody said that it may be overwritten, or diffx did not make it.
+        ConfigError: it does, and nobody said that it may be overwritten, or diffx did not make it;
+            or somebody is at work there.
     """
     if out is None:
         return
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out}: is a file")
-    if not out.is_dir() or not any(out.iterdir()):
+    try:
+        held = {one.name for one in out.iterdir()}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise ConfigError(f"--out {out}: is a file, or below one") from error
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot be read: {error.strerror}") from error
+    if PARTIAL in held and not ours:
+        raise in_use(out)
+    if not held - {PARTIAL}:
         return
     if not overwrite:
         raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
@@ -42,6 +59,14 @@ def check_empty(out: Path) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: is not empty; name another folder")
+
+
+def in_use(folder: Path) -> ConfigError:
+    """What to say of a folder in which somebody is at work."""
+    return ConfigError(
+        f"--out {folder}: another diffx is at work there; if none is, one was killed: remove "
+        f"{folder / PARTIAL}"
+    )
 
 
 def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:
@@ -99,7 +124,7 @@ def _next(parent: Path, label: str, width: int) -> Path:
         taken = any(_number(one) == number for one in _numbered(parent))
         if not taken:
             try:
-                folder.mkdir()
+                folder.mkdir(parents=True)
             except FileExistsError:
                 pass
             else:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge, lt
 
 
 @frozen(kw_only=True)
@@ -27,7 +27,7 @@ class Working(Shown):
         config: YAML file with the same keys as the flags; flags win.
         out: folder for the results.
         overwrite: write into a folder that is not empty.
-        seed: of everything random.
+        seed: of everything random, from 0 to 2**64 - 1.
         device: auto, cpu, cuda, cuda:1, mps.
         dry_run: show what would be done, and do nothing.
     """
@@ -35,6 +35,6 @@ class Working(Shown):
     config: Path | None = None
     out: Path | None = None
     overwrite: bool = False
-    seed: int = field(default=0, validator=ge(0))
+    seed: int = field(default=0, validator=and_(ge(0), lt(2**64)))
     device: str = "auto"
     dry_run: bool = False

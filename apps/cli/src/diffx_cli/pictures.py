@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
@@ -83,6 +82,8 @@ def _write_images(folder: Path, images: Tensor, columns: int) -> Path:
 
 
 def _write_scatter(folder: Path, points: Tensor, labels: Sequence[int] | None) -> Path:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6, 6), layout="tight")
     axes = figure.add_subplot(aspect="equal")
     colour = None if labels is None else list(labels)

@@ -6,6 +6,7 @@ torch. What needs nothing but its options is then built, so that what a construc
 the same answer as every other mistake.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -160,7 +161,9 @@ class _Resolver:
         try:
             filled: object = target(**values)
         except ConfigError as error:
-            self.errors.append(ConfigError(*(f"{owner}: {one}" for one in error.problems)))
+            sources = {name: one.source for name, one in relevant.items() if prefix}
+            lines = (f"{_about(one, sources) or owner}: {one}" for one in error.problems)
+            self.errors.append(ConfigError(*lines))
             return None
         return filled
 
@@ -219,6 +222,12 @@ class _Resolver:
 def _under(given: Mapping[str, Given], owner: str) -> dict[str, Given]:
     prefix = f"{owner}."
     return {key[len(prefix) :]: one for key, one in given.items() if key.startswith(prefix)}
+
+
+def _about(problem: str, sources: Mapping[str, str]) -> str | None:
+    """Where the option was given that a problem names first; None if it names none of them."""
+    words = re.findall(r"\w+", problem)
+    return next((sources[word] for word in words if word in sources), None)
 
 
 def _meant(key: str, declared: Mapping[str, object]) -> str:

@@ -12,17 +12,17 @@ from diffx_cli.beside import beside
 from diffx_cli.blame import blaming
 from diffx_cli.devices import device_named
 from diffx_cli.film import Film, is_picture
-from diffx_cli.folders import claim, clear, newest_run
+from diffx_cli.folders import newest_run
 from diffx_cli.pictures import write_samples
-from diffx_cli.request import Chosen, Request
+from diffx_cli.place import claimed
+from diffx_cli.refusals import check_interval, labels_for, refusal, with_nfe
+from diffx_cli.request import Request
 from diffx_cli.writing import writing
 from diffx_core.config.run import Run, SavedComponent, plain
-from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing, Pipeline
 from diffx_core.plugins.registered import Registered
 from diffx_core.reached import Reached
-from diffx_core.sampler import Sampler
 
 WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
 """What a folder of samples holds that diffx wrote."""
@@ -61,7 +61,7 @@ class Sampling:
             CheckpointError: there is no such run.
         """
         options, chosen = request.options, request.components["sampler"]
-        sampler = _with_nfe(chosen, options.nfe)
+        sampler = with_nfe(chosen, options.nfe)
         process = request.components.get("scheduler")
         source, device = options.run or newest_run(), device_named(options.device)
         try:
@@ -74,7 +74,7 @@ class Sampling:
                 text_root=options.text_root,
             )
         except ConfigError as error:
-            raise ConfigError(*_refusal(chosen, process, source, error)) from error
+            raise ConfigError(*refusal(request, source, error)) from error
         if options.gif and not is_picture(pipeline.spec):
             raise ConfigError("--gif: shows images, and this model makes none")
         if options.gif and sampler.steps == 1:
@@ -84,7 +84,7 @@ class Sampling:
         prompts = _prompts(options.prompt, options.prompts, options.n)
         labelled = (options.label, options.labels) != (None, None)
         classes = pipeline.spec.num_classes if labelled or prompts is None else None
-        labels = _labels(options.label, options.labels, options.n, classes)
+        labels = labels_for(options.label, options.labels, options.n, classes)
         drawing = pipeline.drawing(
             options.n,
             sampler=sampler,
@@ -94,6 +94,7 @@ class Sampling:
             image=beside(options.beside, options.n, pipeline.spec),
             seed=options.seed,
         )
+        check_interval(request.sections["guidance"], drawing)
         return cls(request, source, pipeline, drawing, labels, prompts)
 
     @property
@@ -134,57 +135,24 @@ class Sampling:
             if film is not None:
                 film(reached)
 
-        with blaming({**owners, **self.request.labels()}):
-            samples = self.drawing.samples(observe=observe)
         name = self.request.components["sampler"].registered.name
         home = self.source if (self.source / "latest").exists() else self.source.parent.parent
-        folder = claim(options.out, home / "samples", name, width=4)
-        with writing(folder):
-            clear(folder, WRITTEN)
-            text = json.dumps(self.facts(), indent=2) + "\n"
-            (folder / "sample.json").write_text(text, encoding="utf-8")
-            if film is not None:
-                film.write(folder / "progress.gif")
-            return write_samples(folder, samples, spec, self.labels, columns)
+        where = options.out, home / "samples", name, WRITTEN
+        with claimed(*where, overwrite=options.overwrite, width=4) as place:
+            with blaming({**owners, **self.request.labels()}):
+                samples = self.drawing.samples(observe=observe)
+            with writing(place.folder):
+                text = json.dumps(self.facts(), indent=2) + "\n"
+                (place.partial / "sample.json").write_text(text, encoding="utf-8")
+                if film is not None:
+                    film.write(place.partial / "progress.gif")
+                file = write_samples(place.partial, samples, spec, self.labels, columns)
+                place.publish()
+        return place.folder / file.name
 
 
 def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:
     return asdict(SavedComponent.of(registered, options))
-
-
-def _refusal(chosen: Chosen, process: Chosen | None, source: Path, error: ConfigError) -> list[str]:
-    made = Run.from_json(load_checkpoint(source).record).components["scheduler"]
-    under = "" if process is None else f" under {process.label}"
-    pair = f"{chosen.label} cannot sample {source}, which has scheduler {made.label}{under}"
-    return [f"{pair}: {problem}" for problem in error.problems]
-
-
-def _with_nfe(chosen: Chosen, nfe: int | None) -> Sampler[Any]:
-    sampler: Sampler[Any] = chosen.build()
-    if nfe is None:
-        return sampler
-    try:
-        return sampler.with_nfe(nfe)
-    except ConfigError as error:
-        raise ConfigError(*(f"--nfe: {chosen.label}: {one}" for one in error.problems)) from error
-
-
-def _labels(
-    label: int | None, labels: tuple[int, ...] | None, n: int, classes: int | None
-) -> list[int] | None:
-    wanted = labels if label is None else (label,)
-    if wanted is None:
-        wanted = tuple(range(classes or 0))
-        return [wanted[i % len(wanted)] for i in range(n)] if wanted else None
-    if not wanted:
-        raise ConfigError("--labels: needs at least one label")
-    if classes is None:
-        raise ConfigError("--label: the model was trained without labels, it takes none")
-    outside = [one for one in wanted if not 0 <= one < classes]
-    if outside:
-        flag = "--label" if labels is None else "--labels"
-        raise ConfigError(f"{flag}: the model knows 0 to {classes - 1}, not {outside[0]}")
-    return [wanted[i % len(wanted)] for i in range(n)]
 
 
 def _prompts(prompt: str | None, file: Path | None, n: int) -> list[str] | None:

@@ -18,7 +18,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
-from diffx_core.noise import START, NoiseSource, Span
+from diffx_core.noise import START, NoiseSource, Span, any_seed, each_index
 
 DEPTH = 26
 """Halvings of [0, 1]: two times in one of the last cells would be told apart by new noise alone."""
@@ -35,8 +35,8 @@ class BrownianSource:
         dtype: of the noise.
     """
 
-    seed: int
-    indices: Sequence[int]
+    seed: int = field(converter=any_seed)
+    indices: Sequence[int] = field(converter=each_index)
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     _path: dict[tuple[int, int], Tensor] = field(factory=dict, init=False, repr=False)

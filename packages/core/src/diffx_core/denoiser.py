@@ -12,7 +12,7 @@ given as a tensor, it is computed where x is. Shapes: x (B, *), t () as float or
 import math
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from attrs import field, frozen
@@ -33,6 +33,7 @@ class Backbone(Protocol):
         ...
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """What a sampler may call, and all that it knows of the model."""
 

@@ -7,16 +7,19 @@ Drawn on the CPU, for the same reason. Shapes: a source of B indices gives tenso
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
+
+from diffx_core.errors import ConfigError
+from diffx_core.options.checks import whole
 
 Words = npt.NDArray[np.uint64]
 MASK = (1 << 64) - 1
@@ -115,6 +118,7 @@ Span = tuple[float, float]
 """Where noise acts: from one value of sigma / (alpha + sigma) to another, from 1 down to 0."""
 
 
+@runtime_checkable
 class Noise(Protocol):
     """Where randomness comes from: a `NoiseSource`, or a probe in its place."""
 
@@ -137,6 +141,20 @@ class Noise(Protocol):
         ...
 
 
+def each_index(indices: Sequence[int] | npt.NDArray[Any] | Tensor) -> Sequence[int]:
+    """Indices as Python's own whole numbers."""
+    if isinstance(indices, range):
+        return indices
+    if not isinstance(indices, Iterable):
+        raise ConfigError(f"indices must be one whole number for each sample, got {indices!r}")
+    return tuple(whole("index", one, least=None) for one in indices)
+
+
+def any_seed(seed: int) -> int:
+    """A seed as Python's own whole number."""
+    return whole("seed", seed, least=None)
+
+
 @frozen
 class NoiseSource:
     """Independent streams of noise, one for each sample index.
@@ -149,8 +167,8 @@ class NoiseSource:
         dtype: of the noise; float32 and float64 are different streams.
     """
 
-    seed: int
-    indices: Sequence[int]
+    seed: int = field(converter=any_seed)
+    indices: Sequence[int] = field(converter=each_index)
     purpose: str = "sample"
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32

@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from itertools import pairwise
 from typing import Generic, Protocol, Self, TypeVar
 
+import torch
 from attrs import evolve, field, frozen
 from attrs.validators import and_, ge, le
 from torch import Tensor
@@ -64,6 +65,8 @@ class Noises(Protocol):
 
 MOST_STEPS = 100_000
 """More steps than any table of noise levels has."""
+ROUNDING = 1e-6
+"""What a grid may miss an end by, of the length of the process."""
 
 
 @frozen(eq=False)
@@ -113,6 +116,11 @@ class Plan:
         """The standard deviation of the noise at the first time."""
         first = self.times[0] == self.scheduler.t_max
         return self.scheduler.prior_std() if first else self.sigma[0]
+
+
+def named(grid: Grid) -> str:
+    """What messages call a function that is a grid."""
+    return str(getattr(grid, "__name__", type(grid).__name__))
 
 
 def grid_option(usual: GridName) -> str | Grid:
@@ -189,10 +197,24 @@ class Sampler(ABC, Generic[State]):
     def times(self, scheduler: Scheduler, t_max: float) -> Tensor:
         """Steps + 1 falling times in float64, from t_max to the end of the process."""
         grid = grid_named(self.grid) if isinstance(self.grid, str) else self.grid
-        times = grid(scheduler, self.steps, t_max)
+        return self._sound(grid(scheduler, self.steps, t_max), scheduler.t_min, t_max)
+
+    def _sound(self, times: object, t_min: float, t_max: float) -> Tensor:
+        """The times of the grid, if they are what a plan can be made of; from t_max exactly."""
+        name = self.grid if isinstance(self.grid, str) else named(self.grid)
+        if not isinstance(times, Tensor):
+            raise ConfigError(f"the grid {name} must give a tensor, got a {type(times).__name__}")
         if times.shape != (self.steps + 1,) or not (times.diff() < 0).all():
-            raise ConfigError(f"the grid {self.grid} does not have {self.steps + 1} falling times")
-        return times.double()
+            raise ConfigError(f"the grid {name} does not have {self.steps + 1} falling times")
+        exact = times.to("cpu", torch.float64, copy=True)
+        first, last, slack = float(exact[0]), float(exact[-1]), ROUNDING * (t_max - t_min)
+        if abs(first - t_max) > slack or last < t_min - slack:
+            raise ConfigError(
+                f"the grid {name} has times from {first:g} down to {last:g}: it must begin at "
+                f"{t_max:g} and not go below {t_min:g}, between which the model knows the process"
+            )
+        exact[0] = t_max
+        return exact.clamp_(min=t_min)
 
     def asks(self, plan: Plan) -> Iterable[float]:
         """When the model will be asked, as far as that is known: it can prepare for these times."""

@@ -11,27 +11,37 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from attrs import define, evolve
 from torch import Tensor
 
 from diffx_core.contract import agree
 from diffx_core.dataset import Condition
 from diffx_core.denoiser import Denoiser
-from diffx_core.errors import ComponentError
+from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
+from diffx_core.guidance.wrapper import inside
 from diffx_core.known import known
 from diffx_core.noise import START, Noise, Span
-from diffx_core.reached import Reached, fault_of, finite, require_finite, where
-from diffx_core.sampler import Noises, Plan, Sampler
+from diffx_core.options.checks import instance
+from diffx_core.reached import Reached, fault_of, finite, require_finite, sound, where
+from diffx_core.sampler import MOST_STEPS, Noises, Plan, Sampler
+
+MOST_CALLS = 10 * MOST_STEPS
+"""More network calls than a run is waited for."""
 
 
 @define(eq=False)
 class Asked:
-    """The denoiser with its condition, and what became of it."""
+    """The denoiser with its condition, and what became of it.
+
+    If watched, an estimate that is not finite ends the run, and says whose fault that is.
+    """
 
     denoiser: Denoiser
     cond: Condition | None = None
+    watched: bool = False
     calls: int = 0
     last: Estimate | None = None
 
@@ -42,11 +52,22 @@ class Asked:
         if cond is not None and rows is not None:
             cond = evolve(cond, **{name: one[rows] for name, one in cond.given().items()})
         self.last = estimate = self.denoiser(x, t, cond)
+        if self.watched and (fault := fault_of(estimate, inside(self.denoiser), x, t, cond)):
+            raise fault
         return estimate
 
 
 def plan_for(sampler: Sampler[Any], denoiser: Denoiser) -> Plan:
-    """The times that a sampler goes through for a model, all known to the process and to it."""
+    """The times that a sampler goes through for a model, all known to the process and to it.
+
+    Raises:
+        ConfigError: there are not as many, or far more network calls than anybody waits for.
+    """
+    if sampler.nfe is not None and sampler.nfe > MOST_CALLS:
+        raise ConfigError(
+            f"{type(sampler).__name__} would call the network {sampler.nfe} times, and may do so "
+            f"{MOST_CALLS} times: take fewer steps, or repeat fewer of them"
+        )
     scheduler = known(denoiser.scheduler, denoiser.t_min)
     return Plan.of(scheduler, legal(scheduler, sampler.times(scheduler, denoiser.t_max)))
 
@@ -70,11 +91,13 @@ def states(
     cond: Condition | None = None,
     plan: Plan | None = None,
     start: Tensor | None = None,
+    watched: bool = False,
 ) -> Iterator[Reached]:
     """Every state on the way from noise to samples (B, *shape), one for each stream of the noise.
 
     Where the process has an anchor y, all steps are taken in x - y, and y is added to what is
-    yielded.
+    yielded. Gradients are let through, which keeps all that was computed in memory: under
+    `torch.no_grad` nothing is kept.
 
     Args:
         sampler: the method.
@@ -84,11 +107,15 @@ def states(
         cond: what each sample is told.
         plan: the times to go through instead of the sampler's own.
         start: x at the first time, instead of noise.
+        watched: whether an estimate or a state that is not finite ends the run, and with whom to
+            blame for it; that is looked up once for each call of the model.
 
     Raises:
         ConfigError: the sampler cannot sample the process, or the start is not finite.
         ComponentError: a component broke its contract.
     """
+    instance(Sampler, "sampler", sampler)
+    instance(Noise, "noise", noise)
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
     if start is not None:
@@ -100,13 +127,19 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    asked, done = Asked(denoiser, cond), 0
+    for name, one in () if cond is None else cond.given().items():
+        if len(one) != len(x):
+            raise ConfigError(
+                f"the {name} of the condition is of {len(one)} samples, and {len(x)} are drawn"
+            )
+    asked, done = Asked(denoiser, cond, watched), 0
     try:
         for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):
             assert asked.last is not None, "a first step asks the model"
             done += 1
             shown = state if anchor is None else state + anchor
-            yield Reached(done, plan.times[done], shown, asked.last, asked.calls)
+            reached = Reached(done, plan.times[done], shown, asked.last, asked.calls)
+            yield sound(reached) if watched else reached
     except ComponentError as error:
         place = where(done + 1, plan.times[min(done + 1, plan.steps)])
         raise ComponentError(error.kind, *(f"{one} {place}" for one in error.problems)) from error
@@ -117,6 +150,7 @@ def states(
         raise ComponentError("sampler", problem)
 
 
+@torch.no_grad()
 def sample(
     sampler: Sampler[Any],
     denoiser: Denoiser,
@@ -128,7 +162,7 @@ def sample(
     plan: Plan | None = None,
     start: Tensor | None = None,
 ) -> Tensor:
-    """Draw samples (B, *shape): the last of the `states`.
+    """Draw samples (B, *shape): the last of the `states`, without gradients.
 
     Args:
         sampler: the method.
@@ -148,8 +182,9 @@ def sample(
         if observe is not None:
             observe(reached)
     if not finite(reached.x):
-        unrepeatable = ComponentError(
+        for _ in way(watched=True):
+            pass
+        raise ComponentError(
             "backbone", "returned numbers that are not finite, and did not when it was asked again"
         )
-        raise next(filter(None, map(fault_of, way())), unrepeatable)
     return reached.x

@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge, gt, in_, optional
+from attrs.validators import and_, ge, gt, in_, le, optional
 from torch import Tensor
 
 from diffx_core import ConfigError, Denoise, Plan, Sampler, StepNoise
@@ -80,7 +80,7 @@ class Heun(Sampler[tuple[Correction, ...]]):
     s_churn: float = field(default=0.0, validator=ge(0))
     s_tmin: float = field(default=0.0, validator=ge(0))
     s_tmax: float | None = field(default=None, validator=optional(gt(0)))
-    s_noise: float = field(default=1.0, validator=gt(0))
+    s_noise: float = field(default=1.0, validator=and_(gt(0), le(10)))
 
     def __attrs_post_init__(self) -> None:
         if self.s_tmax is not None and not self.s_tmin < self.s_tmax:

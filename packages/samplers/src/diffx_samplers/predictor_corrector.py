@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 from attrs import evolve, field, frozen
-from attrs.validators import and_, ge, gt, in_, lt
+from attrs.validators import and_, ge, gt, in_, le, lt
 from torch import Tensor
 
 from diffx_core import Denoise, Plan, Sampler, StepNoise
@@ -64,7 +64,7 @@ class PredictorCorrector(Sampler[Any]):
 
     predictor: Predictor = field(default="ancestral", validator=in_(get_args(Predictor)))
     snr: float = field(default=0.16, validator=and_(gt(0), lt(1)))
-    corrector_steps: int = field(default=1, validator=ge(0))
+    corrector_steps: int = field(default=1, validator=and_(ge(0), le(1000)))
     step_size: StepSize = field(default="level", validator=in_(get_args(StepSize)))
 
     @property

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge
+from attrs.validators import and_, ge, le
 from torch import Tensor
 
 from diffx_core import Denoise, Plan, Sampler, StepNoise, one_of
@@ -41,7 +41,7 @@ class RePaint(Sampler[State]):
 
     rule: Rule = field(default="ddim", validator=one_of(get_args(Rule)))
     jump: int = field(default=10, validator=ge(1))
-    resamples: int = field(default=10, validator=ge(1))
+    resamples: int = field(default=10, validator=and_(ge(1), le(1000)))
 
     @property
     def rate(self) -> int:

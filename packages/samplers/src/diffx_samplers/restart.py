@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import and_, ge, gt, le
 from torch import Tensor
 
 from diffx_core import ConfigError, Denoise, Plan, Sampler, StepNoise, one_of
@@ -52,8 +52,8 @@ class Restart(Sampler[State]):
     inner: Inner = field(default="heun", validator=one_of(get_args(Inner)))
     low: float = field(default=0.06, validator=gt(0))
     high: float = field(default=0.3, validator=gt(0))
-    repeats: int = field(default=2, validator=ge(0))
-    share: float = field(default=0.2, validator=gt(0))
+    repeats: int = field(default=2, validator=and_(ge(0), le(1000)))
+    share: float = field(default=0.2, validator=and_(gt(0), le(1)))
 
     def __attrs_post_init__(self) -> None:
         if not self.low < self.high:
@@ -95,6 +95,11 @@ class Restart(Sampler[State]):
         last = torch.tensor(plan.times[after : after + 1], dtype=torch.float64)
         lowest = float((-plan.scheduler.log_snr(last) / 2).exp())
         high = min(self.high, ratios[0])  # a run that begins with less noise has no more to add
+        if not lowest < high:
+            raise ConfigError(
+                f"the steps end at sigma / alpha = {lowest:.3g}, and restarts go from {self.low:g} "
+                f"back to {high:.3g}: let the grid end lower, or raise high"
+            )
         top, bottom = (ratio ** (1 / RHO) for ratio in (high, lowest))
         down = torch.linspace(top, bottom, steps + 1, dtype=torch.float64)[:-1] ** RHO
         times = torch.cat([times_at(plan, down.tolist()), last])

@@ -18,7 +18,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, gt, lt
 from torch import Tensor
 
-from diffx_core import Capability, Denoise, Plan, Sampler, StepNoise
+from diffx_core import Capability, ConfigError, Denoise, Plan, Sampler, StepNoise
 
 # Dormand & Prince, 1980. The last stage is the next step's first.
 STAGES = (
@@ -104,6 +104,7 @@ class RK45(Sampler[Memory]):
     ) -> tuple[Tensor, Memory]:
         """From one time of the plan to the next, in as many steps as it takes."""
         del noise
+        self._require_meetable(x.dtype)
         here, there = plan.spans[i]
         clean = plan.sigma[i + 1] == 0
         if clean:
@@ -119,6 +120,14 @@ class RK45(Sampler[Memory]):
             t, size = flow.level(at)
             return denoise(y * flow.column(size, y), t).x0, memory
         return y * (plan.alpha[i + 1] + plan.sigma[i + 1]), memory
+
+    def _require_meetable(self, dtype: torch.dtype) -> None:
+        rounding = torch.finfo(dtype).eps
+        if self.atol + self.rtol < rounding:
+            raise ConfigError(
+                f"rtol {self.rtol:g} and atol {self.atol:g} are below the rounding of {dtype}, "
+                f"which is {rounding:.2g}: no step can meet them, so raise one of the two"
+            )
 
     def _between(
         self, flow: "Flow", y: Tensor, here: float, there: float, state: Memory

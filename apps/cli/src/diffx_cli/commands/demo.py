@@ -42,7 +42,8 @@ def run(request: Request) -> None:
     check_free(options.out, overwrite=options.overwrite)
     shared = {"seed": str(options.seed), "device": options.device}
     place = {} if options.out is None else {"out": str(options.out)}
-    trained, sampled = {**TRAINED, **shared, **place}, {**SAMPLED, **shared}
+    replaced = {"overwrite": "true"} if options.overwrite else {}
+    trained, sampled = {**TRAINED, **shared, **place, **replaced}, {**SAMPLED, **shared}
     say(f"$ diffx train {_flags(trained)}")
     if not options.dry_run:
         folder = train(resolve(TRAIN, trained, request.registry))

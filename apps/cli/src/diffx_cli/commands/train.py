@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from diffx_cli.command import Command
 from diffx_cli.console import note, say
-from diffx_cli.folders import RUNS, check_free, claim, clear
+from diffx_cli.folders import RUNS, check_free
 from diffx_cli.options import Working
 from diffx_cli.request import Request
 from diffx_core.config import to_yaml, write_yaml
@@ -18,6 +18,8 @@ from diffx_core.options import EmaOptions, ObjectiveOptions, TrainOptions
 
 if TYPE_CHECKING:
     from diffx_cli.assembly import Assembly
+    from diffx_cli.place import Place
+    from diffx_core.engine.trainer import Trainer
 
 WRITTEN = ("config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest", "samples")
 """What a run folder holds that diffx wrote."""
@@ -50,32 +52,60 @@ def train(request: Request) -> Path:
     """Train and save; returns the run folder."""
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
-    from diffx_cli.writing import writing
-    from diffx_core.engine.checkpoint import save_checkpoint
-    from diffx_core.engine.observers import MetricsFile, Progress
+    from diffx_cli.place import claimed
     from diffx_core.engine.trainer import Trainer
     from diffx_core.objective import Objective
 
-    device = device_named(request.options.device)
+    options: TrainCommandOptions = request.options
+    device = device_named(options.device)
     run = assemble(request)
     trainer = Trainer(
         run.denoiser,
         run.dataset,
-        Objective(request.sections["objective"], request.options.seed),
+        Objective(request.sections["objective"], options.seed),
         request.sections["train"],
         request.sections["ema"],
         device,
     )
     trainer.check()
     _remark(request, run)
-    folder = _folder(request, run, str(device))
-    metrics = MetricsFile(folder / "metrics.jsonl", request.sections["train"].log_every)
+    names = (
+        request.components[kind].registered.name for kind in ("scheduler", "backbone", "dataset")
+    )
+    where = options.out, RUNS, "-".join(names), WRITTEN
+    with claimed(*where, overwrite=options.overwrite) as place:
+        _begin(place, run, str(device))
+        _fit(trainer, run, place.folder)
+    return place.folder
+
+
+def _begin(place: "Place", run: "Assembly", device: str) -> None:
+    """Write down what is going to be trained."""
+    from diffx_cli.environment import environment
+    from diffx_cli.writing import writing
+
+    distributions = [one.distribution for one in run.record.components.values()]
+    facts = environment(distributions, device=device, argv=sys.argv)
+    with writing(place.folder):
+        write_yaml(place.partial / "config.yaml", run.record.to_config())
+        text = json.dumps(facts, indent=2) + "\n"
+        (place.partial / "env.json").write_text(text, encoding="utf-8")
+        place.publish()
+
+
+def _fit(trainer: "Trainer", run: "Assembly", folder: Path) -> None:
+    """Train, and save what was learned."""
+    from diffx_cli.writing import writing
+    from diffx_core.engine.checkpoint import save_checkpoint
+    from diffx_core.engine.observers import MetricsFile, Progress
+
+    metrics = MetricsFile(folder / "metrics.jsonl", trainer.options.log_every)
     try:
         with writing(folder):
             average = evolve(trainer, observers=[metrics, Progress()]).fit()
             save_checkpoint(
                 folder,
-                request.sections["train"].steps,
+                trainer.options.steps,
                 weights=run.model.state_dict(),
                 ema=average.state(),
                 record=run.record.to_json(),
@@ -83,24 +113,6 @@ def train(request: Request) -> Path:
     except (KeyboardInterrupt, DiffxError):
         note(f"the run in {folder} has ended early: no weights were saved")
         raise
-    return folder
-
-
-def _folder(request: Request, run: "Assembly", device: str) -> Path:
-    from diffx_cli.environment import environment
-    from diffx_cli.writing import writing
-
-    names = (
-        request.components[kind].registered.name for kind in ("scheduler", "backbone", "dataset")
-    )
-    folder = claim(request.options.out, RUNS, "-".join(names))
-    distributions = [one.distribution for one in run.record.components.values()]
-    facts = environment(distributions, device=device, argv=sys.argv)
-    with writing(folder):
-        clear(folder, WRITTEN)
-        write_yaml(folder / "config.yaml", run.record.to_config())
-        (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return folder
 
 
 def _remark(request: Request, run: "Assembly") -> None:

@@ -95,6 +95,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def latest(run: Path) -> Path:
     """The directory of a run's newest checkpoint."""
+    if run.is_file():
+        raise CheckpointError(f"{run}: is a file; give the folder of a run: {run.parent}")
     if not run.is_dir():
         raise CheckpointError(f"{run}: there is no such folder")
     try:

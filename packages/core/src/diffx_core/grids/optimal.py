@@ -24,6 +24,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.grids.spacing import FINITE_LOG_SNR
 from diffx_core.noise import START, Noise
+from diffx_core.options.checks import instance
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for, states
 from diffx_core.scheduler import Scheduler
@@ -89,7 +90,7 @@ def optimal_grid(
         Chen et al., On the Trajectory Regularity of ODE-based Diffusion Sampling, 2024,
         arXiv:2405.11326 (dynamic programming on a teacher's points).
     """
-    if teacher.stochastic:
+    if instance(Sampler, "teacher", teacher).stochastic:
         raise ConfigError("the teacher of an optimal grid must be deterministic")
     scheduler, plan = denoiser.scheduler, plan_for(teacher, denoiser)
     if not 1 <= steps <= plan.steps:

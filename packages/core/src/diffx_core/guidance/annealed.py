@@ -11,7 +11,7 @@ adds noise to the embedding of a label, which no network has learned to read.)
 import math
 
 from attrs import evolve, field, frozen
-from attrs.validators import and_, ge, le
+from attrs.validators import ge, le
 from torch import Tensor
 from torch.special import ndtri
 
@@ -20,11 +20,12 @@ from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.wrapper import Guided, fresh
 from diffx_core.noise import Noise
+from diffx_core.options.checks import finite, number, of_kind, two_numbers
 
 
 def rising(value: tuple[float, float]) -> tuple[float, float]:
     """Two rising ratios above zero."""
-    low, high = value
+    low, high = two_numbers("the interval of annealing", value)
     if not 0 < low < high < math.inf:
         raise ConfigError(f"annealing needs 0 < low < high, got {low:g}, {high:g}")
     return low, high
@@ -46,10 +47,10 @@ class AnnealedCondition(Guided):
         Condition-Annealed Sampling, 2024, arXiv:2310.17347.
     """
 
-    noise: Noise = field(kw_only=True)
+    noise: Noise = field(kw_only=True, validator=of_kind(Noise))
     interval: tuple[float, float] = field(default=(6.0, 60.0), kw_only=True, converter=rising)
-    scale: float = field(default=0.25, kw_only=True, validator=ge(0))
-    restore: float = field(default=1.0, kw_only=True, validator=and_(ge(0), le(1)))
+    scale: float = field(default=0.25, kw_only=True, validator=number(ge(0), finite))
+    restore: float = field(default=1.0, kw_only=True, validator=number(ge(0), le(1)))
 
     @property
     def at_one_time(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.wrapper import GuidedBySlope
+from diffx_core.options.checks import finite, number
 
 LogProbability = Callable[[Tensor, float | Tensor, Condition], Tensor]
 """log p(condition | x_t), (B,), of x (B, *) at time t."""
@@ -27,7 +28,7 @@ class ClassifierGuidance(GuidedBySlope):
     """
 
     log_probability: LogProbability = field(kw_only=True)
-    scale: float = field(default=1.0, kw_only=True)
+    scale: float = field(default=1.0, kw_only=True, validator=number(finite))
 
     def __call__(self, x: Tensor, t: float | Tensor, cond: Condition | None = None) -> Estimate:
         """The guided estimate."""

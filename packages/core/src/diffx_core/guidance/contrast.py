@@ -9,7 +9,7 @@ told the same (autoguidance). A rule may do more with the two than extrapolate; 
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from attrs import field, frozen
@@ -21,6 +21,7 @@ from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.rules import Extrapolation, Rule
 from diffx_core.guidance.wrapper import Guided
+from diffx_core.options.checks import two_numbers
 
 EVERYWHERE = (0.0, math.inf)
 
@@ -30,9 +31,9 @@ def as_rule(rule: Rule | float) -> Rule:
     return rule if isinstance(rule, Rule) else Extrapolation(rule)
 
 
-def ratios(value: tuple[float, float]) -> tuple[float, float]:
+def ratios(value: Sequence[float]) -> tuple[float, float]:
     """Two rising ratios of noise to data."""
-    low, high = value
+    low, high = two_numbers("an interval of guidance", value)
     if not 0 <= low < high:
         raise ConfigError(f"an interval of guidance needs 0 <= low < high, got {low:g}, {high:g}")
     return low, high
@@ -166,4 +167,14 @@ class Autoguidance(Contrast):
 
     def both(self, x: Tensor, t: float | Tensor, cond: Condition) -> tuple[Estimate, Estimate]:
         """Good and bad."""
-        return self.inner(x, t, cond), self.weak(x, t, cond)
+        strong = self.inner(x, t, cond)
+        try:
+            return strong, self.weak(x, t, cond)
+        except torch.OutOfMemoryError:
+            raise
+        except (IndexError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"the weak model of autoguidance cannot be asked what the other one is: {reason}; "
+                "it must be a model of the same data"
+            ) from error

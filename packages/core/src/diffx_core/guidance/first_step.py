@@ -19,6 +19,7 @@ from diffx_core.dataset import Condition
 from diffx_core.estimate import Estimate
 from diffx_core.grids import legal
 from diffx_core.guidance.wrapper import Guided
+from diffx_core.options.checks import finite, number
 
 
 @frozen(eq=False)
@@ -36,7 +37,7 @@ class AnalyticFirstStep(Guided):
         Dockhorn et al., GENIE, 2022, arXiv:2210.05475.
     """
 
-    sigma_data: float = field(default=1.0, kw_only=True, validator=gt(0))
+    sigma_data: float = field(default=1.0, kw_only=True, validator=number(gt(0), finite))
     _first: list[float] = field(factory=list, init=False, repr=False)
 
     def prepare(self, times: Iterable[float], device: torch.device) -> None:

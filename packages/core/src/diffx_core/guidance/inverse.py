@@ -13,9 +13,16 @@ from torch import Tensor
 from diffx_core.dataset import Condition
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
-from diffx_core.guidance.operators import LinearOperator, Mask, fits, shaped
+from diffx_core.guidance.operators import LinearOperator, Mask, as_mask, as_operator, fits, shaped
 from diffx_core.guidance.wrapper import Guided, GuidedBySlope, fresh
 from diffx_core.noise import Noise
+from diffx_core.options.checks import finite, number, of_kind
+from diffx_core.reached import numbers
+
+
+def measured(value: object) -> Tensor:
+    """A measurement, also as an array."""
+    return numbers("measurement", value)
 
 
 def require_measured(measurement: Tensor, shape: torch.Size, what: str) -> None:
@@ -33,12 +40,12 @@ class Reconstruction(GuidedBySlope):
     """Guidance by the slope of a misfit between y and A D(x), through the denoiser.
 
     Args:
-        operator: A.
+        operator: A; a tensor is a mask.
         measurement: y.
     """
 
-    operator: LinearOperator = field(kw_only=True)
-    measurement: Tensor = field(kw_only=True)
+    operator: LinearOperator = field(kw_only=True, converter=as_operator)
+    measurement: Tensor = field(kw_only=True, converter=measured)
     _fitting: set[torch.Size] = field(factory=set, init=False, repr=False)
 
     def require(self, shape: torch.Size) -> None:
@@ -98,8 +105,8 @@ class PiGDM(Reconstruction):
         Song et al., Pseudoinverse-Guided Diffusion Models for Inverse Problems, ICLR 2023.
     """
 
-    noise_std: float = field(default=0.0, kw_only=True, validator=ge(0))
-    sigma_data: float = field(default=1.0, kw_only=True, validator=gt(0))
+    noise_std: float = field(default=0.0, kw_only=True, validator=number(ge(0), finite))
+    sigma_data: float = field(default=1.0, kw_only=True, validator=number(gt(0), finite))
 
     def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
         """(r^2 A A^T + noise_std^2)^-1 (y - A D)."""
@@ -120,7 +127,7 @@ class DPS(Reconstruction):
         Chung et al., Diffusion Posterior Sampling, 2023, arXiv:2209.14687.
     """
 
-    step: float = field(default=1.0, kw_only=True, validator=gt(0))
+    step: float = field(default=1.0, kw_only=True, validator=number(gt(0), finite))
 
     def gain(self, missing: Tensor, t: float, x: Tensor) -> Tensor:
         """The misfit, of length `step`."""
@@ -138,8 +145,8 @@ class Replacement(Guided):
     this is RePaint.
 
     Args:
-        mask: m.
-        measurement: y, the image; its unknown part is not looked at.
+        mask: m, as a tensor or a `Mask`.
+        measurement: y, the image; its unknown part may be any finite numbers.
         noise: where z comes from; a stream of its own for every sample.
         fill: whether what is known also replaces the expected data: then it is met exactly.
 
@@ -147,9 +154,9 @@ class Replacement(Guided):
         Lugmayr et al., RePaint, 2022, arXiv:2201.09865.
     """
 
-    mask: Mask = field(kw_only=True)
-    measurement: Tensor = field(kw_only=True)
-    noise: Noise = field(kw_only=True)
+    mask: Mask = field(kw_only=True, converter=as_mask)
+    measurement: Tensor = field(kw_only=True, converter=measured)
+    noise: Noise = field(kw_only=True, validator=of_kind(Noise))
     fill: bool = field(default=True, kw_only=True)
 
     @property

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 
 import torch
 from attrs import field, frozen
+from attrs.validators import gt
 from torch import Tensor
 from torch.nn import functional
 
 from diffx_core.errors import ConfigError
+from diffx_core.options.checks import finite, instance, number
+from diffx_core.reached import numbers
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey image (ITU-R BT.601)."""
@@ -46,6 +49,11 @@ class LinearOperator(ABC):
         """(r A A^T + s)^-1 y."""
 
 
+def zeros_and_ones(value: object) -> Tensor:
+    """What a mask is made of, also as an array."""
+    return numbers("mask", value)
+
+
 @frozen(eq=False)
 class Mask(LinearOperator):
     """What is known of an image: A x = m x, with m zero or one.
@@ -54,7 +62,7 @@ class Mask(LinearOperator):
         known: one where the image is known, zero where it is not; broadcasts against x.
     """
 
-    known: Tensor
+    known: Tensor = field(converter=zeros_and_ones)
 
     def __attrs_post_init__(self) -> None:
         if not ((self.known == 0) | (self.known == 1)).all():
@@ -80,6 +88,20 @@ class Mask(LinearOperator):
     def solve(self, y: Tensor, r: float, s: float) -> Tensor:
         """A A^T is one where the image is known; elsewhere nothing was measured."""
         return y * self.known.to(y) / (r + s)
+
+
+def as_mask(value: object) -> Mask:
+    """A mask; a tensor or an array is what is known."""
+    return value if isinstance(value, Mask) else Mask(zeros_and_ones(value))
+
+
+def as_operator(value: object) -> LinearOperator:
+    """An operator; a tensor or an array is a mask."""
+    if isinstance(value, LinearOperator):
+        return value
+    if isinstance(value, type) or callable(value):
+        instance(LinearOperator, "operator", value)
+    return as_mask(value)
 
 
 def side(value: object) -> int:
@@ -150,11 +172,7 @@ class Blur(LinearOperator):
         width: standard deviation of the Gaussian, in pixels.
     """
 
-    width: float = field()
-
-    def __attrs_post_init__(self) -> None:
-        if not self.width > 0:
-            raise ConfigError(f"the width of a blur must be > 0, got {self.width:g}")
+    width: float = field(validator=number(gt(0), finite))
 
     def __call__(self, x: Tensor) -> Tensor:
         """The blurred image."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diffx_core.estimate import Decoding, Estimate, from_ends
 from diffx_core.guidance.wrapper import Pair
+from diffx_core.options.guidance import MIX, MOMENTUM, NORM, SCALE
 
 
 class Rule(ABC):
@@ -56,7 +57,7 @@ class Extrapolation(Rule):
         scale: 1 is the strong model, 0 the weak one.
     """
 
-    scale: float
+    scale: float = field(validator=SCALE)
 
     @property
     def idle(self) -> bool:
@@ -95,8 +96,8 @@ class Rescaled(Rule):
         arXiv:2305.08891, eq. 15.
     """
 
-    scale: float
-    phi: float = 0.7
+    scale: float = field(validator=SCALE)
+    phi: float = field(default=0.7, validator=MIX)
 
     def __call__(self, strong: Estimate, weak: Estimate, level: Pair) -> Estimate:
         """The guided estimate."""
@@ -122,7 +123,7 @@ class PlusPlus(Rule):
         Chung et al., CFG++, 2024, arXiv:2406.08070.
     """
 
-    scale: float
+    scale: float = field(validator=MIX)
 
     @property
     def needs_one_time(self) -> bool:
@@ -153,10 +154,10 @@ class Projected(Rule):
         arXiv:2410.02416.
     """
 
-    scale: float
-    momentum: float = -0.5
-    norm: float = 1.0
-    parallel: float = 0.0
+    scale: float = field(validator=SCALE)
+    momentum: float = field(default=-0.5, validator=MOMENTUM)
+    norm: float = field(default=1.0, validator=NORM)
+    parallel: float = field(default=0.0, validator=MIX)
     _before: Tensor | None = field(default=None, init=False, repr=False)
 
     @property

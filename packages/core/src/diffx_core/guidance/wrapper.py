@@ -152,6 +152,14 @@ def parts(denoiser: object) -> Iterator[object]:
             yield from parts(inside)
 
 
+def inside(denoiser: object) -> Iterator[Denoiser]:
+    """The models that guidance is around; none if the denoiser is not guided."""
+    if isinstance(denoiser, Guided):
+        for one in (denoiser.inner, getattr(denoiser, "weak", None)):
+            if one is not None:
+                yield from inside(one) if isinstance(one, Guided) else (one,)
+
+
 def guides(denoiser: object) -> Iterator[Guided]:
     """All guidance that a denoiser is made of."""
     return (one for one in parts(denoiser) if isinstance(one, Guided))

@@ -14,6 +14,12 @@ DEFAULT_SAMPLER = "unipc"
 
 RuleName = Literal["plain", "rescale", "plusplus", "projected"]
 
+SCALE = number(ge(0), le(100))
+MIX = number(ge(0), le(1))
+MOMENTUM = number(gt(-1), lt(1))
+NORM = number(gt(0))
+"""What the numbers of rules may be: MIX is the scale of plusplus, phi and parallel."""
+
 RULE_PARAMETERS: dict[RuleName, dict[str, float]] = {
     "plain": {},
     "rescale": {"phi": 0.7},
@@ -44,14 +50,14 @@ class GuidanceOptions:
         parallel: what projected keeps of the difference along the estimate (0).
     """
 
-    scale: float = field(default=1.0, validator=number(ge(0), le(100)))
+    scale: float = field(default=1.0, validator=SCALE)
     rule: RuleName = field(default="plain", validator=one_of(get_args(RuleName)))
     interval: tuple[float, float] | None = field(default=None, validator=pair)
     against: Path | None = field(default=None, converter=as_path)
-    phi: float | None = field(default=None, validator=given(number(ge(0), le(1))))
-    momentum: float | None = field(default=None, validator=given(number(gt(-1), lt(1))))
-    norm: float | None = field(default=None, validator=given(number(gt(0))))
-    parallel: float | None = field(default=None, validator=given(number(ge(0), le(1))))
+    phi: float | None = field(default=None, validator=given(MIX))
+    momentum: float | None = field(default=None, validator=given(MOMENTUM))
+    norm: float | None = field(default=None, validator=given(NORM))
+    parallel: float | None = field(default=None, validator=given(MIX))
 
     def __attrs_post_init__(self) -> None:
         problems = [

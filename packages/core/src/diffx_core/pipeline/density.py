@@ -17,7 +17,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ComponentError, ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood, offset
 from diffx_core.noise import NoiseSource
-from diffx_core.pipeline.arguments import whole
+from diffx_core.options.checks import whole
 
 
 def log_likelihood(
@@ -56,7 +56,7 @@ def _parts(
     noise: NoiseSource,
     batch_size: int,
 ) -> Iterator[LogLikelihood]:
-    whole("batch_size", batch_size)
+    batch_size = whole("batch_size", batch_size)
     for first in range(0, len(x), batch_size):
         rows = slice(first, first + batch_size)
         here = Condition(**{name: one[rows] for name, one in cond.given().items()})

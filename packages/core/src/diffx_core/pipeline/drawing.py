@@ -14,13 +14,18 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
-from diffx_core.pipeline.arguments import whole
-from diffx_core.reached import Reached, sound
+from diffx_core.options.checks import seed_of, whole
+from diffx_core.reached import Reached, tensor
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states
 
 BATCH = 256
 """Samples that are drawn at once."""
+
+
+def begun(start: object) -> Tensor | None:
+    """Where sampling starts, also as an array; None for noise."""
+    return None if start is None else tensor("start", start)
 
 
 @frozen(eq=False, kw_only=True)
@@ -46,12 +51,12 @@ class Drawing:
     shape: tuple[int, ...]
     cond: Condition
     n: int
-    seed: int = 0
+    seed: int = field(default=0, converter=seed_of)
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     bounds: tuple[float, float] | None = None
     plan: Plan
-    start: Tensor | None = None
+    start: Tensor | None = field(default=None, converter=begun)
 
     def __attrs_post_init__(self) -> None:
         agree(self.sampler, self.denoiser.scheduler)
@@ -78,7 +83,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the next state is not finite.
         """
-        yield from map(sound, states(*self._model(), **self._part(range(self.n))))
+        yield from states(*self._model(), **self._part(range(self.n)), watched=True)
 
     @torch.no_grad()
     def samples(
@@ -93,7 +98,7 @@ class Drawing:
         Raises:
             ComponentError: a component broke its contract, or the samples are not finite.
         """
-        whole("batch_size", batch_size)
+        batch_size = whole("batch_size", batch_size)
         if self.n > batch_size and drawn_by(self.denoiser):
             raise ConfigError(
                 f"the guidance draws noise of its own, for certain samples: {self.n} samples must "

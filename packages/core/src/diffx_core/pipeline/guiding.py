@@ -1,7 +1,8 @@
 """From options of guidance to a wrapper of denoisers; what the model does not know is refused."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from inspect import signature
+from typing import TypeAlias, cast
 
 from attrs import frozen
 
@@ -19,6 +20,7 @@ from diffx_core.guidance import (
 from diffx_core.guidance.contrast import EVERYWHERE
 from diffx_core.guidance.rules import Rule
 from diffx_core.options import GuidanceOptions, RuleName
+from diffx_core.options.checks import instance
 
 Wrapper: TypeAlias = Callable[[Denoiser], Denoiser]
 """Makes a denoiser of a denoiser: one of the classes of `diffx_core.guidance`, or several."""
@@ -52,6 +54,23 @@ class Guiding:
         if self.weak is None:
             return ClassifierFreeGuidance(denoiser, rule, interval)
         return Autoguidance(denoiser, rule, interval, weak=self.weak)
+
+
+def guided(wrapper: Wrapper, denoiser: Denoiser) -> Denoiser:
+    """What a wrapper makes of a denoiser.
+
+    Raises:
+        ConfigError: it needs more than that, or makes something else.
+    """
+    name = getattr(wrapper, "__name__", type(wrapper).__name__)
+    try:
+        signature(wrapper).bind(denoiser)
+    except TypeError as error:
+        raise ConfigError(
+            f"guidance {name} cannot be made of a denoiser alone, {error}: give a function, such "
+            f"as lambda denoiser: {name}(denoiser, ...)"
+        ) from None
+    return cast("Denoiser", instance(Denoiser, f"what guidance {name} returns", wrapper(denoiser)))
 
 
 def require_guidable(

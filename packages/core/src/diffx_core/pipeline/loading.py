@@ -13,6 +13,7 @@ from diffx_core.dataset import DataSpec
 from diffx_core.denoiser import Denoiser, NetworkDenoiser
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.errors import CheckpointError, ConfigError
+from diffx_core.guidance.wrapper import parts
 from diffx_core.options import ObjectiveOptions
 from diffx_core.plugins import Registry
 from diffx_core.prediction import prediction_named
@@ -163,6 +164,18 @@ def read_by(run: Run) -> tuple[object, ...] | None:
     if saved is None:
         return None
     return saved.name, {**saved.options, "root": None}, saved.fingerprint
+
+
+def precisions(denoiser: Denoiser) -> set[torch.dtype]:
+    """The types of all weights that a denoiser is known to have."""
+    networks = (getattr(one, "backbone", None) for one in parts(denoiser))
+    return {
+        weight.dtype
+        for network in networks
+        if isinstance(network, nn.Module)
+        for weight in network.parameters()
+        if weight.is_floating_point()
+    }
 
 
 def load_weights(backbone: nn.Module, checkpoint: Checkpoint) -> nn.Module:

@@ -1,6 +1,7 @@
 """A trained run, loaded: its model, and samples of it."""
 
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +15,10 @@ from diffx_core.dataset import Condition, DataSpec
 from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions, ObjectiveOptions
-from diffx_core.pipeline.arguments import instance, whole
+from diffx_core.options.checks import instance, seed_of, whole
 from diffx_core.pipeline.drawing import BATCH, Drawing
-from diffx_core.pipeline.guiding import Guiding, Wrapper, require_guidable
-from diffx_core.pipeline.loading import build, build_text, build_weak, read
+from diffx_core.pipeline.guiding import Guiding, Wrapper, guided, require_guidable
+from diffx_core.pipeline.loading import build, build_text, build_weak, precisions, read
 from diffx_core.pipeline.told import Labels, Prompts, told_by_text, told_image
 from diffx_core.plugins import Registry
 from diffx_core.sampler import Plan, Sampler
@@ -59,6 +60,15 @@ class Model:
     registry: Registry | None = field(default=None, kw_only=True, repr=False)
     text: TextEncoder | None = field(default=None, kw_only=True)
 
+    def __attrs_post_init__(self) -> None:
+        known = precisions(self.denoiser)
+        if known and self.dtype not in known:
+            made_of = " and ".join(sorted(map(str, known)))
+            raise ConfigError(
+                f"the network is of {made_of} and dtype is {self.dtype}: leave that out, or "
+                f"convert the network first, with .to({self.dtype})"
+            )
+
     @classmethod
     def load(
         cls,
@@ -80,6 +90,8 @@ class Model:
             scheduler: a process to sample under instead of the model's own, see `under`.
             text_root: where the files of the text encoder are now, if they have moved.
         """
+        if not isinstance(path, str | PathLike):
+            raise ConfigError(f"path must be the folder of a run or checkpoint, got {path!r}")
         for kind, name, one in ((Sampler, "sampler", sampler), (Scheduler, "scheduler", scheduler)):
             if one is not None:
                 instance(kind, name, one)
@@ -124,13 +136,11 @@ class Model:
             if isinstance(sampler, str)
             else instance(Sampler, "sampler", sampler)
         )
-        if steps is not None:
-            return evolve(one, steps=whole("steps", steps))
-        if nfe is None:
-            return one
         try:
-            return one.with_nfe(whole("nfe", nfe))
-        except ConfigError as error:
+            if steps is not None:
+                return evolve(one, steps=whole("steps", steps))
+            return one if nfe is None else one.with_nfe(whole("nfe", nfe))
+        except ValueError as error:  # that of attrs, too
             raise ConfigError(f"the sampler {type(one).__name__}: {error}") from error
 
     def drawing(
@@ -166,13 +176,12 @@ class Model:
         Raises:
             ConfigError: it cannot be done; nothing has been computed yet.
         """
+        n, seed = whole("n", n), seed_of(seed)
         method = self.method(sampler, nfe=nfe, steps=steps)
         cond = self.told(n, label, prompt, image)
-        whole("seed", seed, least=None)
         agree(method, self.denoiser.scheduler)
-        denoiser = self._wrapper(guidance, is_told=label is not None or prompt is not None)(
-            self.denoiser
-        )
+        is_told = label is not None or prompt is not None
+        denoiser = guided(self._wrapper(guidance, is_told=is_told), self.denoiser)
         return Drawing(
             denoiser=denoiser,
             sampler=method,

@@ -16,13 +16,13 @@ from diffx_core.errors import ConfigError
 from diffx_core.likelihood import Likelihood, LogLikelihood
 from diffx_core.noise import START, NoiseSource
 from diffx_core.options import DEFAULT_SAMPLER
-from diffx_core.pipeline.arguments import whole
+from diffx_core.options.checks import instance, is_number, seed_of
 from diffx_core.pipeline.density import log_likelihood, within_cells
 from diffx_core.pipeline.drawing import BATCH
 from diffx_core.pipeline.latent import deterministic, plan_down, plan_from, plan_up, slerp
 from diffx_core.pipeline.model import UNGUIDED, AnySampler, Guidance, Model
 from diffx_core.pipeline.told import Labels, Prompts
-from diffx_core.reached import require_finite
+from diffx_core.reached import require_finite, tensor
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for
 
@@ -65,9 +65,10 @@ class Pipeline(Model):
         References:
             Meng et al., SDEdit, 2022, arXiv:2108.01073.
         """
-        if not 0 <= strength <= 1:
-            raise ConfigError(f"strength must be from 0 to 1, got {strength:g}")
-        n, method = self._count(x), self.method(sampler, nfe=nfe, steps=steps)
+        if not is_number(strength) or not 0 <= strength <= 1:
+            raise ConfigError(f"strength must be from 0 to 1, got {strength!r}")
+        x, method = self._examples(x), self.method(sampler, nfe=nfe, steps=steps)
+        n = len(x)
         draw = partial(
             self.drawing,
             n,
@@ -106,7 +107,7 @@ class Pipeline(Model):
             prompt: the text of all, or of each of them.
         """
         method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
-        plan = plan_up(method, self.denoiser)
+        x, plan = self._examples(x), plan_up(method, self.denoiser)
         return self._along(plan, plan.alpha[0] * x, method, label, prompt)
 
     def decode(
@@ -169,7 +170,8 @@ class Pipeline(Model):
             start = slerp(first, last, share)
             draw = partial(self.drawing, n, sampler=method, plan=plan, start=start)
             return draw(label=label, prompt=prompt).samples()
-        if self._count(between) != 2:
+        between = self._examples(between)
+        if len(between) != 2:
             raise ConfigError(f"a way leads between 2 examples, got {len(between)}")
         first, last = self.encode(between, sampler=method, label=label, prompt=prompt)
         return self.decode(slerp(first, last, share), sampler=method, label=label, prompt=prompt)
@@ -194,7 +196,9 @@ class Pipeline(Model):
             seed: of the signs of hutchinson; those of x[i] depend on the seed and on i alone.
             batch_size: examples at once.
         """
-        cond = self.told(self._count(x), label, prompt)
+        instance(Likelihood, "method", method)
+        x = self._examples(x)
+        cond = self.told(len(x), label, prompt)
         if self.denoiser.scheduler.grid() is not None:
             raise ConfigError(
                 f"{type(self.denoiser.scheduler).__name__} is in discrete time: a log-likelihood "
@@ -220,19 +224,21 @@ class Pipeline(Model):
         Raises:
             ConfigError: the data do not come in levels.
         """
-        moved, missing = within_cells(x, self.spec, self._noise(self._count(x), seed))
+        x = self._examples(x)
+        moved, missing = within_cells(x, self.spec, self._noise(len(x), seed))
         found = self.log_likelihood(
             moved, method=method, label=label, prompt=prompt, seed=seed, batch_size=batch_size
         )
         return found.bits_per_dim(missing)
 
-    def _count(self, x: Tensor) -> int:
+    def _examples(self, x: object) -> Tensor:
+        x = tensor("x", x)
         if tuple(x.shape[1:]) != self.spec.shape or not len(x):
             wanted = ", ".join(map(str, self.spec.shape))
             raise ConfigError(f"needs examples (n, {wanted}), got {tuple(x.shape)}")
         require_finite(x, "x")
         self._unanchored()
-        return len(x)
+        return x
 
     def _unanchored(self) -> None:
         if self.denoiser.scheduler.anchor(Condition()) is not None:
@@ -242,8 +248,7 @@ class Pipeline(Model):
             )
 
     def _noise(self, n: int, seed: int) -> NoiseSource:
-        whole("seed", seed, least=None)
-        return NoiseSource(seed, range(n), device=self.device, dtype=self.dtype)
+        return NoiseSource(seed_of(seed), range(n), device=self.device, dtype=self.dtype)
 
     def _begin(self, n: int, seed: int) -> Tensor:
         """What sampling begins with, at unit size."""
@@ -258,7 +263,7 @@ class Pipeline(Model):
         prompt: Prompts | None,
     ) -> Tensor:
         """Where a plan leads from x."""
-        drawing = self.drawing(
-            self._count(x), sampler=method, label=label, prompt=prompt, plan=plan, start=x
-        )
+        x = self._examples(x)
+        draw = partial(self.drawing, len(x), sampler=method, plan=plan, start=x)
+        drawing = draw(label=label, prompt=prompt)
         return evolve(drawing, bounds=None).samples()

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from diffx_core.dataset import NO_LABEL, Condition, DataSpec
 from diffx_core.errors import ConfigError
-from diffx_core.pipeline.arguments import index_of, whole
+from diffx_core.options.checks import index, whole
 from diffx_core.text import TextEncoder, prompted
 
 Labels: TypeAlias = int | Sequence[int] | torch.Tensor
@@ -102,11 +102,11 @@ def told_by_text(
 def _listed(labels: Labels, n: int) -> list[int]:
     """The labels of n samples, if they are whole numbers."""
     given: object = labels.tolist() if isinstance(labels, torch.Tensor) else labels
-    one = index_of(given)
+    one = index(given)
     if one is not None:
         return [one] * n
     each = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else None
-    found = [] if each is None else [index_of(label) for label in each]
+    found = [] if each is None else [index(label) for label in each]
     if each is None or None in found:
         raise ConfigError(
             f"label must be a whole number, or one for each of {n} samples, got {labels!r}"

@@ -1,0 +1,119 @@
+"""A folder that is ours while we work in it: none of our results by half, and nobody else's lost.
+
+A hidden folder inside is both the claim, which only one process can make, and where files are
+written until all of them are whole.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from diffx_cli.folders import PARTIAL, check_free, claim, clear, in_use
+from diffx_core.errors import ConfigError
+
+
+@frozen
+class Place:
+    """A folder that has been claimed.
+
+    Args:
+        folder: where the results will be.
+        names: what diffx writes there.
+        overwrite: whether what it wrote earlier is replaced.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    overwrite: bool
+
+    @property
+    def partial(self) -> Path:
+        """Where to write what is not whole yet."""
+        return self.folder / PARTIAL
+
+    def publish(self) -> None:
+        """Move what has been written to where it belongs: all of it, or nothing.
+
+        Raises:
+            ConfigError: somebody else has put a file of the same name there meanwhile.
+        """
+        if self.overwrite:
+            clear(self.folder, self.names)
+        moved: list[Path] = []
+        try:
+            for file, target in list(_moves(self.partial, self.folder)):
+                file.rename(target)
+                moved.append(target)
+        except BaseException:
+            clear(self.folder, [str(target.relative_to(self.folder)) for target in moved])
+            raise
+
+
+@contextmanager
+def claimed(
+    out: Path | None,
+    parent: Path,
+    label: str,
+    names: tuple[str, ...],
+    *,
+    overwrite: bool,
+    width: int = 5,
+) -> Iterator[Place]:
+    """A folder for results that no other process gets until the work is done, or has failed.
+
+    Folders that were made for it go again if nothing was published.
+
+    Args:
+        out: the folder that the user named, if any; otherwise it is the next number in `parent`.
+        parent: of the numbered folders.
+        label: what follows the number.
+        names: what diffx writes there.
+        overwrite: whether what it wrote earlier may be replaced.
+        width: digits of the number.
+
+    Raises:
+        ConfigError: it cannot be created or written to, is in use, or holds something already.
+    """
+    home = parent if out is None else out
+    made = [one for one in (home, *home.parents) if not one.is_symlink() and not one.exists()]
+    try:
+        folder = claim(out, parent, label, width=width)
+        if out is None:
+            made.insert(0, folder)
+        _hold(folder)
+        try:
+            check_free(out, overwrite=overwrite, ours=True)
+            yield Place(folder, names, overwrite)
+        finally:
+            shutil.rmtree(folder / PARTIAL, ignore_errors=True)
+    finally:
+        for one in made:
+            with suppress(OSError):  # it holds results, or what somebody else wrote
+                one.rmdir()
+
+
+def _hold(folder: Path) -> None:
+    try:
+        (folder / PARTIAL).mkdir(parents=True)
+    except FileExistsError as error:
+        raise in_use(folder) from error
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+
+
+def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """What to rename, so that nothing is lost which others put there."""
+    for one in sorted(source.iterdir()):
+        there = target / one.name
+        if one.is_dir() and there.is_dir():
+            yield from _moves(one, there)
+        elif there.is_symlink() or there.exists():
+            raise ConfigError(
+                f"{there}: was put there by somebody else meanwhile, and is not overwritten: take "
+                "another folder"
+            )
+        else:
+            yield one, there

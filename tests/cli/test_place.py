@@ -1,0 +1,162 @@
+"""A folder for results belongs to one process, and holds whole results or none."""
+
+from pathlib import Path
+
+import pytest
+
+from diffx_cli import sampling
+from diffx_cli.place import claimed
+from diffx_core.errors import ConfigError
+from diffx_core.pipeline import Drawing
+
+POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16"]
+TRAIN = ["train", *POINTS, "--train.steps", "2", "--train.batch-size", "16"]
+SAMPLE = ["sample", "run", "--n", "2", "--steps", "2"]
+COMMANDS = pytest.mark.parametrize("line", [TRAIN, SAMPLE], ids=["train", "sample"])
+
+
+def tree(folder):
+    return sorted(str(one.relative_to(folder)) for one in Path(folder).rglob("*"))
+
+
+def place(out, *, overwrite=False):
+    return claimed(Path(out), Path("runs"), "label", ("images", "env.json"), overwrite=overwrite)
+
+
+def publish(out, **how):
+    with place(out, **how) as ours:
+        (ours.partial / "env.json").write_text("new")
+        (ours.partial / "images").mkdir()
+        ours.publish()
+
+
+@pytest.fixture
+def run(diffx):
+    """Run `diffx ARGUMENTS` beside a run that has been trained."""
+    assert diffx(*TRAIN, "--out", "run").rc == 0
+    return diffx
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Have something done while samples are drawn."""
+
+    def arrange(act):
+        draw = Drawing.samples
+
+        def drawn(self, *args, **kwargs):
+            act()
+            return draw(self, *args, **kwargs)
+
+        monkeypatch.setattr(Drawing, "samples", drawn)
+
+    return arrange
+
+
+@COMMANDS
+@pytest.mark.parametrize("flags", [[], ["--overwrite"], ["--dry-run"]], ids=" ".join)
+def test_a_folder_that_another_process_works_in_is_refused(run, line, flags):
+    with place("late"):
+        result = run(*line, "--out", "late", *flags)
+        assert result.rc == 2
+        assert result.err == (
+            "diffx: error: --out late: another diffx is at work there; if none is, one was killed: "
+            "remove late/.partial\n"
+        )
+        assert tree("late") == [".partial"]
+    assert not Path("late").exists()
+
+
+def test_two_runs_do_not_get_one_folder(run, meanwhile):
+    results = []
+    meanwhile(lambda: results or results.append(0) or results.append(run(*SAMPLE, "--out", "s")))
+    assert run(*SAMPLE, "--out", "s", "--seed", "1").rc == 0
+    assert results[1].rc == 2
+    assert "another diffx is at work there" in results[1].err
+    assert '"seed": 1' in Path("s/sample.json").read_text()
+
+
+def test_what_others_put_there_meanwhile_stays(run, meanwhile):
+    assert run("train", "--backbone", "dit", *TRAIN[7:], "--out", "pictures").rc == 0
+    notes = Path("late/images/my_notes.txt")
+
+    def write():
+        notes.parent.mkdir()
+        notes.write_text("mine")
+
+    meanwhile(write)
+    assert run("sample", "pictures", *SAMPLE[2:], "--out", "late").rc == 0
+    assert notes.read_text() == "mine"
+    assert {"images/00001.png", "grid.png", "sample.json"} < set(tree("late"))
+
+
+def test_a_file_of_the_same_name_is_not_overwritten(run, meanwhile):
+    theirs = Path("late/samples.safetensors")
+    meanwhile(lambda: theirs.write_text("mine"))
+    result = run(*SAMPLE, "--out", "late")
+    assert (result.rc, result.err.count("\n")) == (2, 1)
+    assert "late/samples.safetensors: was put there by somebody else meanwhile" in result.err
+    assert (tree("late"), theirs.read_text()) == (["samples.safetensors"], "mine")
+
+
+@pytest.mark.parametrize("out", ["file/below", "/proc/samples", "x" * 300, "a/" + "x" * 300])
+def test_a_folder_that_cannot_be_is_refused_before_samples_are_drawn(run, meanwhile, out):
+    Path("file").write_text("")
+    before = tree(".")
+    meanwhile(lambda: pytest.fail("samples were drawn"))
+    result = run(*SAMPLE, "--out", out)
+    assert (result.rc, result.err.count("\n")) == (2, 1)
+    assert out in result.err
+    assert tree(".") == before
+
+
+@pytest.mark.parametrize("flags", [["--out", "s/t"], []], ids=["named", "numbered"])
+@pytest.mark.parametrize("when", ["drawing", "writing"])
+def test_an_interrupted_run_leaves_nothing(run, monkeypatch, meanwhile, flags, when):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    if when == "drawing":
+        meanwhile(interrupt)
+    else:
+        monkeypatch.setattr(sampling, "write_samples", interrupt)
+    before = tree(".")
+    assert run(*SAMPLE, *flags).rc == 130
+    assert tree(".") == before
+
+
+def test_results_that_cannot_all_be_moved_are_taken_back(tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def once(self, target):
+        if self.name == "images":
+            raise OSError("no")
+        return rename(self, target)
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(Path, "rename", once)
+    with pytest.raises(OSError, match="no"):
+        publish(out)
+    assert not out.exists()
+
+
+def test_a_folder_is_only_emptied_of_our_own(tmp_path):
+    for name in ("images/old.png", "env.json", "theirs.txt"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / name).write_text("old")
+    with pytest.raises(ConfigError, match="--overwrite"):
+        publish(tmp_path / "out")
+    publish(tmp_path / "out", overwrite=True)
+    assert tree(tmp_path / "out") == ["env.json", "images", "theirs.txt"]
+    assert (tmp_path / "out/env.json").read_text() == "new"
+
+
+def test_the_demo_may_be_repeated_in_its_folder(run, monkeypatch):
+    from diffx_cli.commands import demo
+
+    small = {"dataset": "toy2d", "backbone": "mlp", "train.steps": "2", "train.batch_size": "8"}
+    monkeypatch.setattr(demo, "TRAINED", small)
+    monkeypatch.setattr(demo, "SAMPLED", {"steps": "2", "n": "4"})
+    assert run("demo", "--out", "run").rc == 2
+    assert run("demo", "--out", "run", "--overwrite").rc == 0
+    assert Path("run/samples").exists()
