@@ -111,7 +111,7 @@ def test_a_prompt_is_told_without_a_class_unless_one_is_named(train, diffx):
 
 REFUSED = {
     "no-captions": ("dit", "bytes", ["--dataset.captions=false"], "cannot read dataset lamps"),
-    "no-reader": ("unet", "bytes", [], "with text bytes (diffx-backbones 0.1.0): unet reads no"),
+    "no-reader": ("edm2", "bytes", [], "with text bytes (diffx-backbones 0.1.0): edm2 reads no"),
     "no-encoder": ("dit", None, [], "and nothing reads them: name an encoder with --text"),
     "no-such": ("dit", "byte", [], "did you mean 'bytes'"),
 }
