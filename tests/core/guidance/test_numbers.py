@@ -41,6 +41,14 @@ Y = torch.zeros(3)
 NAN = torch.tensor([0.0, math.nan, 0.0])
 
 REFUSED = {
+    "nothing to guide": (
+        lambda: ClassifierFreeGuidance(None, 2.0),
+        "inner must be a Denoiser, got None",
+    ),
+    "nothing to guide away from": (
+        lambda: Autoguidance(MODEL, 2.0, weak=None),
+        "weak must be a Denoiser, got None",
+    ),
     "scale is nan": (lambda: ClassifierFreeGuidance(MODEL, math.nan), "'scale' must be"),
     "scale is infinite": (
         lambda: ClassifierFreeGuidance(MODEL, math.inf),

@@ -85,6 +85,7 @@ REFUSED = {
         lambda one: one.log_likelihood(X, method=Likelihood),
         r"method must be an object, not a class: Likelihood\(\)",
     ),
+    "plan": (lambda one: one.drawing(2, plan=3), "plan must be a Plan, got 3"),
     "start": (lambda one: one.drawing(2, start="here"), "start must be a tensor or an array"),
     "path": (
         lambda one: one.load(None),
@@ -107,6 +108,10 @@ REFUSED = {
     "teacher": (
         lambda one: optimal_grid("heun", one.denoiser, (3,), steps=2, noise=NoiseSource(0, [0])),
         "teacher must be a Sampler, got 'heun'",
+    ),
+    "steps of a teacher": (
+        lambda one: optimal_grid(DDIM(), one.denoiser, (3,), steps=2.5, noise=NoiseSource(0, [0])),
+        "steps must be a whole number, got 2.5",
     ),
 }
 LABELS = torch.tensor([0, 1, 2])

@@ -24,7 +24,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.grids.spacing import FINITE_LOG_SNR
 from diffx_core.noise import START, Noise
-from diffx_core.options.checks import instance
+from diffx_core.options.checks import instance, whole
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import plan_for, states
 from diffx_core.scheduler import Scheduler
@@ -93,7 +93,7 @@ def optimal_grid(
     if instance(Sampler, "teacher", teacher).stochastic:
         raise ConfigError("the teacher of an optimal grid must be deterministic")
     scheduler, plan = denoiser.scheduler, plan_for(teacher, denoiser)
-    if not 1 <= steps <= plan.steps:
+    if not 1 <= whole("steps", steps, least=None) <= plan.steps:
         raise ConfigError(f"a teacher of {plan.steps} steps cannot show the way in {steps}")
     y = scheduler.anchor(cond or Condition())
     with torch.no_grad():

@@ -21,7 +21,7 @@ from diffx_core.errors import ConfigError
 from diffx_core.estimate import Estimate
 from diffx_core.guidance.rules import Extrapolation, Rule
 from diffx_core.guidance.wrapper import Guided
-from diffx_core.options.checks import two_numbers
+from diffx_core.options.checks import of_kind, two_numbers
 
 EVERYWHERE = (0.0, math.inf)
 
@@ -143,7 +143,7 @@ class Autoguidance(Contrast):
         arXiv:2406.02507.
     """
 
-    weak: Denoiser = field(kw_only=True)
+    weak: Denoiser = field(kw_only=True, validator=of_kind(Denoiser))
 
     def __attrs_post_init__(self) -> None:
         if self.weak.scheduler != self.inner.scheduler:

@@ -13,6 +13,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.estimate import Coefficient, Ends, Estimate, from_x0, spread
 from diffx_core.noise import Noise
+from diffx_core.options.checks import of_kind
 from diffx_core.scheduler import Scheduler
 
 
@@ -76,7 +77,7 @@ class Guided:
         inner: the denoiser to guide.
     """
 
-    inner: Denoiser
+    inner: Denoiser = field(validator=of_kind(Denoiser))
     _levels: dict[float, Pair] = field(factory=dict, init=False, repr=False)
     _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
 

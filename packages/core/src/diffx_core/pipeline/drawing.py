@@ -14,7 +14,7 @@ from diffx_core.denoiser import Denoiser
 from diffx_core.errors import ConfigError
 from diffx_core.guidance.wrapper import drawn_by, guides
 from diffx_core.noise import NoiseSource
-from diffx_core.options.checks import seed_of, whole
+from diffx_core.options.checks import of_kind, seed_of, whole
 from diffx_core.reached import Reached, tensor
 from diffx_core.sampler import Plan, Sampler
 from diffx_core.sampling import sample, states
@@ -55,7 +55,7 @@ class Drawing:
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     bounds: tuple[float, float] | None = None
-    plan: Plan
+    plan: Plan = field(validator=of_kind(Plan))
     start: Tensor | None = field(default=None, converter=begun)
 
     def __attrs_post_init__(self) -> None:
