@@ -1,6 +1,7 @@
 """Images in tar shards, as they are written by others, whole and harmful."""
 
 import gzip
+import json
 import tarfile
 
 import pytest
@@ -50,6 +51,24 @@ def test_labels_and_texts_may_be_fields_of_a_json_file(root, stream):
     batch = whole(data(root, label="json.kind", caption="json.said", stream=stream))
     assert batch.cond.label.tolist() == [k % 2 for k in range(12)]
     assert batch.captions[3] == "colour 3"
+
+
+@pytest.mark.parametrize("value", [None, True, ["a", "b"], {"of": "x"}, 0.5])
+def test_a_field_that_is_no_text_is_no_caption(tmp_path, value):
+    path = tmp_path / "one.tar"
+    with tarfile.open(path, "w") as archive:
+        add_member(archive, "0.png", png(COLOURS[0]))
+        add_member(archive, "0.json", json.dumps({"said": value}).encode())
+    with pytest.raises(DataError, match=r"one\.tar: the json\.said at byte .* is neither a text"):
+        whole(data(path, label="", caption="json.said", stream=True))
+
+
+def test_a_shard_that_goes_away_is_named(tmp_path):
+    one = data(write_shard(tmp_path / "one.tar", range(3)), stream=True)
+    whole(one)
+    (tmp_path / "one.tar").unlink()
+    with pytest.raises(DataError, match=r"one\.tar: byte \d+.* cannot be read"):
+        whole(one)
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

@@ -36,6 +36,18 @@ MISFITS = {
         lambda: take_dit({"blocks.1.mlp.fc2.bias": None}),
         "file.pt: there is no blocks.1.mlp.fc2.bias, which blocks.1.mlp.fc2.bias needs",
     ),
+    "a tensor is quantised": (
+        lambda: take_dit({"blocks.1.mlp.fc2.bias": torch.zeros(32, dtype=torch.int8)}),
+        "file.pt: blocks.1.mlp.fc2.bias is of torch.int8: only plain floats are taken",
+    ),
+    "a tensor is complex": (
+        lambda: take_dit({"blocks.1.mlp.fc2.bias": torch.zeros(32, dtype=torch.complex64)}),
+        "file.pt: blocks.1.mlp.fc2.bias is of torch.complex64: only plain floats are taken",
+    ),
+    "a number is none": (
+        lambda: take_dit({"blocks.1.mlp.fc2.bias": torch.full((32,), torch.nan)}),
+        "file.pt: blocks.1.mlp.fc2.bias has numbers that are not finite",
+    ),
     "a tensor is too many": (
         lambda: take_dit({"blocks.1.extra.weight": torch.zeros(3)}),
         r"file.pt: blocks.1.extra.weight \(3,\) has no place here",

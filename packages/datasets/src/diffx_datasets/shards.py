@@ -69,8 +69,11 @@ class Shards:
     def place(self, position: int) -> str:
         """The shard and the file in it, which its header names."""
         shard, offset, *_ = self.table[position].tolist()
-        header = cut(self.paths[shard], offset - BLOCK, BLOCK)
-        name = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").name
+        try:
+            header = cut(self.paths[shard], offset - BLOCK, BLOCK)
+            name = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape").name
+        except (OSError, tarfile.TarError):  # the shard has gone, or changed, since it was indexed
+            name = f"byte {offset}"
         return f"{self.paths[shard]}: {name}"
 
 
@@ -115,9 +118,15 @@ def said(path: Path, offset: int, size: int, part: str) -> str:
         text = cut(path, offset, size).decode("utf-8")
         if not part.startswith("json."):
             return text.strip()
-        return str(json.loads(text)[part.removeprefix("json.")]).strip()
+        return _plain(json.loads(text)[part.removeprefix("json.")]).strip()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else error
         raise DataError(
             f"webdataset: {path}: the {part} at byte {offset} cannot be read: {reason}"
         ) from error
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError(f"it is neither a text nor a whole number: {str(value)[:40]}")

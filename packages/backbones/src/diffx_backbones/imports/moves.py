@@ -74,6 +74,9 @@ def carry(
         if absent or move.ours not in expected:
             problems += [f"there is no {name}, which {move.ours} needs" for name in absent]
             continue
+        if unfit := [why for name in move.theirs if (why := _unfit(name, foreign.tensors[name]))]:
+            problems += unfit
+            continue
         try:
             found = move.change(_stacked([foreign.tensors[name] for name in move.theirs]).float())
         except (RuntimeError, ValueError, IndexError) as error:
@@ -96,6 +99,13 @@ def carry(
             *(f"{foreign.path}: {one}" for one in [*problems[:MOST_LINES], *rest])
         )
     return carried
+
+
+def _unfit(name: str, tensor: Tensor) -> str:
+    """Why a tensor can be no weights, if so: those of quantised files are scaled elsewhere."""
+    if not tensor.is_floating_point():
+        return f"{name} is of {tensor.dtype}: only plain floats are taken, nothing quantised"
+    return "" if tensor.isfinite().all() else f"{name} has numbers that are not finite"
 
 
 def shapes_of(
