@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from diffx_backbones.plugin import diffx_backbones, diffx_text_encoders
 from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
+from diffx_schedulers.plugin import diffx_schedulers
 
 PLUGIN = """
 from diffx_core import Component, hookimpl
@@ -100,8 +100,8 @@ def test_a_distribution_stands_for_all_of_its_components(diffx, wobble, name):
 
 
 def test_an_entry_point_stands_for_all_of_its_components(diffx):
-    offered = {one.name for one in (*diffx_backbones(), *diffx_text_encoders())}
-    assert {one["name"] for one in records(diffx, "backbones")} == offered
+    offered = {one.name for one in diffx_schedulers()}
+    assert {one["name"] for one in records(diffx, "schedulers")} == offered
 
 
 def test_a_law_that_does_not_hold_fails_and_is_named(diffx, wobble):
