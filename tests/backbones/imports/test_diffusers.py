@@ -110,6 +110,8 @@ OTHERS = {
     "heads of a dit": ("dit", {"num_attention_heads": "2"}, "'2', and should be a number"),
     "activation of a dit": ("dit", {"activation_fn": "geglu"}, "activation_fn is 'geglu', and dit"),
     "norms of a dit": ("dit", {"norm_elementwise_affine": True}, "norm_elementwise_affine is True"),
+    "a size added in norms of a dit": ("dit", {"norm_eps": 0.1}, "norm_eps is 0.1, and dit has"),
+    "a size that is no number": ("dit", {"norm_eps": "1e-6"}, "norm_eps is '1e-6', and dit has"),
 }
 
 

@@ -48,6 +48,8 @@ PERIOD_NOTE = (
     " published; --backbone.noise_period 10000 takes the latter"
 )
 SIT_NOTE = "the second half of the output, which SiT does not use, is left out"
+LEAST_EPS, MOST_EPS = 1e-6, 1e-5
+"""Beside the variance of a norm: what is between them gives equal numbers."""
 SIT_TIMES = 1000
 """Noise labels here are 1000 times those of SiT."""
 
@@ -90,7 +92,6 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
         scheduler="rectified_flow" if is_sit else process.scheduler,
         scheduler_options={} if is_sit else process.options,
         prediction="flow" if is_sit else process.prediction,
-        scale_input=not is_sit,
         knows_nothing_told=True,
         notes=notes,
     )
@@ -159,6 +160,11 @@ def _check_config(foreign: ForeignWeights) -> None:
         for name in ("sample_size", "num_attention_heads")
         if not is_size(foreign.config.get(name, 1))
     ]
+    eps = foreign.config.get("norm_eps", MOST_EPS)
+    if not isinstance(eps, float) or not LEAST_EPS <= eps <= MOST_EPS:
+        wrong.append(
+            f"{foreign.path}: norm_eps is {eps!r}, and dit has {LEAST_EPS} to {MOST_EPS} only"
+        )
     if wrong:
         raise CheckpointError(*wrong)
 
