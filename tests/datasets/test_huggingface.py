@@ -106,6 +106,13 @@ def test_without_a_column_of_classes_there_are_no_labels(tmp_path):
     assert whole(data(saved(tmp_path, table(kind=None)))).cond.label is None
 
 
+def test_classes_without_an_example_count(tmp_path):
+    named = data(saved(tmp_path, table(6, kind=[0, 1] * 3)))
+    assert named.spec.num_classes == 3
+    numbered = data(tmp_path / "saved", label="number")
+    assert numbered.spec.num_classes == 2
+
+
 def of_the_hub(monkeypatch, made):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: made)
     return HuggingFace(name="someone/pictures", download=True, size=8)

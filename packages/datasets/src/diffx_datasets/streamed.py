@@ -7,7 +7,7 @@ steps. Shapes: x (B, C, H, W), index (B,).
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import Batch, DataError, Dataset, DataSpec, Finish, Read
+from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.examples import BatchWithout, Examples, LeftOut, each, usable
 from diffx_datasets.keeping import fingerprint, kept
 from diffx_datasets.packed import at, batch_of, finished, mirror_, mirrored, within
@@ -34,7 +35,8 @@ class Streamed(Dataset):
         left_out: those that were found to be bad; each process has its own, and that of the one
             that trains learns of all.
         facts: about the images, as they are delivered.
-        fingerprint: of how many there are, and of those that were looked at.
+        fingerprint: of how many there are, of those that were looked at, and of what is said
+            of them.
         flips: whether training sees half of them mirrored, left to right.
     """
 
@@ -127,9 +129,28 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         examples=examples,
         left_out=left_out,
         facts=spec,
-        fingerprint=seen.fingerprint,
+        fingerprint=_with_words(seen.fingerprint, examples, left_out),
         flips=flip,
     )
+
+
+def _with_words(of_images: str, examples: Examples, left_out: LeftOut) -> str:
+    """The fingerprint of images, of all their labels, and of the texts about those looked at."""
+    facts: dict[str, object] = {}
+    if examples.label is not None:
+        facts["labels"] = hashlib.sha256(examples.label.tobytes()).hexdigest()
+    if examples.captions is not None:
+        facts["captions"] = list(_texts(examples, examples.captions, left_out))
+    return fingerprint({"images": of_images, **facts}) if facts else of_images
+
+
+def _texts(examples: Examples, captions: Sequence[str], left_out: LeftOut) -> Iterator[str]:
+    for k in evenly(len(examples.readable)):
+        if k not in left_out.reasons:
+            try:
+                yield captions[k]
+            except UnreadableError as error:
+                left_out.add(k, f"{examples.readable.place(k)}: {error}")
 
 
 def evenly(count: int) -> list[int]:
