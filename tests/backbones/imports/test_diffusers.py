@@ -130,6 +130,21 @@ def test_a_dit_whose_blocks_are_told_different_things_is_refused():
         imported(config, tensors)
 
 
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        ("dit", "transformer_blocks.x.y"),
+        ("dit", "transformer_blocks.40000.y"),
+        ("unet", "down_blocks.0.resnets.40000.y"),
+    ],
+)
+def test_blocks_are_numbered_without_a_gap(case, name):
+    config, shapes, _ = RECORD[case].values()
+    block = name.removesuffix(".y")
+    with pytest.raises(CheckpointError, match=f"folder: {re.escape(block)} is in it, and its"):
+        imported(config, {**record.tensors_of(shapes), name: torch.zeros(1)})
+
+
 def test_a_unet_needs_its_config():
     _, shapes, _ = RECORD["unet"].values()
     foreign = ForeignWeights(path="file", tensors=record.tensors_of(shapes))

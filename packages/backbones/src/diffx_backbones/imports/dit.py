@@ -29,6 +29,7 @@ from diffx_backbones.imports.moves import (
     Move,
     agreed,
     carry,
+    count_of,
     data_spec,
     halved,
     image_shape,
@@ -102,12 +103,10 @@ def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[s
     width, channels, patch, _ = shape_of(foreign, f"{names.stem}.weight", 4)
     features = shape_of(foreign, f"{names.noise[0]}.weight", 2)[1]
     hidden = shape_of(foreign, f"{names.block}.0.{names.mlp[0]}.weight", 2)[0]
-    prefix = f"{names.block}."
-    depth = 1 + max(int(key.split(".")[1]) for key in foreign.tensors if key.startswith(prefix))
     found: dict[str, Any] = {
         "patch": patch,
         "width": width,
-        "depth": depth,
+        "depth": count_of(foreign, names.block),
         "mlp_ratio": hidden // width,
         "activation": "gelu",
         "noise_features": features,
@@ -117,7 +116,7 @@ def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[s
         found["heads"] = foreign.config["num_attention_heads"]
     published = {(w, d): heads for w, d, heads in SIZES.values()}
     options = agreed(foreign, found)
-    options.setdefault("heads", published.get((width, depth)))
+    options.setdefault("heads", published.get((width, options["depth"])))
     if options["heads"] is None:
         raise ConfigError(f"{foreign.path}: does not say how many heads: give --backbone.heads")
     if layout == "diffusers":
