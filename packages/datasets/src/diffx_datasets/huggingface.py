@@ -15,7 +15,7 @@ from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
 from diffx_datasets.packing import Pixels
-from diffx_datasets.tables import hub_table, library, local_table
+from diffx_datasets.tables import hub_caches, hub_table, library, local_table
 
 Classes: TypeAlias = tuple[npt.NDArray[np.int64], int] | tuple[None, None]
 """Labels and how many classes there are, of which some may have no example; or neither."""
@@ -78,7 +78,7 @@ class HuggingFace(LargeImages):
                 "options": (str(self._place()), self.split, self.size, self.grey),
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Rows(raw, image, self._place(), self.size, self.grey),
+            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes()),
             label=label,
             num_classes=classes,
             captions=None if self.caption is None else Texts(raw, self.caption),
@@ -92,6 +92,12 @@ class HuggingFace(LargeImages):
 
     def _place(self) -> str:
         return str(self.name or self.root)
+
+    def _homes(self) -> tuple[Path, ...]:
+        """The folders in which a table may name files."""
+        if self.root is None:
+            return hub_caches()
+        return (self.root if self.root.is_dir() else self.root.parent,)
 
     def _column(self, table: Any, kind: type, chosen: str | None, what: str) -> str:  # noqa: ANN401
         columns = [
@@ -134,6 +140,7 @@ class Rows:
         name: of the table, for messages.
         size: side in pixels.
         grey: keep brightness only.
+        homes: the folders in which it may name files; what is not absolute is in the first.
     """
 
     table: Any = field(repr=False)
@@ -141,6 +148,7 @@ class Rows:
     name: str
     size: int
     grey: bool
+    homes: tuple[Path, ...]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -151,8 +159,19 @@ class Rows:
         if found is None or (found["bytes"] is None and found["path"] is None):
             raise UnreadableError("is empty")
         content = found["bytes"]
-        file = Path(found["path"]) if content is None else io.BytesIO(content)
+        file = self._file(found["path"]) if content is None else io.BytesIO(content)
         return decoded(file, self.size, grey=self.grey)
+
+    def _file(self, named: str) -> Path:
+        """A file that a row names: a table of someone else's must not read any file of ours."""
+        homes = [one.resolve() for one in self.homes]
+        try:
+            file = (homes[0] / named).resolve()
+        except ValueError as error:
+            raise UnreadableError(f"names a file that cannot be ({error})") from None
+        if not any(file.is_relative_to(one) for one in homes):
+            raise UnreadableError(f"names {named}, which is outside of {self.homes[0]}")
+        return file
 
     def place(self, position: int) -> str:
         """The row of a table."""
