@@ -31,8 +31,7 @@ SILU_SIZE = 0.596
 TINY = 1e-4
 """The least length or root mean square that is divided by."""
 NEAR = 1e-5
-"""How far from one a root mean square may be that is left alone; float32 knows it to about 1e-6, and
-half precision to its own."""
+"""How far from one a root mean square may be that is left alone; more where the type is coarser."""
 
 
 def lengths(weight: Tensor) -> Tensor:
