@@ -16,6 +16,7 @@ from diffx_backbones.mp_layers import (
     mp_silu,
     mp_sum,
     pixel_norm,
+    renormalise,
 )
 from diffx_core import Condition, DataSpec
 from diffx_core.engine.ema import WeightAverage
@@ -141,6 +142,31 @@ def test_training_takes_the_length_of_weights_back_before_each_step():
     assert torch.equal(lengths(network), moved)
     network.train()(*INPUTS)
     assert_close(lengths(network), torch.ones_like(moved), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_the_length_of_weights_is_taken_back_once_in_any_precision(dtype):
+    network = EDM2(SPEC, **SMALL).to(dtype)
+    renormalise(network)
+    once = [layer.weight.clone() for layer in layers(network)]
+    renormalise(network)
+    for layer, before in zip(layers(network), once, strict=True):
+        assert torch.equal(layer.weight, before)
+    eps = max(1e-5, torch.finfo(dtype).eps)
+    assert_close(
+        lengths(network.float()), torch.ones(()).expand_as(lengths(network)), atol=eps, rtol=0
+    )
+
+
+def test_gains_leave_half_precision_as_it_is():
+    network = EDM2(SPEC, **SMALL).eval()
+    seen = set()
+    for name, module in network.named_modules():
+        if name.endswith("residual.dropout"):
+            module.register_forward_pre_hook(lambda _, args: seen.add(args[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        network(*INPUTS)
+    assert seen == {torch.bfloat16}
 
 
 def test_the_length_of_a_weight_says_nothing():

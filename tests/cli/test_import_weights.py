@@ -67,6 +67,17 @@ def test_an_imported_unet_says_the_noise_that_it_said(diffx, tmp_path):
     assert Pipeline.load("run").denoiser.scheduler.table == "cosine"
 
 
+def test_an_imported_network_sees_x_as_it_is_under_another_process(diffx, tmp_path):
+    theirs = fill(PlainUNet())
+    torch.save(theirs.state_dict(), tmp_path / "unet.pt")
+    told = ["--backbone", "ddpm_unet", "--backbone.heads", 4, "--shape", "3,8,8"]
+    process = ["--scheduler", "rectified_flow", "--prediction", "flow"]
+    done = run(diffx, tmp_path / "unet.pt", *told, *process, "--out", "run")
+    assert "prediction flow" in done.out
+    velocity = theirs(X, torch.full((2,), 1000 * T))
+    torch.testing.assert_close(estimate("run").x0, X - T * velocity, atol=1e-4, rtol=1e-4)
+
+
 def test_an_imported_run_is_sampled_like_any_other(diffx, dit_file):
     done = run(diffx, dit_file, "--backbone.heads", 4)
     assert "tensors of" in done.out
@@ -124,6 +135,14 @@ def test_a_folder_of_diffusers_is_imported(diffx, pipeline):
     run(diffx, pipeline, "--backbone", "ddpm_unet", "--out", "run")
     assert Pipeline.load("run").spec.shape == (3, 8, 8)
     assert diffx("sample", "run", "--n", "2", "--steps", "2").rc == 0
+
+
+def test_two_files_with_tensors_of_one_name_are_refused(diffx, pipeline):
+    save_file({"conv_in.bias": torch.zeros(16)}, pipeline / "unet" / "other.safetensors")
+    result = diffx("import-weights", str(pipeline), "--backbone", "ddpm_unet", "--dry-run")
+    assert (result.rc, result.out, result.err.count("\n")) == (5, "", 1)
+    names = "diffusion_pytorch_model-0.safetensors and other.safetensors"
+    assert f"{names} both hold conv_in.bias" in result.err
 
 
 @pytest.mark.parametrize("place", ["scheduler/scheduler_config.json", "unet/scheduler_config.json"])

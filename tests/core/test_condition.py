@@ -44,6 +44,27 @@ def test_a_context_without_a_label_can_be_dropped_too():
     assert not Condition(image=torch.zeros(2, 1)).can_be_forgotten
 
 
+def test_no_mask_means_that_all_tokens_are_there():
+    cond = Condition(context=torch.zeros(2, 3, 4), mask=None)
+    assert torch.equal(cond.mask, torch.ones(2, 3, dtype=torch.bool))
+    assert cond.forgotten().mask.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("context", "mask", "message"),
+    [
+        (torch.zeros(2, 3), None, r"context must be \(B, L, D\), got \(2, 3\)"),
+        (torch.zeros(2, 3, 4), torch.ones(2, 4).bool(), r"mask must be bool \(2, 3\), .*\(2, 4\)"),
+        (torch.zeros(2, 3, 4), torch.ones(2, 3), r"mask must be bool .* got torch.float32"),
+        (None, torch.ones(2, 3).bool(), "has a mask and no context"),
+    ],
+    ids=["context", "mask", "kind", "alone"],
+)
+def test_a_context_or_a_mask_of_another_shape_is_refused(context, mask, message):
+    with pytest.raises(ConfigError, match=message):
+        Condition(context=context, mask=mask)
+
+
 def test_a_doubled_batch_is_told_first_and_then_forgotten(cond):
     both = cond.with_forgotten()
     assert both.label.tolist() == [0, 1, NO_LABEL, NO_LABEL]

@@ -93,3 +93,38 @@ def test_encoding_captions_leaves_it_as_it_is(tmp_path):
         path.with_suffix(".txt").write_text(path.stem)
     data = ImageFolder(root=tmp_path, size=8, captions="txt")
     assert EncodedCaptions(data, Bytes()).fingerprint == data.fingerprint
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_other_labels_of_the_same_images_have_another(tmp_path, stream):
+    write_images(tmp_path / "here")
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    (tmp_path / "there" / "b" / "1.png").rename(tmp_path / "there" / "a" / "9.png")
+    here, there = (
+        ImageFolder(root=tmp_path / name, size=8, stream=stream) for name in ("here", "there")
+    )
+    order = torch.tensor([0, 1, 2, 3, 4, 5])
+    assert torch.equal(here.batch(order).x, there.batch(order).x)
+    assert here.fingerprint != there.fingerprint
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_other_texts_about_the_same_images_have_another(tmp_path, stream):
+    found = []
+    for name, last in (("one", "a"), ("same", "a"), ("other", "b")):
+        write_images(tmp_path / name)
+        for path in list((tmp_path / name).rglob("*.png")):
+            path.with_suffix(".txt").write_text(last if path.stem == "5" else "a text")
+        data = ImageFolder(root=tmp_path / name, size=8, captions="txt", stream=stream)
+        found.append(data.fingerprint)
+    assert found[0] == found[1] != found[2]
+
+
+def test_other_labels_of_the_same_latents_have_another(tmp_path):
+    latents, found = torch.randn(4, 2, 2, 2, generator=torch.Generator().manual_seed(0)), []
+    for name, label in (("one", [0, 1, 0, 1]), ("same", [0, 1, 0, 1]), ("other", [0, 1, 1, 0])):
+        (tmp_path / name).mkdir()
+        tensors = {"latents": latents, "label": torch.tensor(label)}
+        save_file(tensors, tmp_path / name / "latents.safetensors")
+        found.append(Latents(root=tmp_path / name).fingerprint)
+    assert found[0] == found[1] != found[2]

@@ -12,6 +12,7 @@ from diffx_core import ConfigError, DataError
 from diffx_datasets.huggingface import HuggingFace
 
 datasets = pytest.importorskip("datasets", reason="needs datasets")
+arrow = pytest.importorskip("pyarrow.parquet", reason="needs datasets")
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 3)).tolist()
 
 
@@ -106,17 +107,57 @@ def test_without_a_column_of_classes_there_are_no_labels(tmp_path):
     assert whole(data(saved(tmp_path, table(kind=None)))).cond.label is None
 
 
+def test_classes_without_an_example_count(tmp_path):
+    named = data(saved(tmp_path, table(6, kind=[0, 1] * 3)))
+    assert named.spec.num_classes == 3
+    numbered = data(tmp_path / "saved", label="number")
+    assert numbered.spec.num_classes == 2
+
+
 def of_the_hub(monkeypatch, made):
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: made)
     return HuggingFace(name="someone/pictures", download=True, size=8)
 
 
-def test_images_may_be_files_of_their_own(tmp_path, monkeypatch):
+def with_files(folder, *paths):
+    """A parquet file with images that are not in it, but in files that it names."""
+    pictures = [{"bytes": None, "path": str(path)} for path in paths]
+    folder.mkdir(exist_ok=True)
+    arrow.write_table(table(len(paths), picture=pictures).data.table, folder / "all.parquet")
+    return folder
+
+
+def test_images_may_be_files_of_their_own(tmp_path):
+    root = with_files(tmp_path / "root", tmp_path / "root" / "1.png", "1.png", "2.png")
+    (root / "1.png").write_bytes(png(COLOURS[1]))
+    for one in (root, root / "all.parquet"):
+        readable = data(one).examples().readable
+        for k in range(2):
+            assert readable.pixels(k)[:, 4, 4].tolist() == COLOURS[1]
+        with pytest.raises(DataError, match=r"row 2 of .*: cannot be decoded"):
+            whole(data(one))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("named", ["{0}/1.png", "../1.png", "in/../../1.png", "link/1.png"])
+def test_files_outside_of_the_root_are_not_read(tmp_path, named, stream):
     (tmp_path / "1.png").write_bytes(png(COLOURS[1]))
-    pictures = [{"bytes": None, "path": str(tmp_path / name)} for name in ("1.png", "2.png")]
+    root = with_files(tmp_path / "root", named.format(tmp_path))
+    (root / "link").symlink_to(tmp_path)
+    with pytest.raises(DataError, match=r"row 0 of .*: names .*1\.png, which is outside of .*root"):
+        whole(data(root, stream=stream))
+
+
+def test_a_table_of_the_hub_names_files_of_the_cache_alone(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    for folder in (cache, tmp_path):
+        (folder / "1.png").write_bytes(png(COLOURS[1]))
+    pictures = [{"bytes": None, "path": str(one / "1.png")} for one in (cache, tmp_path)]
     data = of_the_hub(monkeypatch, table(2, picture=pictures))
     assert data.examples().readable.pixels(0)[:, 4, 4].tolist() == COLOURS[1]
-    with pytest.raises(DataError, match=r"row 1 of someone/pictures: cannot be decoded"):
+    with pytest.raises(DataError, match=r"row 1 of someone/pictures: names .* outside of .*cache"):
         whole(data)
 
 

@@ -311,6 +311,25 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     assert main(["decode-latents", drawn, "--latents", latents, "--vae", str(vae)]) == 0
     with Image.open(tmp_path / "drawn" / "decoded" / "images" / "00002.png") as image:
         assert image.size == (16, 16)
+    file = tmp_path / "drawn" / "decoded" / "images" / "00002.png"
+    first = file.read_bytes()
+    shutil.rmtree(tmp_path / "drawn" / "decoded")
+    assert main(["decode-latents", drawn, "--vae", str(vae)]) == 0  # the run names its latents
+    assert file.read_bytes() == first
+    shutil.rmtree(tmp_path / "drawn" / "decoded")
+    (tmp_path / "latents").rename(tmp_path / "moved")
+    capsys.readouterr()
+    assert main(["decode-latents", drawn, "--vae", str(vae)]) == 4
+    assert "which is not there: name the folder with --latents" in capsys.readouterr().err
+
+
+def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, capsys):
+    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    (tmp_path / "sample.json").write_text('{"run": "run"}')
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
+    assert "does not say what the model was trained on" in capsys.readouterr().err
+    (tmp_path / "sample.json").write_text('{"run": "run", "dataset": null}')  # it was imported
+    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
 
 
 def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):

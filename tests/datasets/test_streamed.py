@@ -145,3 +145,50 @@ def test_a_bad_image_found_by_a_worker_ends_the_run_with_its_path(folder, tmp_pa
     error = capsys.readouterr().err
     assert "13.png: is not an image" in error
     assert "Traceback" not in error
+
+
+def spoil_unseen(folder, *numbers):
+    """Make files bad without a trace, as if they had not been among those that were looked at."""
+    for k in numbers:
+        path = folder / "ab"[k % 2] / f"{k:02}.png"
+        stamp = path.stat()
+        path.write_bytes(b"x" * stamp.st_size)
+        os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+
+
+def test_bad_images_are_counted_in_one_place_whoever_reads_them(folder, caplog):
+    data = images(folder, stream=True, on_bad="skip", max_bad=0.1).on("cpu")
+    _, finish = data.in_two()
+    workers = [pickle.loads(pickle.dumps(data)) for _ in range(3)]
+    spoil_unseen(folder, 2, 8, 14)
+    batches = [  # positions go by class: those three files are 1, 4 and 7
+        worker.read(torch.tensor([k]), seed=0, step=0)
+        for worker, k in zip(workers, (1, 4, 7), strict=True)
+    ]
+    finish(batches[0])
+    finish(batches[1])
+    assert [one.getMessage().partition(";")[0] for one in caplog.records] == [
+        f"image_folder: put others in the place of {k} of {N} files so far" for k in (1, 2)
+    ]
+    assert "02.png: is not an image" in caplog.text
+    finish(workers[0].read(torch.tensor([1]), seed=0, step=1))
+    assert len(caplog.records) == 2
+    with pytest.raises(DataError, match=r"3 files cannot be used, 2 may be.*14\.png"):
+        finish(batches[2])
+
+
+def test_how_many_may_be_bad_does_not_depend_on_the_workers(folder, tmp_path, capsys):
+    words = ["--dataset", "image_folder", "--dataset.root", str(folder), "--dataset.size", "8"]
+    words += ["--dataset.stream", "true", "--dataset.on_bad", "skip", "--dataset.max_bad", "0.1"]
+    words += ["--train.batch_size", "4"]
+    facts = ["--train.steps", "1", "--train.workers", "0", "--out", str(tmp_path / "facts")]
+    assert main(["train", *words, *facts]) == 0
+    spoil_unseen(folder, 2, 8, 14)
+    said = []
+    for workers in ("0", "2"):
+        capsys.readouterr()
+        more = ["--train.steps", "6", "--train.workers", workers, "--out", str(tmp_path / workers)]
+        assert main(["train", *words, *more]) == 4
+        said.append(capsys.readouterr().err.splitlines()[-1])
+    assert said[0] == said[1]
+    assert "3 files cannot be used, 2 may be left out" in said[0]

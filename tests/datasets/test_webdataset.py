@@ -84,11 +84,47 @@ def test_images_without_labels(tmp_path):
     assert batch.captions is None
 
 
-def test_an_archive_without_the_blocks_at_its_end_is_whole(tmp_path):
-    path = write_shard(tmp_path / "one.tar", range(3))
+def without_end(path):
+    """The blocks of an archive up to those of zeros that end it."""
     content = path.read_bytes().rstrip(b"\0")
-    path.write_bytes(content + b"\0" * (-len(content) % 512))
+    return content + b"\0" * (-len(content) % 512)
+
+
+def test_an_archive_that_is_cut_off_between_two_members_is_refused(tmp_path):
+    path = write_shard(tmp_path / "one.tar", range(3))
+    content = without_end(path)
+    for end in (b"", b"\0" * 511):
+        path.write_bytes(content + end)
+        with pytest.raises(DataError, match=rf"one\.tar: is cut off after {len(content)} bytes"):
+            data(path).examples()
+    path.write_bytes(content + b"\0" * 512)
     assert len(data(path)) == 3
+
+
+def test_archives_that_are_strung_together_are_refused(tmp_path):
+    first, second = (write_shard(tmp_path / f"{k}.tar", [k]) for k in range(2))
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(DataError, match=r"0\.tar: goes on after the end of an archive"):
+        data(first).examples()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([("png", 0), ("cls", 0)], r"0000 has two files \.png"),
+        ([("cls", 0)], r"0000 has two files \.cls"),
+        ([("jpg", 0)], r"0000 has 2 images \(png, jpg\)"),
+    ],
+)
+def test_what_an_example_has_twice_is_refused(tmp_path, more, said):
+    path = tmp_path / "one.tar"
+    with tarfile.open(path, "w") as archive:
+        for kind, content in shard_files(0).items():
+            add_member(archive, f"0000.{kind}", content)
+        for kind, number in more:
+            add_member(archive, f"{number:04}.{kind}", shard_files(number).get(kind, b""))
+    with pytest.raises(DataError, match=rf"one\.tar: {said}"):
+        data(path).examples()
 
 
 def test_shards_are_looked_through_once(root, monkeypatch):

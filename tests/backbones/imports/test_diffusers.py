@@ -110,6 +110,8 @@ OTHERS = {
     "heads of a dit": ("dit", {"num_attention_heads": "2"}, "'2', and should be a number"),
     "activation of a dit": ("dit", {"activation_fn": "geglu"}, "activation_fn is 'geglu', and dit"),
     "norms of a dit": ("dit", {"norm_elementwise_affine": True}, "norm_elementwise_affine is True"),
+    "a size added in norms of a dit": ("dit", {"norm_eps": 0.1}, "norm_eps is 0.1, and dit has"),
+    "a size that is no number": ("dit", {"norm_eps": "1e-6"}, "norm_eps is '1e-6', and dit has"),
 }
 
 
@@ -126,6 +128,21 @@ def test_a_dit_whose_blocks_are_told_different_things_is_refused():
     tensors["transformer_blocks.1.norm1.emb.class_embedder.embedding_table.weight"] += 1
     with pytest.raises(CheckpointError, match="block 0, and dit tells all blocks the same"):
         imported(config, tensors)
+
+
+@pytest.mark.parametrize(
+    ("case", "name"),
+    [
+        ("dit", "transformer_blocks.x.y"),
+        ("dit", "transformer_blocks.40000.y"),
+        ("unet", "down_blocks.0.resnets.40000.y"),
+    ],
+)
+def test_blocks_are_numbered_without_a_gap(case, name):
+    config, shapes, _ = RECORD[case].values()
+    block = name.removesuffix(".y")
+    with pytest.raises(CheckpointError, match=f"folder: {re.escape(block)} is in it, and its"):
+        imported(config, {**record.tensors_of(shapes), name: torch.zeros(1)})
 
 
 def test_a_unet_needs_its_config():

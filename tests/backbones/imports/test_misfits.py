@@ -56,6 +56,26 @@ MISFITS = {
         lambda: take_dit({"blocks.0.attn.proj.weight": torch.zeros(32, 31)}),
         r"blocks.0.attn.proj.weight \(32, 31\) does not fit blocks.0.attention.out.weight \(32, 32",
     ),
+    "a block has no number": (
+        lambda: take_dit({"blocks.x.y": torch.zeros(1)}),
+        "file.pt: blocks.x is in it, and its 3 blocks should be numbered 0 to 2",
+    ),
+    "blocks are left out": (
+        lambda: take_dit({"blocks.40000.y": torch.zeros(1)}),
+        "file.pt: blocks.40000 is in it, and its 3 blocks should be numbered 0 to 2",
+    ),
+    "a block of a unet has no number": (
+        lambda: take_unet({"input_blocks.x.y": torch.zeros(1)}),
+        "file.pt: input_blocks.x is in it",
+    ),
+    "a block of a unet is no module": (
+        lambda: take_unet({"output_blocks.1": torch.zeros(1)}),
+        r"file.pt: output_blocks.1 \(1,\) has no place here",
+    ),
+    "blocks of a unet are left out": (
+        lambda: take_unet({"output_blocks.40000.y": torch.zeros(1)}),
+        "file.pt: output_blocks.40000 is in it",
+    ),
     "positions are learned": (
         lambda: take_dit({"pos_embed": DIT["pos_embed"] + 0.1}),
         "pos_embed is learned, and dit computes positions",
@@ -69,7 +89,7 @@ MISFITS = {
         "nothing in it becomes up.0.0.block.skip.weight",
     ),
     "a unet with other levels": (
-        lambda: take_unet({"input_blocks.9.0.op.weight": torch.zeros(1)}),
+        lambda: take_unet({"input_blocks.4.0.op.weight": torch.zeros(1)}),
         "5 input_blocks and 4 output_blocks do not make 2 levels",
     ),
     "a unet given to dit": (

@@ -49,7 +49,7 @@ def read_weights(path: Path) -> Files:
     """Read a file or a folder.
 
     Raises:
-        CheckpointError: there is none, or it cannot be read.
+        CheckpointError: there is none, it cannot be read, or two files hold tensors of one name.
     """
     if not path.exists():
         raise CheckpointError(f"{path}: there is no such file or folder")
@@ -64,9 +64,17 @@ def read_weights(path: Path) -> Files:
         plain = [one for one in files if not {"fp16", "bf16"} & {*one.name.split(".")}]
         files = plain or files
     tensors: dict[str, Tensor] = {}
+    homes: dict[str, Path] = {}
     inside = None
     for file in files:
         found, inside = _tensors(file)
+        twice = next((name for name in found if name in homes), None)
+        if twice is not None:
+            raise CheckpointError(
+                f"{folder}: {homes[twice].name} and {file.name} both hold {twice}: give the folder"
+                " of one network, or the one file of it"
+            )
+        homes |= dict.fromkeys(found, file)
         tensors |= found
     if tensors and all(name.startswith(WRAPPED) for name in tensors):
         tensors = {name.removeprefix(WRAPPED): one for name, one in tensors.items()}

@@ -48,10 +48,11 @@ class Imported:
         numbers = sum(one.numel() for one in self.model.weights.values())
         shape = " x ".join(map(str, self.model.spec.shape))
         process, backbone = (self.record.components[kind] for kind in ("scheduler", "backbone"))
+        prediction = self.record.sections["objective"]["prediction"]
         return (
             f"{len(self.model.weights)} tensors of {numbers:,} numbers from layout"
             f" {self.model.layout} fit {backbone.label}: data {shape}, process {process.label},"
-            f" prediction {self.model.prediction}"
+            f" prediction {prediction}"
         )
 
     def facts(self) -> dict[str, Any]:

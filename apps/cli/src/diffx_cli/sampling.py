@@ -108,11 +108,13 @@ class Sampling:
         chosen = self.request.components
         process = chosen.get("scheduler")
         under = None if process is None else _saved(process.registered, process.options)
+        data = self.run.components.get("dataset")
         return {
             "run": str(self.source),
             "step": self.pipeline.step,
             "sampler": _saved(chosen["sampler"].registered, asdict(self.drawing.sampler)),
             "nfe": self.drawing.sampler.nfe or self._calls[0] or None,
+            "dataset": None if data is None else asdict(data),
             "trained_with": self.run.components["scheduler"].name,
             "scheduler": under or asdict(self.run.components["scheduler"]),
             "guidance": plain(asdict(self.request.sections["guidance"])),

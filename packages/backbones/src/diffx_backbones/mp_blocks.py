@@ -64,7 +64,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Maps (B, channels_in, H, W) to (B, channels, H, W)."""
-        scale = 1 + self.gain * self.modulation(condition)[:, :, None, None]
+        told = self.modulation(condition)[:, :, None, None]
+        scale = 1 + self.gain.to(told.dtype) * told  # as one number, it would raise the precision
         y: Tensor = self.conv2(self.dropout(mp_silu(self.conv1(mp_silu(x)) * scale)))
         return y
 

@@ -31,7 +31,7 @@ SILU_SIZE = 0.596
 TINY = 1e-4
 """The least length or root mean square that is divided by."""
 NEAR = 1e-5
-"""How far from one a root mean square may be that is left alone; float32 knows it to about 1e-6."""
+"""How far from one a root mean square may be that is left alone; more where the type is coarser."""
 
 
 def lengths(weight: Tensor) -> Tensor:
@@ -151,5 +151,7 @@ def renormalise(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, MPLinear | MPConv | MPTable):
             weight = layer.weight.data
-            size = lengths(weight) / math.sqrt(weight[0].numel())
-            weight.div_(torch.where((size - 1).abs() < NEAR, 1.0, size))
+            exact = weight.to(torch.promote_types(weight.dtype, torch.float32))
+            size = lengths(exact) / math.sqrt(weight[0].numel())
+            near = max(NEAR, torch.finfo(weight.dtype).eps)
+            weight.copy_(exact / torch.where((size - 1).abs() < near, 1.0, size))

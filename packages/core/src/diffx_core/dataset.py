@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, Self, TypeAlias
 
 import torch
-from attrs import Factory, evolve, field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from diffx_core.errors import ConfigError
@@ -82,12 +82,6 @@ class DataSpec:
         return len(self.shape) == 3
 
 
-def _all_there(cond: "Condition") -> Tensor | None:
-    if cond.context is None:
-        return None
-    return torch.ones(cond.context.shape[:2], dtype=torch.bool, device=cond.context.device)
-
-
 @frozen(eq=False)
 class Condition:
     """What the network is told about each example besides its noise level.
@@ -100,12 +94,32 @@ class Condition:
         context: (B, L, D) tokens about each example, such as those of a text; None if there are
             none.
         mask: (B, L) bool, true for tokens that are there; all of them unless told.
+
+    Raises:
+        ConfigError: the context has no tokens (B, L, D), or the mask is not one of them.
     """
 
     label: Tensor | None = None
     image: Tensor | None = None
     context: Tensor | None = None
-    mask: Tensor | None = field(default=Factory(_all_there, takes_self=True))
+    mask: Tensor | None = None
+
+    def __attrs_post_init__(self) -> None:
+        context, mask = self.context, self.mask
+        if context is None:
+            if mask is not None:
+                raise ConfigError("a condition has a mask and no context: give both, or neither")
+            return
+        if context.ndim != 3:
+            raise ConfigError(f"context must be (B, L, D), got {tuple(context.shape)}")
+        if mask is None:
+            mask = torch.ones(context.shape[:2], dtype=torch.bool, device=context.device)
+            object.__setattr__(self, "mask", mask)
+        elif mask.shape != context.shape[:2] or mask.dtype != torch.bool:
+            raise ConfigError(
+                f"mask must be bool {tuple(context.shape[:2])}, as the context has tokens, got"
+                f" {mask.dtype} {tuple(mask.shape)}"
+            )
 
     @property
     def can_be_forgotten(self) -> bool:

@@ -52,7 +52,8 @@ class ImportedModel:
         scheduler: the process that such networks are trained with, unless somebody says another.
         scheduler_options: of that process; those that are not named have their defaults.
         prediction: what the network's output means.
-        scale_input: whether it sees x at unit variance, rather than as it is.
+        scale_input: whether it sees x at unit variance, rather than as it is, as networks of others
+            do under any process.
         knows_nothing_told: whether it was trained to be told no class, too.
         notes: what happened to what has no place here.
     """
@@ -64,7 +65,7 @@ class ImportedModel:
     scheduler: str
     prediction: PredictionName
     scheduler_options: Mapping[str, Any] = field(factory=dict)
-    scale_input: bool = True
+    scale_input: bool = False
     knows_nothing_told: bool = False
     notes: tuple[str, ...] = ()
 

@@ -58,6 +58,7 @@ def encode(
             latents=torch.cat(latents),
             label=torch.cat(labels) if labels else None,
             mirrored=torch.cat(others) if others else None,
+            num_classes=dataset.spec.num_classes if labels else None,
         )
         write_shard(folder, shard, number, len(shards))
     return len(shards)
@@ -67,9 +68,17 @@ def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
     """Refuse what the autoencoder cannot read.
 
     Raises:
-        ConfigError: the data are not images of its number of channels in [-1, 1].
+        ConfigError: the data are not images of its number of channels in [-1, 1], or have texts or
+            other images beside them, which shards do not hold.
     """
     spec = dataset.spec
+    if spec.captions or spec.paired:
+        beside, options = (
+            ("texts about the images", "--dataset.captions or --dataset.caption")
+            if spec.captions
+            else ("images beside the images", "--dataset.beside")
+        )
+        raise ConfigError(f"shards of latents hold labels, but no {beside}; leave out {options}")
     if not spec.is_image or spec.value_range != RANGE:
         raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
     if spec.shape[0] != autoencoder.channels:

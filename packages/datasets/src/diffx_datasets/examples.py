@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import define, field, frozen
 
-from diffx_core import DataError
+from diffx_core import Batch, DataError
 from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.packing import Pixels
 from diffx_datasets.waiting import waiting
@@ -73,6 +73,8 @@ class LeftOut:
         count: of its images.
         on_bad: whether to stop at the first one.
         max_bad: share of the images that may be left out, but one may always be.
+        reasons: why each of them is left out.
+        told: those that a warning has named.
     """
 
     name: str
@@ -80,6 +82,7 @@ class LeftOut:
     on_bad: OnBad
     max_bad: float
     reasons: dict[int, str] = field(factory=dict)
+    told: set[int] = field(factory=set)
 
     def add(self, position: int, reason: str) -> None:
         """Leave one out.
@@ -100,9 +103,44 @@ class LeftOut:
                 f" out; the last is {reason}; --dataset.max_bad sets the share"
             )
 
+    def learn(self, batch: Batch) -> None:
+        """Count what was replaced in a batch, whichever process has read it, and warn once of each.
+
+        Raises:
+            DataError: there may not be so many.
+        """
+        replaced = batch.replaced if isinstance(batch, BatchWithout) else {}
+        new = {position: why for position, why in replaced.items() if position not in self.told}
+        for position, reason in new.items():
+            self.add(position, reason)
+        self.told.update(new)
+        if new:
+            log.warning(
+                "%s: put others in the place of %d of %d files so far; now of %s",
+                self.name,
+                len(self.told),
+                self.count,
+                "; ".join(new.values()),
+            )
+
+
+@frozen(eq=False)
+class BatchWithout(Batch):
+    """A batch, and the images that it should have had: so the process that trains learns of them.
+
+    Args:
+        replaced: why each of them cannot be used, by position.
+    """
+
+    replaced: Mapping[int, str] = field(factory=dict)
+
 
 def usable(
-    position: int, read: Callable[[int], Pixels], readable: Readable, left_out: LeftOut
+    position: int,
+    read: Callable[[int], Pixels],
+    readable: Readable,
+    left_out: LeftOut,
+    replaced: dict[int, str],
 ) -> tuple[int, Pixels]:
     """The image at a position, or else of the first one after it that can be used, and which.
 
@@ -111,6 +149,7 @@ def usable(
         read: gives the image at a position, or an `UnreadableError`.
         readable: says how many there are and where.
         left_out: learns of those that cannot be used.
+        replaced: is told which ones were passed over, and why, whether they were known or not.
 
     Raises:
         DataError: none can be used, or too many cannot.
@@ -122,6 +161,7 @@ def usable(
                 return at, read(at)
             except UnreadableError as error:
                 left_out.add(at, f"{readable.place(at)}: {error}")
+        replaced[at] = left_out.reasons[at]
     raise DataError(f"{left_out.name}: there are no images that can be used")
 
 

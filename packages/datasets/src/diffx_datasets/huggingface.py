@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,10 @@ from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
 from diffx_datasets.packing import Pixels
-from diffx_datasets.tables import hub_table, library, local_table
+from diffx_datasets.tables import hub_caches, hub_table, library, local_table
+
+Classes: TypeAlias = tuple[npt.NDArray[np.int64], int] | tuple[None, None]
+"""Labels and how many classes there are, of which some may have no example; or neither."""
 
 
 @frozen(kw_only=True)
@@ -62,7 +65,7 @@ class HuggingFace(LargeImages):
             self._refuse("is empty")
         kinds = library()
         image = self._column(table, kinds.Image, self.image, "image")
-        label = self._label(table, kinds.ClassLabel)
+        label, classes = self._label(table, kinds.ClassLabel)
         if self.caption is not None and self.caption not in table.features:
             self._refuse(f"has no column {self.caption}, but {', '.join(table.features)}")
         raw = table.cast_column(image, kinds.Image(decode=False))
@@ -71,12 +74,13 @@ class HuggingFace(LargeImages):
             facts={
                 "table": facts,
                 "columns": (image, self.label, self.caption),
+                "classes": classes,
                 "options": (str(self._place()), self.split, self.size, self.grey),
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Rows(raw, image, self._place(), self.size, self.grey),
+            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes()),
             label=label,
-            num_classes=None if label is None else int(label.max()) + 1,
+            num_classes=classes,
             captions=None if self.caption is None else Texts(raw, self.caption),
         )
 
@@ -89,6 +93,12 @@ class HuggingFace(LargeImages):
     def _place(self) -> str:
         return str(self.name or self.root)
 
+    def _homes(self) -> tuple[Path, ...]:
+        """The folders in which a table may name files."""
+        if self.root is None:
+            return hub_caches()
+        return (self.root if self.root.is_dir() else self.root.parent,)
+
     def _column(self, table: Any, kind: type, chosen: str | None, what: str) -> str:  # noqa: ANN401
         columns = [
             str(name) for name, feature in table.features.items() if isinstance(feature, kind)
@@ -99,18 +109,22 @@ class HuggingFace(LargeImages):
             self._refuse(f"has as columns of {what}s {found}; --dataset.{what} names one")
         return wanted[0]
 
-    def _label(self, table: Any, kind: type) -> npt.NDArray[np.int64] | None:  # noqa: ANN401
+    def _label(self, table: Any, kind: Any) -> Classes:  # noqa: ANN401
         chosen = self.label
         if chosen is None:
             if not any(isinstance(feature, kind) for feature in table.features.values()):
-                return None
+                return None, None
             chosen = self._column(table, kind, None, "label")
         if chosen not in table.features:
             self._refuse(f"has no column {chosen}, but {', '.join(table.features)}")
         values = np.asarray(table.with_format("numpy")[chosen][:])
         if values.dtype.kind not in "iu" or values.ndim != 1 or values.min() < 0:
             self._refuse(f"has other things in {chosen} than whole numbers from 0")
-        return values.astype(np.int64)
+        least, feature = int(values.max()) + 1, table.features[chosen]
+        classes = feature.num_classes if isinstance(feature, kind) else None
+        if classes is not None and least > classes:
+            self._refuse(f"has the label {least - 1} in {chosen}, which has {classes} classes")
+        return values.astype(np.int64), classes or least
 
     def _refuse(self, reason: str) -> NoReturn:
         raise DataError(f"huggingface: {self._place()} {reason}")
@@ -126,6 +140,7 @@ class Rows:
         name: of the table, for messages.
         size: side in pixels.
         grey: keep brightness only.
+        homes: the folders in which it may name files; what is not absolute is in the first.
     """
 
     table: Any = field(repr=False)
@@ -133,6 +148,7 @@ class Rows:
     name: str
     size: int
     grey: bool
+    homes: tuple[Path, ...]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -143,8 +159,19 @@ class Rows:
         if found is None or (found["bytes"] is None and found["path"] is None):
             raise UnreadableError("is empty")
         content = found["bytes"]
-        file = Path(found["path"]) if content is None else io.BytesIO(content)
+        file = self._file(found["path"]) if content is None else io.BytesIO(content)
         return decoded(file, self.size, grey=self.grey)
+
+    def _file(self, named: str) -> Path:
+        """A file that a row names: a table of someone else's must not read any file of ours."""
+        homes = [one.resolve() for one in self.homes]
+        try:
+            file = (homes[0] / named).resolve()
+        except ValueError as error:
+            raise UnreadableError(f"names a file that cannot be ({error})") from None
+        if not any(file.is_relative_to(one) for one in homes):
+            raise UnreadableError(f"names {named}, which is outside of {self.homes[0]}")
+        return file
 
     def place(self, position: int) -> str:
         """The row of a table."""

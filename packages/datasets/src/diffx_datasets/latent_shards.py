@@ -1,14 +1,16 @@
 """Files of latents: safetensors shards, memory-mapped, and what standardises them.
 
 A shard has latents (n, C, H, W) and, if there are any, labels (n,) and mirrored (n, C, H, W). Its
-header says which part of how many it is, so that a missing one is noticed.
+header says which part of how many it is, so that a missing one is noticed, and how many classes
+there are, of which some may have no example.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -16,6 +18,10 @@ from torch import Tensor
 from diffx_core import DataError
 
 NAME = "latents-{:05d}.safetensors"
+CLASSES = "num_classes"
+"""Where the header of a file says how many classes there are."""
+DIGITS = 10
+"""Fewer than these has a number of classes."""
 CHUNK = 1024
 """Latents that are looked at together."""
 
@@ -29,24 +35,29 @@ class Shard:
         latents: (n, C, H, W), of any floating type.
         label: (n,) int64, or None.
         mirrored: (n, C, H, W) the latents of the mirrored images, or None.
+        num_classes: how many classes the labels are of; None if that is not known.
     """
 
     path: Path
     latents: Tensor = field(repr=False)
     label: Tensor | None = field(default=None, repr=False)
     mirrored: Tensor | None = field(default=None, repr=False)
+    num_classes: int | None = None
 
     @property
     def form(self) -> str:
         """What all shards have to have in common."""
         shape = "x".join(map(str, self.latents.shape[1:]))
         label = "with" if self.label is not None else "without"
+        if self.num_classes is not None:
+            label += f" {self.num_classes} kinds of"
         mirrored = "with" if self.mirrored is not None else "without"
         return f"latents of {shape} {label} labels, {mirrored} mirrored ones"
 
     def to(self, device: torch.device | str) -> "Shard":
         """The same shard on a device."""
-        return Shard(path=self.path, **{k: one.to(device) for k, one in self.tensors().items()})
+        moved: dict[str, Any] = {k: one.to(device) for k, one in self.tensors().items()}
+        return evolve(self, **moved)
 
     def tensors(self) -> dict[str, Tensor]:
         """What there is, by name."""
@@ -67,7 +78,10 @@ def write_shard(folder: Path, shard: Shard, number: int, count: int) -> None:
     path = folder / NAME.format(number)
     partial = path.with_suffix(".partial")
     tensors = {name: one.contiguous() for name, one in shard.tensors().items()}
-    save_file(tensors, partial, {"part": str(number), "of": str(count)})
+    header = {"part": str(number), "of": str(count)}
+    if shard.num_classes is not None:
+        header[CLASSES] = str(shard.num_classes)
+    save_file(tensors, partial, header)
     partial.rename(path)
 
 
@@ -94,16 +108,29 @@ def read_shards(root: Path) -> list[Shard]:
 def _read(path: Path, count: int) -> Shard:
     try:
         with safe_open(path, framework="pt") as file:
-            said = (file.metadata() or {}).get("of", str(count))
+            header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
     except (OSError, SafetensorError) as error:
         raise DataError(f"latents: {path} cannot be read ({error}); encode it again") from error
+    said, classes = header.get("of", str(count)), header.get(CLASSES)
     if said != str(count):
         raise DataError(f"latents: {path.parent} has {count} of {said} shards; encode them again")
-    wrong = _problem(tensors)
+    wrong = _problem(tensors) or _problem_of_classes(tensors.get("label"), classes)
     if wrong:
         raise DataError(f"latents: {path} {wrong}")
-    return Shard(path=path, **tensors)
+    return Shard(path=path, **tensors, num_classes=None if classes is None else int(classes))
+
+
+def _problem_of_classes(label: Tensor | None, said: str | None) -> str:
+    """What is wrong with the number of classes that a header says; nothing, if it says none."""
+    if said is None:
+        return ""
+    if not (said.isdecimal() and said.isascii() and len(said) < DIGITS):
+        return f"says in its header that there are {said[:40]!r} classes, which is no number"
+    if label is None:
+        return f"says in its header that there are {said} classes, and has no labels"
+    highest = int(label.max())
+    return f"has the label {highest} of {said} classes" if highest >= int(said) else ""
 
 
 def _problem(tensors: dict[str, Tensor]) -> str:

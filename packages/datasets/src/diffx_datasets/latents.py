@@ -5,11 +5,14 @@
 Shapes: x (B, C, H, W), index (B,).
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from attrs import asdict, evolve, field, frozen
 from torch import Tensor
@@ -45,8 +48,12 @@ class Held(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """How many there are, and their moments."""
-        return fingerprint({"count": len(self), **asdict(self.standard)})
+        """How many there are, their moments, and their labels."""
+        facts = {"count": len(self), **asdict(self.standard)}
+        labels = [one.label.cpu().numpy() for one in self.shards if one.label is not None]
+        if labels:
+            facts["labels"] = hashlib.sha256(np.concatenate(labels).tobytes()).hexdigest()
+        return fingerprint(facts)
 
     @property
     def streams(self) -> bool:
@@ -70,8 +77,10 @@ class Held(Dataset):
             return self
         whole = [one.to(device) for one in self.shards]
         names = whole[0].tensors()
-        merged = {name: torch.cat([one.tensors()[name] for one in whole]) for name in names}
-        return evolve(self, shards=[Shard(path=whole[0].path, **merged)])
+        merged: dict[str, Any] = {
+            name: torch.cat([one.tensors()[name] for one in whole]) for name in names
+        }
+        return evolve(self, shards=[evolve(whole[0], **merged)])
 
     def batch(self, index: Tensor) -> Batch:
         """The latents (B, C, H, W) at the (B,) positions `index`, standardised."""
@@ -127,10 +136,10 @@ class Latents(Prepared):
         facts = {"root": str(self.root.resolve()), "files": [stamp(one.path) for one in shards]}
         folder = kept("latents", facts, lambda empty: _write(measured(shards), empty))
         standard = Standard(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
-        labels = [one.label.max() for one in shards if one.label is not None]
+        highest = [int(one.label.max()) for one in shards if one.label is not None]
         spec = DataSpec(
             shape=shards[0].latents.shape[1:],
-            num_classes=int(max(labels)) + 1 if labels else None,
+            num_classes=shards[0].num_classes or (max(highest) + 1 if highest else None),
             sigma_data=standard.rms,
         )
         return Held(shards=shards, standard=standard, facts=spec, flips=self.flip)

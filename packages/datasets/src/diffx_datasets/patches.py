@@ -16,9 +16,9 @@ from torch import Tensor
 
 from diffx_core import Batch, DataError, Dataset, DataSpec, Finish, NoiseSource, Read
 from diffx_datasets.decoding import UnreadableError, decoded, shrunk
-from diffx_datasets.examples import LeftOut, OnBad, usable
+from diffx_datasets.examples import BatchWithout, LeftOut, OnBad, usable
 from diffx_datasets.image_folder import images_under
-from diffx_datasets.packed import finished, floats, mirror_, mirrored, within
+from diffx_datasets.packed import finished, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, Pixels, stamp
 from diffx_datasets.streamed import Seen, evenly, looked_at
 
@@ -123,7 +123,7 @@ class Patches(Dataset):
             facts,
             len(self),
             self._left_out,
-            lambda: self._cut(some, 0),
+            lambda: self._cut(some, 0, {}),
             channels=1 if self.grey else 3,
         )
 
@@ -152,35 +152,42 @@ class Patches(Dataset):
 
     def batch(self, index: Tensor) -> Batch:
         """The patches (B, C, size, size) at the (B,) positions `index`, at places of their own."""
-        return Batch(x=floats(self._stacked(index, _fixed(index.tolist()), 0)), index=index)
+        return self.finish(self._stacked(index, _fixed(index.tolist()), 0))
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """Patches of the same photographs, at places keyed by seed, index and step."""
-        return finished(self.read(index, seed=seed, step=step))
+        return self.finish(self.read(index, seed=seed, step=step))
 
     def in_two(self) -> tuple[Read, Finish]:
         """Workers read bytes, of which floats are made on the device."""
-        return self.read, finished
+        return self.read, self.finish
+
+    def finish(self, batch: Batch) -> Batch:
+        """A batch of bytes as floats; what was replaced in it is counted here, in one process."""
+        self._left_out.learn(batch)
+        return finished(batch)
 
     def read(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The same as bytes: a quarter of what has to cross from a worker."""
         places = NoiseSource(seed=seed, indices=index.tolist(), purpose="crop")
-        pixels = self._stacked(index, places, step)
+        batch = self._stacked(index, places, step)
         if self.flip:
-            mirror_(pixels, mirrored(index, seed, step))
-        return Batch(x=pixels, index=index)
+            mirror_(batch.x, mirrored(index, seed, step))
+        return batch
 
-    def _stacked(self, index: Tensor, places: NoiseSource, step: int) -> Tensor:
+    def _stacked(self, index: Tensor, places: NoiseSource, step: int) -> Batch:
         within(index, len(self))
         _ = self._seen  # what was bad when it was measured is left out everywhere
-        return torch.from_numpy(np.stack(list(self._cut(places, step))))
+        replaced: dict[int, str] = {}
+        pixels = torch.from_numpy(np.stack(list(self._cut(places, step, replaced))))
+        return BatchWithout(x=pixels, index=index, replaced=replaced)
 
-    def _cut(self, places: NoiseSource, step: int) -> Iterator[Pixels]:
+    def _cut(self, places: NoiseSource, step: int, replaced: dict[int, str]) -> Iterator[Pixels]:
         photographs = self._photographs
         down, right = (places.uniform(step, axis).tolist() for axis in range(2))
         for one, vertical, horizontal in zip(places.indices, down, right, strict=True):
             read = partial(photographs.patch, down=vertical, right=horizontal)
-            yield usable(one % len(photographs), read, photographs, self._left_out)[1]
+            yield usable(one % len(photographs), read, photographs, self._left_out, replaced)[1]
 
 
 def _fixed(positions: Sequence[int]) -> NoiseSource:

@@ -7,7 +7,7 @@ steps. Shapes: x (B, C, H, W), index (B,).
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_core import Batch, DataError, Dataset, DataSpec, Finish, Read
-from diffx_datasets.examples import Examples, LeftOut, each, usable
+from diffx_datasets.decoding import UnreadableError
+from diffx_datasets.examples import BatchWithout, Examples, LeftOut, each, usable
 from diffx_datasets.keeping import fingerprint, kept
 from diffx_datasets.packed import at, batch_of, finished, mirror_, mirrored, within
 from diffx_datasets.packing import BYTES, FACTS, VERSION, Pixels, counted, rms
@@ -31,9 +32,11 @@ class Streamed(Dataset):
 
     Args:
         examples: the images.
-        left_out: those that were found to be bad; a copy of it in each process.
+        left_out: those that were found to be bad; each process has its own, and that of the one
+            that trains learns of all.
         facts: about the images, as they are delivered.
-        fingerprint: of how many there are, and of those that were looked at.
+        fingerprint: of how many there are, of those that were looked at, and of what is said
+            of them.
         flips: whether training sees half of them mirrored, left to right.
     """
 
@@ -58,11 +61,11 @@ class Streamed(Dataset):
 
     def batch(self, index: Tensor) -> Batch:
         """The images (B, C, H, W) at the (B,) positions `index`."""
-        return finished(self._batch(index, None))
+        return self.finish(self._batch(index, None))
 
     def augmented(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The same, half of them mirrored if asked for: which, is keyed by seed, index and step."""
-        return finished(self.read(index, seed=seed, step=step))
+        return self.finish(self.read(index, seed=seed, step=step))
 
     def read(self, index: Tensor, *, seed: int, step: int) -> Batch:
         """The same as bytes: a quarter of what has to cross from a worker."""
@@ -71,13 +74,19 @@ class Streamed(Dataset):
 
     def in_two(self) -> tuple[Read, Finish]:
         """Workers read bytes, of which floats are made on the device."""
-        return self.read, finished
+        return self.read, self.finish
+
+    def finish(self, batch: Batch) -> Batch:
+        """A batch of bytes as floats; what was replaced in it is counted here, in one process."""
+        self.left_out.learn(batch)
+        return finished(batch)
 
     def _batch(self, index: Tensor, flipped: Tensor | None) -> Batch:
         within(index, len(self))
         readable = self.examples.readable
+        replaced: dict[int, str] = {}
         found = [
-            usable(position, readable.pixels, readable, self.left_out)
+            usable(position, readable.pixels, readable, self.left_out, replaced)
             for position in index.tolist()
         ]
         pixels = torch.from_numpy(np.stack([one for _, one in found]))
@@ -86,7 +95,8 @@ class Streamed(Dataset):
         label = self.examples.label
         told = None if label is None else torch.from_numpy(label[[k for k, _ in found]])
         captions = at(self.examples.captions, [k for k, _ in found])
-        return batch_of(pixels, index, told, captions, self.facts)
+        batch = batch_of(pixels, index, told, captions, self.facts)
+        return BatchWithout(batch.x, batch.cond, index, captions, replaced)
 
 
 def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
@@ -119,9 +129,28 @@ def streamed(examples: Examples, left_out: LeftOut, *, flip: bool) -> Streamed:
         examples=examples,
         left_out=left_out,
         facts=spec,
-        fingerprint=seen.fingerprint,
+        fingerprint=_with_words(seen.fingerprint, examples, left_out),
         flips=flip,
     )
+
+
+def _with_words(of_images: str, examples: Examples, left_out: LeftOut) -> str:
+    """The fingerprint of images, of all their labels, and of the texts about those looked at."""
+    facts: dict[str, object] = {}
+    if examples.label is not None:
+        facts["labels"] = hashlib.sha256(examples.label.tobytes()).hexdigest()
+    if examples.captions is not None:
+        facts["captions"] = list(_texts(examples, examples.captions, left_out))
+    return fingerprint({"images": of_images, **facts}) if facts else of_images
+
+
+def _texts(examples: Examples, captions: Sequence[str], left_out: LeftOut) -> Iterator[str]:
+    for k in evenly(len(examples.readable)):
+        if k not in left_out.reasons:
+            try:
+                yield captions[k]
+            except UnreadableError as error:
+                left_out.add(k, f"{examples.readable.place(k)}: {error}")
 
 
 def evenly(count: int) -> list[int]:

@@ -71,6 +71,13 @@ def hub_table(name: str, subset: str | None, split: str) -> tuple[Any, list[obje
     return table, [name, subset, split, str(table.info.version), len(table)]
 
 
+def hub_caches() -> tuple[Path, ...]:
+    """Where the library keeps what it has fetched from the Hub."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE), Path(library().config.HF_DATASETS_CACHE)
+
+
 def one_line(error: Exception) -> str:
     """The message of an error without its line breaks, cut where it gets long."""
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -73,8 +73,20 @@ def _harmless(path: Path, one: tarfile.TarInfo, length: int) -> Member:
 
 
 def _ended(path: Path, offset: int) -> None:
-    """A damaged header looks to tarfile like the end."""
+    """A damaged header, and a cut between two members, look to tarfile like the end."""
     with path.open("rb") as file:
         file.seek(offset)
-        if file.read(BLOCK).strip(b"\0"):
+        end = file.read(BLOCK)
+        if end.strip(b"\0"):
             raise DataError(f"{path}: is damaged after {offset} bytes; get it anew")
+        if len(end) < BLOCK:
+            raise DataError(
+                f"{path}: is cut off after {offset} bytes, where the end of an archive is missing;"
+                " get it anew"
+            )
+        while rest := file.read(LONGEST):
+            if rest.strip(b"\0"):
+                raise DataError(
+                    f"{path}: goes on after the end of an archive, {offset} bytes in; unpack it and"
+                    " pack all of it as one archive"
+                )

@@ -5,7 +5,7 @@
 An index of where each file is, and of the labels, is made once; then any example is one read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +22,7 @@ from diffx_datasets.shards import NOWHERE, Part, Shards, Table, Texts, said
 from diffx_datasets.tar_index import Member, members
 from diffx_datasets.waiting import waiting
 
-VERSION = 1
+VERSION = 2
 """Part of every fingerprint: raise it when the same shards have another index."""
 DIGITS = 9
 """Of a class number, at most."""
@@ -115,11 +115,8 @@ class WebDataset(LargeImages):
     def _rows(self, shard: int, path: Path) -> Iterator[list[int]]:
         shown = (one for one in members(path) if not PurePosixPath(one.name).name.startswith("."))
         for key, files in groupby(shown, _key):
-            by_kind = {_kind(one): one for one in files}
-            image = next((one for kind, one in by_kind.items() if kind in IMAGES), None)
-            if image is None:
-                kinds = ", ".join(by_kind)
-                raise DataError(f"webdataset: {path}: {key} has no image: it has {kinds}")
+            by_kind = _by_kind(f"webdataset: {path}: {key}", files)
+            image = next(one for kind, one in by_kind.items() if kind in IMAGES)
             text = NOWHERE if self.caption is None else by_kind.get(_file(self.caption), NOWHERE)
             label = by_kind.get(_file(self.label))
             yield [
@@ -138,6 +135,24 @@ class WebDataset(LargeImages):
                 f"webdataset: {path}: {file.name} says {value[:40]!r}, which is no class number"
             )
         return int(value)
+
+
+def _by_kind(where: str, files: Iterable[Member]) -> dict[str, Member]:
+    """The files of an example, of which one is an image."""
+    found: dict[str, Member] = {}
+    for one in files:
+        kind = _kind(one)
+        if kind in found:
+            raise DataError(
+                f"{where} has two files .{kind}; if they are two examples, give them two names"
+            )
+        found[kind] = one
+    images = [kind for kind in found if kind in IMAGES]
+    if not images:
+        raise DataError(f"{where} has no image: it has {', '.join(found)}")
+    if len(images) > 1:
+        raise DataError(f"{where} has {len(images)} images ({', '.join(images)}); keep one of them")
+    return found
 
 
 def _file(part: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SAMPLES = "samples.safetensors"
+FACTS = "sample.json"
+LATENTS = "diffx-datasets:latents"
 
 
 @frozen(kw_only=True)
@@ -27,8 +29,9 @@ class DecodeLatentsOptions(Shown):
 
     Args:
         samples: a folder that diffx sample has written.
-        latents: the folder of latents that the model was trained on, which says their scale; if
-            none, it is the one of the autoencoder, as for imported models.
+        latents: the folder of latents that the model was trained on, which says their scale; by
+            default the one that its run names, and for models without one, such as imported ones,
+            the scale is that of the autoencoder.
         vae: folder of the AutoencoderKL that they were made by.
         out: folder for the images; by default images/ in the folder of samples.
         batch_size: images that are decoded together.
@@ -58,7 +61,8 @@ def run(request: Request) -> None:
     check_empty(out)
     device = device_named(options.device)
     x = _samples(options.samples)
-    data = None if options.latents is None else Latents(root=options.latents)
+    root = options.latents or _trained_on(options.samples)
+    data = None if root is None else Latents(root=root)
     if data is not None and tuple(x.shape[1:]) != data.spec.shape:
         raise DataError(
             f"{options.samples}: has samples {tuple(x.shape[1:])}, not {data.spec.shape}"
@@ -78,6 +82,28 @@ def run(request: Request) -> None:
     say(json.dumps({"picture": str(file), "n": len(x)}) if options.json else f"images: {file}")
 
 
+def _trained_on(folder: Path) -> Path | None:
+    """The latents that the model of the samples was trained on; None if it was on nothing such."""
+    file = folder / FACTS
+    if not file.exists():
+        return None
+    try:
+        dataset = json.loads(file.read_text(encoding="utf-8"))["dataset"]
+        if dataset is None or dataset["name"] != LATENTS:
+            return None
+        root = Path(dataset["options"]["root"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{file}: does not say what the model was trained on: name the folder with --latents"
+        ) from error
+    if not root.exists():
+        raise DataError(
+            f"{folder}: the model was trained on latents in {root}, which is not there: name the"
+            " folder with --latents"
+        )
+    return root
+
+
 def _samples(folder: Path) -> "Tensor":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -95,7 +121,7 @@ COMMAND = Command(
     run=run,
     words=("samples",),
     examples=(
-        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
         "diffx decode-latents RUN/samples/0000-unipc --vae sd-vae",
+        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
     ),
 )

@@ -29,6 +29,7 @@ from diffx_backbones.imports.moves import (
     Move,
     agreed,
     carry,
+    count_of,
     data_spec,
     halved,
     image_shape,
@@ -48,6 +49,8 @@ PERIOD_NOTE = (
     " published; --backbone.noise_period 10000 takes the latter"
 )
 SIT_NOTE = "the second half of the output, which SiT does not use, is left out"
+LEAST_EPS, MOST_EPS = 1e-6, 1e-5
+"""Beside the variance of a norm: what is between them gives equal numbers."""
 SIT_TIMES = 1000
 """Noise labels here are 1000 times those of SiT."""
 
@@ -90,7 +93,6 @@ def import_dit(network: Callable[..., nn.Module], foreign: ForeignWeights) -> Im
         scheduler="rectified_flow" if is_sit else process.scheduler,
         scheduler_options={} if is_sit else process.options,
         prediction="flow" if is_sit else process.prediction,
-        scale_input=not is_sit,
         knows_nothing_told=True,
         notes=notes,
     )
@@ -101,12 +103,10 @@ def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[s
     width, channels, patch, _ = shape_of(foreign, f"{names.stem}.weight", 4)
     features = shape_of(foreign, f"{names.noise[0]}.weight", 2)[1]
     hidden = shape_of(foreign, f"{names.block}.0.{names.mlp[0]}.weight", 2)[0]
-    prefix = f"{names.block}."
-    depth = 1 + max(int(key.split(".")[1]) for key in foreign.tensors if key.startswith(prefix))
     found: dict[str, Any] = {
         "patch": patch,
         "width": width,
-        "depth": depth,
+        "depth": count_of(foreign, names.block),
         "mlp_ratio": hidden // width,
         "activation": "gelu",
         "noise_features": features,
@@ -116,7 +116,7 @@ def _options(foreign: ForeignWeights, names: Names, layout: str) -> tuple[dict[s
         found["heads"] = foreign.config["num_attention_heads"]
     published = {(w, d): heads for w, d, heads in SIZES.values()}
     options = agreed(foreign, found)
-    options.setdefault("heads", published.get((width, depth)))
+    options.setdefault("heads", published.get((width, options["depth"])))
     if options["heads"] is None:
         raise ConfigError(f"{foreign.path}: does not say how many heads: give --backbone.heads")
     if layout == "diffusers":
@@ -159,6 +159,11 @@ def _check_config(foreign: ForeignWeights) -> None:
         for name in ("sample_size", "num_attention_heads")
         if not is_size(foreign.config.get(name, 1))
     ]
+    eps = foreign.config.get("norm_eps", MOST_EPS)
+    if not isinstance(eps, float) or not LEAST_EPS <= eps <= MOST_EPS:
+        wrong.append(
+            f"{foreign.path}: norm_eps is {eps!r}, and dit has {LEAST_EPS} to {MOST_EPS} only"
+        )
     if wrong:
         raise CheckpointError(*wrong)
 

@@ -15,7 +15,7 @@ from typing import Any
 from einops import rearrange
 from torch import Tensor
 
-from diffx_backbones.imports.moves import shape_of
+from diffx_backbones.imports.moves import count_of, shape_of
 from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places, flat
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
@@ -111,17 +111,14 @@ def _places(foreign: ForeignWeights) -> tuple[Places, dict[str, Any]]:
 
 def _counts(foreign: ForeignWeights) -> tuple[int, int]:
     """How many levels there are, and blocks in each on the way down."""
-    count = {
-        kind: len({name.split(".")[1] for name in foreign.tensors if name.startswith(f"{kind}.")})
-        for kind in ("input_blocks", "output_blocks")
-    }
+    count = {kind: count_of(foreign, kind) for kind in ("input_blocks", "output_blocks")}
     ends = ("conv.weight", "in_layers.0.weight")  # of a step up, which is not the first of its kind
     rising = {
         name.split(".")[1]
         for name in foreign.tensors
         if name.startswith("output_blocks.")
-        and name.split(".")[2] != "0"
         and name.partition(".")[2].partition(".")[2].partition(".")[2] in ends
+        and name.split(".")[2] != "0"
     }
     levels, blocks = len(rising) + 1, count["output_blocks"] // (len(rising) + 1) - 1
     if blocks < 1 or {*count.values()} != {levels * (blocks + 1)}:

@@ -133,6 +133,25 @@ def shape_of(foreign: ForeignWeights, name: str, dimensions: int) -> torch.Size:
     return tensor.shape
 
 
+def count_of(foreign: ForeignWeights, prefix: str) -> int:
+    """How many there are of what tensors `prefix.0. ...`, `prefix.1. ...` belong to.
+
+    Raises:
+        CheckpointError: they are not numbered 0, 1, 2, ... without a gap.
+    """
+    start = f"{prefix}."
+    found = {
+        name.removeprefix(start).split(".")[0] for name in foreign.tensors if name.startswith(start)
+    }
+    wrong = found - {str(i) for i in range(len(found))}
+    if wrong:
+        raise CheckpointError(
+            f"{foreign.path}: {start}{min(wrong)} is in it, and its {len(found)} {prefix} should be"
+            f" numbered 0 to {len(found) - 1}"
+        )
+    return len(found)
+
+
 def is_size(value: object) -> bool:
     """Whether something of a config.json is a number of things."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from diffx_backbones.embedding import MAX_PERIOD
-from diffx_backbones.imports.moves import is_size, shape_of
+from diffx_backbones.imports.moves import count_of, is_size, shape_of
 from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
@@ -118,15 +118,12 @@ def _check(foreign: ForeignWeights) -> None:
     levels: Any = config.get("block_out_channels")
     head = config.get("attention_head_dim", 8)
     classes = config.get("num_class_embeds")
-    made = {
-        one.split(".")[3] for one in foreign.tensors if one.startswith("down_blocks.0.resnets.")
-    }
-    blocks = config.get("layers_per_block", 2)
+    blocks, made = config.get("layers_per_block", 2), "down_blocks.0.resnets"
     rules = {
         "block_out_channels": _are(levels, int) and min(levels or [0]) > 3,
         "down_block_types": _are(config.get("down_block_types"), str),
         "up_block_types": _are(config.get("up_block_types"), str),
-        "layers_per_block": isinstance(blocks, int) and blocks == len(made),
+        "layers_per_block": isinstance(blocks, int) and blocks == count_of(foreign, made),
         "attention_head_dim": head is None or is_size(head),
         "norm_num_groups": is_size(config.get("norm_num_groups", 32)),
         "norm_eps": isinstance(config.get("norm_eps", 1e-5), float),
