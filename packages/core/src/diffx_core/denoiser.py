@@ -133,7 +133,8 @@ class NetworkDenoiser:
         if reading is None or reading.noise_label.device != x.device:
             reading = self._read([t], x.device)[t]
         scale, label, decoding = reading
-        labels = label if len(x) == 1 else label.expand(len(x))
+        count = x.shape[0]  # len(x) takes three times as long
+        labels = label if count == 1 else label.expand(count)
         output = self.backbone(x if scale == 1 else x * scale, labels, cond or UNTOLD)
         return Estimate(x, checked(output, x), decoding)
 

@@ -89,19 +89,21 @@ def streams(keys: Words) -> Iterator[np.random.Generator]:
 LOCAL = threading.local()
 
 
-def fill(rows: npt.NDArray[Any], words: Words) -> None:
+def fill(rows: npt.NDArray[Any], words: Words, threads: int = 1) -> None:
     """Standard normal noise in every row, each from the stream of its key.
 
-    Drawn by as many threads as torch uses, where that is faster: which of them draws a row makes no
-    difference to it.
+    Args:
+        rows: what is filled.
+        words: the key of each row.
+        threads: how many may draw; which of them draws a row makes no difference to it.
     """
-    hands = min(torch.get_num_threads(), rows.size // SHARE, len(rows))
+    hands = min(threads, rows.size // SHARE, len(rows))
     if hands < 2:
         _fill(rows, words)
     else:
         shares = (np.array_split(one, hands) for one in (rows, words))
         # A child process has none of its parent's threads.
-        list(_hands(os.getpid(), torch.get_num_threads()).map(_fill, *shares))
+        list(_hands(os.getpid(), threads).map(_fill, *shares))
 
 
 def _fill(rows: npt.NDArray[Any], words: Words) -> None:
@@ -179,7 +181,9 @@ class NoiseSource:
         """Standard normal noise (B, *shape) for one use within one step, wherever it acts."""
         del span
         out = torch.empty(len(self.indices), *shape, dtype=self.dtype)
-        fill(out.numpy(), self._keys(step, substep))
+        # Beside a network on the CPU torch's own threads are in the way: they wait busily.
+        threads = 1 if self.device.type == "cpu" else torch.get_num_threads()
+        fill(out.numpy(), self._keys(step, substep), threads)
         return out.to(self.device)
 
     def uniform(self, step: int, substep: int = 0) -> Tensor:

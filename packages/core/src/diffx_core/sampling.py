@@ -115,7 +115,8 @@ def states(
         ComponentError: a component broke its contract.
     """
     instance(Sampler, "sampler", sampler)
-    instance(Noise, "noise", noise)
+    if isinstance(noise, type) or not hasattr(noise, "normal"):  # a fifth of asking the protocol
+        instance(Noise, "noise", noise)
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
     if start is not None:
