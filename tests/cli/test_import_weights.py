@@ -224,10 +224,17 @@ def test_a_file_that_would_run_something_is_refused(diffx, tmp_path):
     assert (result.rc, result.out) == (5, "")
     assert "cannot be read as weights and nothing else" in result.err
     assert not Path("trapped").exists()
+    assert "weights_only" not in result.err  # torch advises to run it all the same
+    assert len(result.err.splitlines()) == 1
 
 
 def damaged(path):
     path.write_bytes(b"PK\x03\x04 damaged")
+    return path
+
+
+def of_no_length(path):
+    path.touch()
     return path
 
 
@@ -251,6 +258,7 @@ def wrong_config(path):
 FILES = {
     "nothing": ("a.pt", lambda path: path, "there is no such file or folder"),
     "a damaged file": ("a.pt", damaged, "cannot be read as weights and nothing else"),
+    "a file of no length": ("a.pt", of_no_length, "nothing else (EOFError): it is damaged"),
     "damaged safetensors": ("a.safetensors", damaged, "cannot be read: "),
     "no tensors": ("a.pt", empty, "holds no tensors by name"),
     "an empty folder": ("folder", without_weights, "holds no weights"),

@@ -7,6 +7,7 @@ averaged one.
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,14 +89,17 @@ def _tensors(file: Path) -> tuple[dict[str, Tensor], str | None]:
         if file.suffix == ".safetensors":
             return load_file(file), None
         # training scripts keep their arguments beside the weights
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        allowed = torch.serialization.safe_globals([argparse.Namespace])
+        with allowed, warnings.catch_warnings(action="ignore"):
             held = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{file}: cannot be read: {error}") from error
     except Exception as error:  # noqa: BLE001 - unpickling raises what it likes
-        reason = next(iter(str(error).splitlines()), "")
+        # torch's own message advises to run whatever the file holds
         raise CheckpointError(
-            f"{file}: cannot be read as weights and nothing else: {reason}"
+            f"{file}: cannot be read as weights and nothing else ({type(error).__name__}): it is"
+            " damaged, or holds objects that would have to be run; save the state_dict alone, best"
+            " as safetensors"
         ) from None
     inside = next((key for key in INNER if _is_mapping(held) and _is_mapping(held.get(key))), None)
     found = held if inside is None else held[inside]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffx_core import ConfigError, DataError, cache_folder
+from diffx_datasets.captions import one_line
 from diffx_datasets.packing import stamp
 
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
@@ -50,7 +51,7 @@ def local_table(root: Path, split: str) -> tuple[Any, list[object]]:
             [str(one) for one in files], cache_dir=str(cache_folder() / "tables")
         )
     except FAILURES as error:
-        raise DataError(f"huggingface: {home} cannot be read: {one_line(error)}") from error
+        raise DataError(f"huggingface: {home} cannot be read: {reason(error)}") from error
     return table, [stamp(one) for one in files]
 
 
@@ -65,7 +66,7 @@ def hub_table(name: str, subset: str | None, split: str) -> tuple[Any, list[obje
         table = datasets.load_dataset(name, subset, split=split)
     except FAILURES as error:
         raise DataError(
-            f"huggingface: {name} cannot be had from the Hub: {one_line(error)}; without a network,"
+            f"huggingface: {name} cannot be had from the Hub: {reason(error)}; without a network,"
             " place its parquet files in a folder and name that with --dataset.root"
         ) from error
     return table, [name, subset, split, str(table.info.version), len(table)]
@@ -78,9 +79,9 @@ def hub_caches() -> tuple[Path, ...]:
     return Path(HF_HUB_CACHE), Path(library().config.HF_DATASETS_CACHE)
 
 
-def one_line(error: Exception) -> str:
-    """The message of an error without its line breaks, cut where it gets long."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+def reason(error: Exception) -> str:
+    """The message of an error in one line, cut where it gets long."""
+    return one_line(str(error))[:300] or type(error).__name__
 
 
 def _parquet(root: Path, split: str) -> Sequence[Path]:
