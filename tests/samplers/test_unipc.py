@@ -95,6 +95,7 @@ def test_auto_is_flow_where_the_steps_are_equal_in_both(process, steps):
 
 @pytest.mark.parametrize("grid", ["flow", "logsnr", "karras", "quadratic", "time_shift:3"])
 def test_auto_is_the_same_on_the_way_back(process, grid):
+    compared = 0
     for steps in (1, 2, 3, 5, 8, 30):
         times = UniPC(steps=steps, grid=grid).times(process, process.t_max)
         ratios = torch.logspace(2, -2, 2, dtype=torch.float64)
@@ -102,6 +103,8 @@ def test_auto_is_the_same_on_the_way_back(process, grid):
         if (times.diff() < 0).all():
             plans = (Plan.of(process, one, clean=False) for one in (times, times.flip(0)))
             assert len({even(plan) for plan in plans}) == 1
+            compared += 1
+    assert compared > 2
 
 
 def test_the_order_does_not_need_an_exact_start(walks):

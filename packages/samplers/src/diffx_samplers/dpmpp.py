@@ -23,7 +23,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le
 
 from diffx_core import Plan
-from diffx_samplers.exponential import Weights, known, predict_and_correct, rising
+from diffx_samplers.exponential import Weights, finite_levels, predict_and_correct, rising
 from diffx_samplers.multistep import Multistep, Row
 
 Variant = Literal["corrected", "published"]
@@ -99,7 +99,7 @@ class DPMPP(Multistep):
         now = orders(plan, self.order, lower_final=self.lower_order_final)
         for i, order in enumerate(now):
             h = plan.half_log_snr[i + 1] - plan.half_log_snr[i]
-            r = [(near - far) / h for near, far in pairwise(known(plan, i, order))]
+            r = [(near - far) / h for near, far in pairwise(finite_levels(plan, i, order))]
             data = weights((1 + self.tau**2) * h, r, published=published)
             data = rising(data, plan, i, self.tau) if order > 1 else data
             steps.append(Weights(data, tau=self.tau))

@@ -105,7 +105,7 @@ def flow_moments(start: float, end: float, count: int) -> list[float]:
     return [scale * one for one in found]
 
 
-def known(plan: Plan, i: int, most: int) -> list[float]:
+def finite_levels(plan: Plan, i: int, most: int) -> list[float]:
     """Where in l up to `most` estimates stand, that of step i first; none that is infinite."""
     return [level for level in history(plan.half_log_snr, i, most) if math.isfinite(level)]
 

@@ -16,8 +16,8 @@ from attrs.validators import and_, ge, le
 from diffx_core import Plan
 from diffx_samplers.exponential import (
     Weights,
+    finite_levels,
     first_corrector,
-    known,
     moments,
     predict_and_correct,
     rising,
@@ -71,7 +71,7 @@ class SASolver(Multistep):
         tau = self.tau if self.kappa_min <= math.exp(-start) <= self.kappa_max else 0.0
         if math.isinf(h):
             return Weights([1.0], first_corrector(tau) if self.corrector > 1 else [], tau)
-        levels = known(plan, i, max(self.predictor, self.corrector - 1))
+        levels = finite_levels(plan, i, max(self.predictor, self.corrector - 1))
         where = [(level - start) / h for level in levels]
         predictor, corrector = (
             interpolated(chosen, moments((1 + tau**2) * h, len(chosen)))

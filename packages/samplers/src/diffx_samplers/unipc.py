@@ -23,8 +23,8 @@ from diffx_core import Grid, Plan, grid_option
 from diffx_samplers.dpmpp import orders, weights
 from diffx_samplers.exponential import (
     Weights,
+    finite_levels,
     flow_moments,
-    known,
     moments,
     predict_and_correct,
     rising,
@@ -40,7 +40,7 @@ ROUNDING = 1e-6
 def in_logsnr(plan: Plan, i: int, order: int) -> Weights:
     """A step of the published variant."""
     ell = plan.half_log_snr
-    h, levels = ell[i + 1] - ell[i], known(plan, i, order)
+    h, levels = ell[i + 1] - ell[i], finite_levels(plan, i, order)
     data = weights(h, [(near - far) / h for near, far in pairwise(levels)])
     if order == 1:
         half = data[0] / 2  # at infinity that is `exponential.first_corrector`
@@ -69,10 +69,11 @@ def even(plan: Plan) -> Variable:
     flow = [abs(end - start) for start, end in plan.spans[:steps]]
     both = [abs(end - start) for start, end in pairwise(plan.half_log_snr)]
     log_snr = [length for length in both[:steps] if math.isfinite(length)]
-    return "logsnr" if ratio(log_snr) < ratio(flow) * (1 - ROUNDING) else "flow"
+    least = unevenness(flow) * (1 - ROUNDING)
+    return "logsnr" if unevenness(log_snr) < least else "flow"
 
 
-def ratio(lengths: Sequence[float]) -> float:
+def unevenness(lengths: Sequence[float]) -> float:
     """How many times as long as the shortest the longest is."""
     return max(lengths) / min(lengths) if lengths else 1.0
 
