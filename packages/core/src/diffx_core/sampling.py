@@ -115,8 +115,8 @@ def states(
         ComponentError: a component broke its contract.
     """
     instance(Sampler, "sampler", sampler)
-    if isinstance(noise, type) or not hasattr(noise, "normal"):  # a fifth of asking the protocol
-        instance(Noise, "noise", noise)
+    if isinstance(noise, type) or not hasattr(noise, "normal"):
+        instance(Noise, "noise", noise)  # slow where it is asked of each run
     scheduler = denoiser.scheduler
     agree(sampler, scheduler)
     if start is not None:
@@ -128,11 +128,7 @@ def states(
         x = scheduler.noise(noise, shape, START) * plan.prior_std()
     else:
         x = start if anchor is None else start - anchor
-    for name, one in () if cond is None else cond.given().items():
-        if len(one) != len(x):
-            raise ConfigError(
-                f"the {name} of the condition is of {len(one)} samples, and {len(x)} are drawn"
-            )
+    _require_told(cond, len(x))
     asked, done = Asked(denoiser, cond, watched), 0
     try:
         for state in sampler.run(asked, x, plan, noises(noise, shape, plan)):
@@ -144,10 +140,21 @@ def states(
     except ComponentError as error:
         place = where(done + 1, plan.times[min(done + 1, plan.steps)])
         raise ComponentError(error.kind, *(f"{one} {place}" for one in error.problems)) from error
-    same = plan.steps == sampler.steps
-    declared = sampler.nfe if same else evolve(sampler, steps=plan.steps).nfe
-    if declared is not None and asked.calls != declared:
-        problem = f"made {asked.calls} network calls in {plan.steps} steps and declares {declared}"
+    _require_declared(sampler, plan.steps, asked.calls)
+
+
+def _require_told(cond: Condition | None, count: int) -> None:
+    for name, one in () if cond is None else cond.given().items():
+        if len(one) != count:
+            raise ConfigError(
+                f"the {name} of the condition is of {len(one)} samples, and {count} are drawn"
+            )
+
+
+def _require_declared(sampler: Sampler[Any], steps: int, calls: int) -> None:
+    declared = sampler.nfe if steps == sampler.steps else evolve(sampler, steps=steps).nfe
+    if declared is not None and calls != declared:
+        problem = f"made {calls} network calls in {steps} steps and declares {declared}"
         raise ComponentError("sampler", problem)
 
 
