@@ -1,8 +1,11 @@
 """Batches are the same whoever reads them, and a worker that fails is heard."""
 
-import gc
+import multiprocessing
 import os
 import signal
+from pathlib import Path
+from threading import Timer
+from time import sleep
 
 import pytest
 import torch
@@ -106,37 +109,72 @@ def test_a_dataset_that_fails_in_a_worker_is_named():
         read(Counted(harm="code"), workers=2)
 
 
-@pytest.fixture
-def litter():
-    """Torch's handler of signals raises in the middle of anything, also of opening a file."""
-    yield
-    gc.collect()  # here, not in a later test that does not allow for it
-
-
-killing = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@killing
-@pytest.mark.usefixtures("litter")
 def test_a_worker_that_is_killed_ends_the_run_with_a_remedy():
-    with pytest.raises(DataError, match=r"has died .*--train\.workers") as caught:
+    with pytest.raises(DataError, match=r"has died \(signal SIGKILL\).*--train\.workers") as caught:
         read(Counted(harm="kill"), workers=2)
     assert len(str(caught.value).splitlines()) == 1
 
 
-@killing
-@pytest.mark.usefixtures("litter")
-def test_a_worker_that_is_killed_during_a_step_ends_the_run_too():
-    order = DataOrder(50, 8, seed=1)
-
+@pytest.mark.parametrize("after", [0.0, 0.001, 0.01, 0.05])
+def test_a_worker_that_is_killed_at_any_time_ends_the_run(after):
     def run():
-        with read_ahead(Process(), order, range(6), seed=0, device=CPU, workers=1) as batches:
-            os.kill(int(next(batches).x[0]), signal.SIGKILL)
-            while True:  # the step
-                torch.ones(10).sum()
+        order, steps = DataOrder(50, 8), range(10**6)
+        with read_ahead(Process(), order, steps, seed=0, device=CPU, workers=2) as batches:
+            worker = int(next(batches).x[0])
+            Timer(after, os.kill, (worker, signal.SIGKILL)).start()
+            for _ in batches:
+                pass
 
     with pytest.raises(DataError, match="has died"):
         run()
+
+
+def test_workers_end_with_the_run():
+    with read_ahead(Process(), DataOrder(50, 8), range(99), seed=0, device=CPU, workers=2) as found:
+        readers = {int(next(found).x[0]) for _ in range(2)}
+    assert len(readers) == 2
+    for reader in readers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(reader, 0)
+
+
+def test_workers_end_with_a_run_that_is_killed(tmp_path):
+    run = multiprocessing.get_context("fork").Process(target=forsaken, args=(tmp_path / "readers",))
+    run.start()
+    run.join()
+    readers = [int(line) for line in (tmp_path / "readers").read_text().split()]
+    assert len(readers) == 3
+    assert all(ended(reader) for reader in readers)
+
+
+def forsaken(path):
+    order = DataOrder(50, 8)
+    with read_ahead(Process(), order, range(99), seed=0, device=CPU, workers=3) as found:
+        path.write_text(" ".join(str(int(next(found).x[0])) for _ in range(3)))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ended(process):
+    for _ in range(2000):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return True
+        if state == "Z":
+            return True
+        sleep(0.005)
+    return False
+
+
+def test_a_worker_that_is_busy_does_not_hold_up_the_end():
+    class Slow(Process):
+        def augmented(self, index, *, seed, step):
+            if step > 1:
+                signal.pause()
+            return super().augmented(index, seed=seed, step=step)
+
+    with read_ahead(Slow(), DataOrder(50, 8), range(9), seed=0, device=CPU, workers=2) as found:
+        next(found)
 
 
 def test_a_worker_without_shared_memory_says_so(monkeypatch):

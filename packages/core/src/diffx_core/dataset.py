@@ -185,7 +185,7 @@ class Batch:
         return self._each(lambda one: one.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        """The same batch where an accelerator can read it by itself; torch's loaders call this."""
+        """The same batch where an accelerator can read it by itself."""
         return self._each(Tensor.pin_memory)
 
     def share_memory(self) -> Self:

@@ -5,24 +5,19 @@ that fails, or that the system kills, ends the run with its reason.
 """
 
 import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from attrs import frozen
-from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as ReadByKey
 
 from diffx_core.dataset import Batch, Dataset, Read
 from diffx_core.engine.order import DataOrder
+from diffx_core.engine.workers import from_workers
 from diffx_core.errors import ComponentError, DataError
 
 MOST_WORKERS = 8
 """How many there are unless told otherwise: more than that seldom read faster."""
-AHEAD = 2
-"""Batches that each worker keeps ready."""
-WORKER = "DataLoader worker"
-"""How torch begins what it says about a worker that has died."""
 NO_ROOM = (
     "a worker has no shared memory left for a batch: enlarge /dev/shm, or read without workers by"
     " --train.workers 0"
@@ -49,7 +44,7 @@ class Failure:
 
 
 @frozen(eq=False)
-class Reader(ReadByKey[Batch | Failure]):
+class Reader:
     """What training sees, by step.
 
     Args:
@@ -110,47 +105,19 @@ def read_ahead(
     if not number:
         yield (finish(reader.batch(step).to(device)).to(device) for step in steps)
         return
-    batches = _from_workers(reader, steps, device, number)
+    batches = from_workers(reader.__getitem__, steps, number)
     try:
-        yield (finish(batch).to(device) for batch in batches)
-    except RuntimeError as error:
-        # torch's handler of signals raises it wherever the program is, in the middle of a step too
-        if not str(error).startswith(WORKER):
-            raise
-        reason, *_ = str(error).splitlines()
-        raise DataError(
-            f"a worker that reads data has died ({reason}); memory may have run out: fewer"
-            " --train.workers need less, and 0 reads without any"
-        ) from error
+        yield (finish(batch).to(device) for batch in _arriving(batches, device))
     finally:
         batches.close()
 
 
-def _from_workers(
-    reader: Reader, steps: range, device: torch.device, workers: int
-) -> Generator[Batch]:
+def _arriving(found: Iterator[Batch | Failure], device: torch.device) -> Iterator[Batch]:
     pinned = device.type == "cuda"
-    loader = DataLoader(
-        reader,
-        batch_size=None,  # a step is a batch
-        sampler=steps,
-        num_workers=workers,
-        prefetch_factor=AHEAD,
-        pin_memory=pinned,
-        generator=torch.Generator(),  # else the global one is advanced
-    )
-    batches = iter(loader)
-    try:
-        for found in batches:
-            if isinstance(found, Failure):
-                raise found.error()
-            yield found.to(device, non_blocking=pinned)
-    except (ConnectionError, EOFError) as error:
-        raise RuntimeError(f"{WORKER} has gone with a batch: {error}") from error
-    finally:
-        # while torch watches a worker that has died, it may raise once more, wherever that is
-        with suppress(RuntimeError):
-            batches._shutdown_workers()  # type: ignore[attr-defined] # noqa: SLF001 - as above
+    for batch in found:
+        if isinstance(batch, Failure):
+            raise batch.error()
+        yield (batch.pin_memory() if pinned else batch).to(device, non_blocking=pinned)
 
 
 def _workers(wanted: int | None) -> int:
