@@ -1,43 +1,15 @@
-"""Observers of a run: a progress bar for people, a file of JSON lines for everything else."""
+"""How far a run is, for the person who waits for it."""
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TextIO
 
-from attrs import asdict, define, field
+from attrs import define, field
 from tqdm import tqdm
 
 from diffx_core.engine.events import Event, Finished, Started, Stepped
-
-
-@define
-class MetricsFile:
-    """One JSON object a line: step, loss, lr, grad_norm, examples_per_second, seconds.
-
-    Args:
-        path: of the file; lines are added to it.
-        every: steps between two lines. The last step is always written.
-    """
-
-    path: Path
-    every: int = 10
-    _batch_size: int = field(default=0, init=False)
-    _steps: int = field(default=0, init=False)
-
-    def __call__(self, event: Event) -> None:
-        """Write a line, if it is time."""
-        if isinstance(event, Started):
-            self._batch_size, self._steps = event.batch_size, event.steps
-        if isinstance(event, Stepped) and (
-            event.step % self.every == 0 or event.step in {1, self._steps}
-        ):
-            speed = event.step * self._batch_size / max(event.seconds, 1e-9)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(event), "examples_per_second": speed}) + "\n")
 
 
 @define
@@ -66,7 +38,8 @@ class Progress:
             Stepped: self._step,
             Finished: self._finish,
         }
-        handlers[type(event)](event)
+        if type(event) in handlers:
+            handlers[type(event)](event)
 
     def _start(self, event: Started) -> None:
         self._started = event
