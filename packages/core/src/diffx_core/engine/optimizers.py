@@ -1,0 +1,117 @@
+"""What turns gradients into steps, with a state that is saved by the names of the parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
+
+from diffx_core.errors import CheckpointError
+from diffx_core.options import TrainOptions
+
+Named = dict[str, nn.Parameter]
+
+
+@frozen(eq=False)
+class Optimizers:
+    """One optimizer, or one for each kind of parameter.
+
+    Args:
+        parts: the optimizers, each for parameters of its own.
+        names: of all parameters, in any order.
+    """
+
+    parts: tuple[Optimizer, ...]
+    names: dict[Tensor, str]
+
+    def step(self, lr: float, scaler: torch.amp.GradScaler) -> None:
+        """Step at a learning rate, unless the scaler has seen a gradient that is not finite."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = lr
+            scaler.step(part)
+
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Take the scale of the loss out of the gradients."""
+        for part in self.parts:
+            scaler.unscale_(part)
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none=True)
+
+    def memory(self) -> dict[str, Tensor]:
+        """What the optimizers know of each parameter, as NAME/WHAT."""
+        return {
+            f"{self.names[parameter]}/{what}": value
+            for part in self.parts
+            for parameter, known in part.state.items()
+            for what, value in known.items()
+        }
+
+    def restore(self, memory: Mapping[str, Tensor]) -> None:
+        """Go on from there.
+
+        Raises:
+            CheckpointError: it is the memory of another optimizer.
+        """
+        known: dict[str, dict[str, Tensor]] = {}
+        for key, value in memory.items():
+            name, _, what = key.rpartition("/")
+            known.setdefault(name, {})[what] = value
+        strange = sorted(set(known) - set(self.names.values()))
+        if strange:
+            raise CheckpointError(f"the optimizer's state names no parameter: {strange[0]}")
+        for part in self.parts:
+            state = part.state_dict()
+            places = enumerate(one for group in part.param_groups for one in group["params"])
+            state["state"] = {
+                place: known[self.names[one]] for place, one in places if self.names[one] in known
+            }
+            part.load_state_dict(state)
+
+
+def optimizers_for(model: Named, objective: Named, options: TrainOptions) -> Optimizers:
+    """The optimizers of a run; parameters of the objective are never decayed.
+
+    Args:
+        model: the parameters of the network that learn, by name.
+        objective: those of the objective.
+        options: which optimizer, and its numbers.
+    """
+    names: dict[Tensor, str] = {one: name for name, one in model.items()}
+    names |= {one: f"objective.{name}" for name, one in objective.items()}
+    rest = list(objective.values())
+    if options.optimizer == "muon":
+        # Embeddings and outputs are matrices too, but rows of tables and pixels, not directions.
+        inner = [one for name, one in model.items() if one.ndim == 2 and "embed" not in name]
+        hidden = {id(one) for one in inner}
+        outer = [one for one in model.values() if id(one) not in hidden]
+        muon = Muon(
+            inner,
+            lr=options.lr,
+            weight_decay=options.weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        parts: tuple[Optimizer, ...] = (muon,) if inner else ()
+        return Optimizers((*parts, _one("adamw", outer, rest, options)), names)
+    return Optimizers((_one(options.optimizer, list(model.values()), rest, options),), names)
+
+
+def _one(
+    name: str, decayed: list[nn.Parameter], rest: list[nn.Parameter], options: TrainOptions
+) -> Optimizer:
+    groups: list[dict[str, Any]] = [
+        {"params": decayed, "weight_decay": options.weight_decay},
+        {"params": rest, "weight_decay": 0.0},
+    ]
+    match name:
+        case "adam":
+            return Adam(groups, lr=options.lr, fused=True)
+        case "sgd":
+            return SGD(groups, lr=options.lr, momentum=0.9, nesterov=True, fused=True)
+        case _:
+            return AdamW(groups, lr=options.lr, fused=True)

@@ -1,0 +1,79 @@
+"""The processes of a run: which share of each batch is whose, and what they tell each other."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+
+from attrs import frozen
+from torch import Tensor, nn
+
+from diffx_core.errors import ConfigError
+
+
+@frozen
+class Ranks:
+    """A process by itself; those that work together are a subclass.
+
+    Args:
+        rank: which one this is.
+        world: how many there are.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that writes and speaks."""
+        return self.rank == 0
+
+    def slots(self, total: int) -> range:
+        """Which of a batch's examples are its own.
+
+        Raises:
+            ConfigError: there are fewer examples than processes.
+        """
+        if total < self.world:
+            raise ConfigError(
+                f"a batch of {total} for {self.world} processes leaves some without an example"
+            )
+        return range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
+
+    def agree(self, ending: str, error: Exception | None = None) -> str:
+        """Why all of them end now, if any of them has a reason.
+
+        Args:
+            ending: why this process would end; empty if it would not.
+            error: what went wrong here since they last agreed.
+
+        Returns:
+            the reason that all follow; empty if they go on.
+
+        Raises:
+            Exception: `error`, or that of another process.
+        """
+        if error is not None:
+            raise error
+        return ending
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return values
+
+    def joined(self, values: Tensor) -> Tensor:
+        """The rows of all processes, in their order."""
+        return values
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The network, whose gradients become the mean over all processes."""
+        return model
+
+    def apart(self, model: nn.Module) -> AbstractContextManager[None]:
+        """While gradients are only collected, as before the last part of a batch."""
+        del model
+        return nullcontext()
+
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Make gradients the mean over all processes, of parameters that no network holds."""
+
+    def wait(self) -> None:
+        """Wait until all of them are here."""

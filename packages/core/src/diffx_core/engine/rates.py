@@ -1,0 +1,41 @@
+"""The learning rate of each step: a pure function of how many there have been.
+
+With n updates done of N, a warm-up of W and s = n + 1,
+
+    warm-up       lr s / (W + 1)                            while s <= W
+    constant      lr
+    cosine        lr (1 + cos(pi (s - W) / (N - W))) / 2     zero after the last update
+    linear        lr (1 - (s - W) / (N - W))                 zero after the last update
+    inverse_sqrt  lr sqrt((W + 1) / s)                       has no end, so N may grow
+
+References:
+    Loshchilov & Hutter, SGDR, 2017, arXiv:1608.03983 (cosine); Vaswani et al., Attention Is All You
+    Need, 2017, arXiv:1706.03762, and Karras et al., 2024, arXiv:2312.02696 (inverse square root).
+"""
+
+import math
+
+from diffx_core.options import TrainOptions
+
+
+def learning_rate(options: TrainOptions, updates: int) -> float:
+    """The learning rate of the update after so many."""
+    return options.lr * share(options, updates)
+
+
+def share(options: TrainOptions, updates: int) -> float:
+    """What part of the highest learning rate it is."""
+    start = options.warmup + 1
+    if updates + 1 < start:
+        return (updates + 1) / start
+    if options.lr_schedule == "inverse_sqrt":
+        return math.sqrt(start / (updates + 1))
+    # A run that is no longer than its warm-up never gets here before its end.
+    done = min(1.0, (updates + 1 - start) / max(1, options.steps - options.warmup))
+    match options.lr_schedule:
+        case "cosine":
+            return (1 + math.cos(math.pi * done)) / 2
+        case "linear":
+            return 1 - done
+        case _:
+            return 1.0
