@@ -20,14 +20,14 @@ class WeightAverage:
         decay: share that a step keeps; it grows as (1 + n) / (10 + n) at first.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float | None) -> None:
         self._model = model
         places = {id(p): i for i, p in enumerate(model.parameters())}
         # Tied weights have several names and one average.
         self._names = {
             name: places[id(p)] for name, p in model.named_parameters(remove_duplicate=False)
         }
-        self._average = ExponentialMovingAverage(self._weights(), decay)
+        self._average = ExponentialMovingAverage(self._weights(), 0.999 if decay is None else decay)
 
     def update(self) -> None:
         """Take in the weights as they are now; to be called after a step of the optimizer."""
