@@ -16,7 +16,7 @@ from diffx_cli.request import Chosen, Request
 from diffx_core.config import write_yaml
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.dataset import spec_to_json
-from diffx_core.engine.checkpoint import save_checkpoint
+from diffx_core.engine.saving import Snapshot, save_checkpoint
 from diffx_core.errors import ConfigError, PluginError
 from diffx_core.foreign import ForeignWeights, ImportedModel, ImportsWeights
 from diffx_core.options import ObjectiveOptions
@@ -146,7 +146,7 @@ def _write(request: Request, model: ImportedModel, record: Run) -> Path:
     facts = environment(distributions, device="cpu", argv=sys.argv)
     (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     weights = dict(model.weights)
-    save_checkpoint(folder, 0, weights=weights, ema=weights, record=record.to_json())
+    save_checkpoint(folder, Snapshot(step=0, weights=weights, ema=weights, record=record.to_json()))
     return folder
 
 

@@ -44,7 +44,7 @@ def read(path: Path) -> Saved:
     Raises:
         CheckpointError: there is none, or it is incomplete.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, ["ema"])
     run = Run.from_json(checkpoint.record)
     if run.spec is None:
         raise CheckpointError(f"{checkpoint.path}: the record has no facts about the data")
