@@ -17,8 +17,13 @@ EMA_PARAMETERS: dict[EmaKind, dict[str, Any]] = {
 }
 """The options that each kind uses, with what they are if nobody says."""
 
-WIDEST = 0.28
-"""Of a power average, in units of the training so far; one of all steps alike has sqrt(1/12)."""
+NARROWEST, WIDEST = 0.005, 0.28
+"""Widths of power averages in units of the training so far: that of all steps alike is 0.289."""
+
+
+def is_width(value: float) -> bool:
+    """Whether a power average can have such a width."""
+    return NARROWEST <= value <= WIDEST
 
 
 def widths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...] | None) -> None:
@@ -27,8 +32,8 @@ def widths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...] | No
         return
     if not value or len(set(value)) < len(value):
         raise ValueError(f"'{attribute.name}' must be one or more different widths: {value}")
-    if not all(0.005 <= one <= WIDEST for one in value):
-        raise ValueError(f"'{attribute.name}' must be from 0.005 to {WIDEST}: {value}")
+    if not all(map(is_width, value)):
+        raise ValueError(f"'{attribute.name}' must be from {NARROWEST} to {WIDEST}: {value}")
 
 
 @frozen(kw_only=True)

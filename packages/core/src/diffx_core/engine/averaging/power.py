@@ -62,8 +62,9 @@ class Power(Average):
         """Write each average to ``averages/`` every so many steps, and after the last one."""
         if not self._last or (step % self.snapshot_every and not last):
             return ()
+        buffers = self.weights.state(self._averages[0]).keys() - self.weights.places.keys()
         return tuple(
-            write_snapshot(run, self._last, sigma_rel, self.weights.state(average))
+            write_snapshot(run, self._last, sigma_rel, self.weights.state(average), buffers)
             for sigma_rel, average in zip(self.sigma_rel, self._averages, strict=True)
         )
 

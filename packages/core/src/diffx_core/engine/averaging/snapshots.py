@@ -1,40 +1,68 @@
-"""Snapshots of power averages: ``RUN/averages/step-00001000-0.050.safetensors``.
+"""Snapshots of power averages: ``RUN/averages/step-00001000-0.050.{safetensors, json}``.
 
-Each is a state dict of the model in float32 with its step, its width and a SHA-256 of its tensors
-in the header. It is written beside its name and renamed when it is whole.
+Each is a state dict of the model in float32. What it is, its size and its SHA-256 are in the JSON,
+which is written last: a snapshot without it is not there.
 """
 
-import hashlib
-import os
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any, Self
 
-import torch
 from attrs import frozen
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load
 from torch import Tensor
 
+from diffx_core.engine.durable import Sum, flush, json_text, replace_text, write
+from diffx_core.engine.manifest import verified
+from diffx_core.engine.tensors import serialized
 from diffx_core.errors import CheckpointError
 
 FOLDER = "averages"
+FORMAT = 1
 
 
-@frozen(order=True)
-class SnapshotFile:
-    """One file of snapshots.
+@frozen
+class AverageSnapshot:
+    """One average of a run at one of its steps.
 
     Args:
+        path: of its tensors.
         step: how many steps had been taken.
         sigma_rel: width of the average.
-        path: of the file.
-        sum: SHA-256 of its tensors.
+        buffers: which of the tensors are no averages, but as the model had them then.
+        sum: what the file of tensors holds.
     """
 
+    path: Path
     step: int
     sigma_rel: float
-    path: Path
-    sum: str
+    buffers: frozenset[str]
+    sum: Sum
+
+    @classmethod
+    def described(cls, path: Path) -> Self:
+        """The snapshot that a JSON file describes.
+
+        Raises:
+            CheckpointError: it is damaged, or a newer diffx wrote it.
+        """
+        try:
+            facts = json.loads(path.read_bytes())
+            if facts["format"] != FORMAT:
+                raise CheckpointError(
+                    f"{path}: written in format {facts['format']}, this diffx reads format {FORMAT}"
+                )
+            return cls(
+                path=path.with_suffix(".safetensors"),
+                step=int(facts["step"]),
+                sigma_rel=float(facts["sigma_rel"]),
+                buffers=frozenset(facts["buffers"]),
+                sum=Sum(facts["bytes"], facts["sha256"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise CheckpointError(f"{path}: does not describe a snapshot: {error}") from error
 
     def tensors(self) -> dict[str, Tensor]:
         """What is in it.
@@ -43,13 +71,9 @@ class SnapshotFile:
             CheckpointError: it is not what was written.
         """
         try:
-            with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no dict
+            return load(verified(self.path.parent, self.path.name, self.sum))
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{self.path}: not a readable snapshot: {error}") from error
-        if fingerprint(tensors) != self.sum:
-            raise CheckpointError(f"{self.path}: damaged (its SHA-256 is not that of its header)")
-        return tensors
 
 
 def label(sigma_rel: float) -> str:
@@ -57,62 +81,37 @@ def label(sigma_rel: float) -> str:
     return f"{sigma_rel:.6f}".rstrip("0").ljust(5, "0")
 
 
-def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of tensors on the CPU: names, types, shapes and bytes."""
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        one = tensors[name].contiguous()
-        found.update(f"{name} {one.dtype} {tuple(one.shape)}\n".encode())
-        found.update(one.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
-
-
-def write_snapshot(run: Path, step: int, sigma_rel: float, state: Mapping[str, Tensor]) -> Path:
+def write_snapshot(
+    run: Path, step: int, sigma_rel: float, state: Mapping[str, Tensor], buffers: Collection[str]
+) -> Path:
     """Write a snapshot of a run, whole or not at all.
 
     Raises:
         CheckpointError: it cannot be written.
     """
     path = run / FOLDER / f"step-{step:08d}-{label(sigma_rel)}.safetensors"
-    partial = path.with_name(f".partial-{path.name}-{os.getpid()}")
-    tensors = {name: one.detach().cpu().clone() for name, one in state.items()}
-    facts = {"step": str(step), "sigma_rel": repr(sigma_rel), "sha256": fingerprint(tensors)}
+    partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata=facts)
-        flush(partial)
+        partial.unlink(missing_ok=True)  # of a process that was killed
+        found = write(partial, serialized(state))
         partial.replace(path)
         flush(path.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:
+        facts: dict[str, Any] = {"format": FORMAT, "step": step, "sigma_rel": sigma_rel}
+        facts |= {"bytes": found.bytes, "sha256": found.sha256, "buffers": sorted(buffers)}
+        replace_text(path.with_suffix(".json"), json_text(facts).decode())
+    except (OSError, TypeError) as error:
+        partial.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"cannot write {path}: {reason}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 
-def snapshots(run: Path) -> list[SnapshotFile]:
+def snapshots(run: Path) -> list[AverageSnapshot]:
     """The snapshots of a run, the oldest first.
 
     Raises:
-        CheckpointError: a file among them is none.
+        CheckpointError: one is damaged.
     """
-    return sorted(_header(path) for path in (run / FOLDER).glob("step-*.safetensors"))
-
-
-def _header(path: Path) -> SnapshotFile:
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-        return SnapshotFile(int(facts["step"]), float(facts["sigma_rel"]), path, facts["sha256"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a readable snapshot: {error}") from error
-
-
-def flush(path: Path) -> None:
-    """Make a file or directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    found = (AverageSnapshot.described(path) for path in (run / FOLDER).glob("step-*.json"))
+    return sorted(found, key=lambda one: (one.step, one.sigma_rel))
