@@ -89,6 +89,8 @@ class Request:
         components: by kind.
         sections: instances of the sections' classes, by section.
         registry: what is installed.
+        told: keys of the options that flags or the configuration file give.
+        by_recipe: keys of the options that the recipe gives, whether or not they count.
     """
 
     command: Command
@@ -96,6 +98,8 @@ class Request:
     components: Mapping[Kind, Chosen] = field(factory=dict)
     sections: Mapping[str, Any] = field(factory=dict)
     registry: Registry
+    told: frozenset[str] = frozenset()
+    by_recipe: frozenset[str] = frozenset()
 
     def labels(self) -> dict[str, str]:
         """Who is to blame for each component, by kind."""

@@ -1,4 +1,4 @@
-"""From a plan to a request: defaults < configuration file < flags, checked as a whole.
+"""From a plan to a request: defaults < recipe < configuration file < flags, checked as a whole.
 
 Names are checked first, from declarations and records alone. A component is imported only if it was
 given options, or when nothing else is wrong; so a mistyped name is answered without importing
@@ -14,6 +14,7 @@ from attrs import define, evolve, field
 
 from diffx_cli.command import Command
 from diffx_cli.console import note
+from diffx_cli.recipes import recipe
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
 from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
@@ -53,6 +54,8 @@ class _Resolver:
     command: Command
     registry: Registry
     errors: list[DiffxError] = field(factory=list)
+    told: frozenset[str] = frozenset()
+    by_recipe: frozenset[str] = frozenset()
 
     def resolve(self, texts: Mapping[str, str]) -> Request:
         given = self._merged(
@@ -84,34 +87,62 @@ class _Resolver:
             components={kind: one for kind in found if (one := chosen[kind]) is not None},
             sections=sections,
             registry=self.registry,
+            told=self.told,
+            by_recipe=self.by_recipe,
         )
 
     def _merged(self, flags: dict[str, Given]) -> dict[str, Given]:
+        own = self._over(self._file(flags), flags, "file")
+        recipe = self._recipe(own)
+        self.told, self.by_recipe = frozenset(own), frozenset(recipe)
+        return self._over(recipe, own, "recipe")
+
+    def _file(self, flags: Mapping[str, Given]) -> dict[str, Given]:
         if "config" not in flags:
-            return flags
+            return {}
         path = Path(str(flags["config"].value))
         try:
             file = read_yaml(path, named=self.command.components)
         except ConfigError as error:
             self.errors.append(error)
-            return flags
+            return {}
         if "config" in file:
             self._problem(f"{file['config'].source}: a file cannot name another file")
-        file = self._unaliased(file)
-        for kind in self.command.components:
-            self._replace(kind, file, flags)
-        return {**file, **flags}
+        return self._unaliased(file)
 
-    def _replace(self, kind: Kind, file: dict[str, Given], flags: Mapping[str, Given]) -> None:
-        """Forget the file's options of a component that a flag replaces by another one."""
-        if kind not in flags or kind not in file:
+    def _recipe(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        if "recipe" not in given or "recipe" not in self.command.declared():
+            return {}
+        one = given["recipe"]
+        try:
+            return read_yaml(recipe(str(one.value)), named=self.command.components)
+        except ConfigError as error:
+            self.errors.append(ConfigError(*(f"{one.source}: {line}" for line in error.problems)))
+            return {}
+
+    def _over(
+        self, low: dict[str, Given], high: Mapping[str, Given], where: str
+    ) -> dict[str, Given]:
+        """What is said in two places, of which the one that is called `where` counts less."""
+        for kind in self.command.components:
+            self._replace(kind, low, high, where)
+        return {**low, **high}
+
+    def _replace(
+        self, kind: Kind, low: dict[str, Given], high: Mapping[str, Given], where: str
+    ) -> None:
+        """Forget the options of a component that another one takes the place of."""
+        if kind not in high or kind not in low:
             return
-        old, new = str(file[kind].value), str(flags[kind].value)
-        orphans = [key for key in file if key.startswith(f"{kind}.")]
+        old, new = str(low[kind].value), str(high[kind].value)
+        orphans = [key for key in low if key.startswith(f"{kind}.")]
         if orphans and old.rpartition(":")[2] != new.rpartition(":")[2]:
-            note(f"--{kind} {new} replaces {old}, so its options in the file are not used")
+            note(
+                f"{high[kind].source} {new} replaces {old},"
+                f" so its options in the {where} are not used"
+            )
             for key in orphans:
-                del file[key]
+                del low[key]
 
     def _named(self, given: dict[str, Given]) -> dict[str, Given]:
         """With the component that ``KIND NAME`` names, if any option of its own is given."""
