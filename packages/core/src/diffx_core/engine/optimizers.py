@@ -1,6 +1,6 @@
 """What turns gradients into steps, with a state that is saved by the names of the parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,6 @@ from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from diffx_core.errors import CheckpointError
 from diffx_core.options import TrainOptions
-
-Named = dict[str, nn.Parameter]
 
 
 @frozen(eq=False)
@@ -43,6 +41,11 @@ class Optimizers:
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
+    @property
+    def kinds(self) -> list[str]:
+        """What they are."""
+        return [type(part).__name__ for part in self.parts]
+
     def memory(self) -> dict[str, Tensor]:
         """What the optimizers know of each parameter, as NAME/WHAT."""
         return {
@@ -52,12 +55,21 @@ class Optimizers:
             for what, value in known.items()
         }
 
-    def restore(self, memory: Mapping[str, Tensor]) -> None:
+    def restore(self, memory: Mapping[str, Tensor], kinds: Sequence[str]) -> None:
         """Go on from there.
+
+        Args:
+            memory: of optimizers.
+            kinds: what they were.
 
         Raises:
             CheckpointError: it is the memory of another optimizer.
         """
+        if list(kinds) != self.kinds:
+            were, are = " and ".join(kinds), " and ".join(self.kinds)
+            raise CheckpointError(
+                f"the weights were optimized by {were}, which cannot go on as {are}"
+            )
         known: dict[str, dict[str, Tensor]] = {}
         for key, value in memory.items():
             name, _, what = key.rpartition("/")
@@ -74,31 +86,32 @@ class Optimizers:
             part.load_state_dict(state)
 
 
-def optimizers_for(model: Named, objective: Named, options: TrainOptions) -> Optimizers:
+def optimizers_for(model: nn.Module, objective: nn.Module, options: TrainOptions) -> Optimizers:
     """The optimizers of a run; parameters of the objective are never decayed.
 
     Args:
-        model: the parameters of the network that learn, by name.
-        objective: those of the objective.
+        model: the network.
+        objective: what it learns.
         options: which optimizer, and its numbers.
     """
-    names: dict[Tensor, str] = {one: name for name, one in model.items()}
-    names |= {one: f"objective.{name}" for name, one in objective.items()}
-    rest = list(objective.values())
-    if options.optimizer == "muon":
-        # Embeddings and outputs are matrices too, but rows of tables and pixels, not directions.
-        inner = [one for name, one in model.items() if one.ndim == 2 and "embed" not in name]
-        hidden = {id(one) for one in inner}
-        outer = [one for one in model.values() if id(one) not in hidden]
-        muon = Muon(
-            inner,
-            lr=options.lr,
-            weight_decay=options.weight_decay,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        parts: tuple[Optimizer, ...] = (muon,) if inner else ()
-        return Optimizers((*parts, _one("adamw", outer, rest, options)), names)
-    return Optimizers((_one(options.optimizer, list(model.values()), rest, options),), names)
+    named = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    names: dict[Tensor, str] = {one: name for name, one in named.items()}
+    names |= {one: f"objective.{name}" for name, one in objective.named_parameters()}
+    rest = list(objective.parameters())
+    if options.optimizer != "muon":
+        return Optimizers((_one(options.optimizer, [*named.values()], rest, options),), names)
+    # Embeddings are matrices too, but their rows are a table, not directions.
+    inner = {name for name, one in named.items() if one.ndim == 2 and "embed" not in name}
+    outer = _one("adamw", [one for name, one in named.items() if name not in inner], rest, options)
+    if not inner:
+        return Optimizers((outer,), names)
+    muon = Muon(
+        [one for name, one in named.items() if name in inner],
+        lr=options.lr,
+        weight_decay=options.weight_decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    return Optimizers((muon, outer), names)
 
 
 def _one(

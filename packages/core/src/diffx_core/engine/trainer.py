@@ -1,24 +1,67 @@
-"""The training loop, on one screen."""
+"""The training loop, on one screen: everything else is somebody's it calls."""
 
+import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
-from attrs import field, frozen
-from torch import nn
+from attrs import evolve, field, frozen
+from torch import Tensor, nn
 
-from diffx_core.dataset import Dataset
+from diffx_core.dataset import Batch, Dataset
 from diffx_core.denoiser import NetworkDenoiser
-from diffx_core.engine.ema import WeightAverage
-from diffx_core.engine.events import Event, Finished, Observer, Started, Stepped
+from diffx_core.engine.averaging import Average, average_of
+from diffx_core.engine.checkpoint import Checkpoint
+from diffx_core.engine.duties import Duty, Look, Preview, Save
+from diffx_core.engine.events import Finished, Observer, Started, Stepped
+from diffx_core.engine.learner import Course, Learner
+from diffx_core.engine.observers import Told
+from diffx_core.engine.optimizers import optimizers_for
 from diffx_core.engine.order import DataOrder
+from diffx_core.engine.precision import cast, scaler_for
 from diffx_core.engine.preflight import preflight
+from diffx_core.engine.ranks import Ranks
+from diffx_core.engine.rates import learning_rate
 from diffx_core.engine.reading import read_ahead
+from diffx_core.engine.update import Taken, Update
+from diffx_core.engine.validation import Validation
 from diffx_core.errors import DataError, NonFiniteError
-from diffx_core.noise import key
 from diffx_core.objective import Objective
-from diffx_core.options import EmaOptions, TrainOptions
+from diffx_core.options import (
+    EmaOptions,
+    PreviewOptions,
+    SaveOptions,
+    TrainOptions,
+    ValidateOptions,
+)
+
+if TYPE_CHECKING:
+    from diffx_core.engine.saver import Saver
+
+log = logging.getLogger(__name__)
+
+RETRIES = 3
+"""Steps in a row that may be lost to numbers that are not finite."""
+SCALINGS = 40
+"""The same where the scale of the loss is still being found: it is halved each time."""
+
+
+@frozen(eq=False)
+class Outcome:
+    """What training came to.
+
+    Args:
+        step: steps taken.
+        average: of the weights.
+        reason: why it ended before its last step; empty if it did not.
+    """
+
+    step: int
+    average: Average
+    reason: str = ""
 
 
 @frozen(eq=False)
@@ -33,6 +76,14 @@ class Trainer:
         ema: how its weights are averaged.
         device: where.
         observers: who is told.
+        validate: how it is judged on examples that it never sees.
+        preview: when samples are drawn.
+        draw: draws them, as bytes (B, C, H, W).
+        save: when checkpoints are saved.
+        saver: saves them; none are saved without.
+        record: how the run was made, for its checkpoints.
+        ranks: the processes that train together.
+        stop: why to end after this step; empty if there is no reason.
     """
 
     denoiser: NetworkDenoiser
@@ -42,6 +93,14 @@ class Trainer:
     ema: EmaOptions = EmaOptions()
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     observers: Sequence[Observer] = ()
+    validate: ValidateOptions = field(factory=ValidateOptions)
+    preview: PreviewOptions = field(factory=PreviewOptions)
+    draw: Callable[[NetworkDenoiser], Tensor] | None = None
+    save: SaveOptions = field(factory=SaveOptions)
+    saver: "Saver | None" = None
+    record: Mapping[str, Any] = field(factory=dict)
+    ranks: Ranks = field(factory=Ranks)
+    stop: Callable[[], str] = str
 
     @property
     def model(self) -> nn.Module:
@@ -52,12 +111,15 @@ class Trainer:
     @property
     def order(self) -> DataOrder:
         """Which examples each step sees."""
-        return DataOrder(len(self.dataset), self.options.batch_size, self.objective.seed)
+        held_out = self.validate.examples if self.validate.every else 0
+        size, seed = self.options.batch_size, self.objective.seed
+        return DataOrder(len(self.dataset), size, seed, held_out)
 
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
         if not len(self.dataset):
             raise DataError("the dataset is empty")
+        self.ranks.slots(self.options.batch_size)
         model = self.model.to(self.device)
         learning = model.training
         model.eval()  # a look changes neither statistics nor the state of a generator
@@ -65,62 +127,142 @@ class Trainer:
         self.objective.check(self.denoiser)
         model.train(learning)
 
-    def fit(self) -> WeightAverage:
-        """Take all steps; the model is left with its own weights, the average is returned."""
-        self.check()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            return self._fit()
+    def fit(self, start: Checkpoint | None = None) -> Outcome:
+        """Take all steps that are left; the model is left with its own weights.
 
-    def _fit(self) -> WeightAverage:
-        options, model, order = self.options, self.model.train(), self.order
+        Args:
+            start: where to go on; from the beginning if None.
+        """
+        self.check()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            learner, update = self._prepared()
+            if start is not None:
+                learner.restore(start)
+            return self._fit(learner, update)
+
+    def _fit(self, learner: Learner, update: Update) -> Outcome:
+        options, course, tell = self.options, learner.course, Told(tuple(self.observers))
+        duties, saving = self._duties(), self._saving()
+        began, reason = time.perf_counter(), ""
+        tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
+        with self._reading(course.step) as batches:
+            while course.step < options.steps:
+                batch, reason = self._next(batches, time.perf_counter() - began)
+                if batch is None:
+                    break
+                lr = learning_rate(options, course.updates)
+                taken = update(batch, course.step, lr)
+                self._count(learner, taken, batch)
+                seconds = time.perf_counter() - began
+                if taken.is_finite:
+                    tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
+                for duty in duties:
+                    reason = duty(learner, tell) or reason
+                if reason:
+                    break
+        saving.finish(learner, tell)
+        tell(Finished(course.step, time.perf_counter() - began, reason))
+        return Outcome(course.step, learner.average, reason)
+
+    def _prepared(self) -> tuple[Learner, Update]:
+        """What learns, and what makes it learn."""
+        options, model = self.options, self.model.train()
         objective = self.objective.to(self.device).train()
-        learned = [*model.parameters(), *objective.parameters()]
-        groups = [
-            {"params": list(model.parameters()), "weight_decay": options.weight_decay},
-            {"params": list(objective.parameters()), "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=options.lr, fused=True)
-        average = WeightAverage(model, self.ema.decay)
-        data, seed = self.dataset.on(self.device), self.objective.seed
-        self._tell(Started(options.steps, options.batch_size, parameter_count(model)))
-        start = time.perf_counter()
+        if options.channels_last:
+            model.to(memory_format=torch.channels_last)
+        faster: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
+        network = self.ranks.wrap(faster)
+        backbone = cast(network, options.precision, channels_last=options.channels_last)
+        learner = Learner(
+            model,
+            objective,
+            optimizers_for(model, objective, options),
+            scaler_for(options.precision, self.device),
+            average_of(model, self.ema),
+            Course(),
+        )
+        mine = self.ranks.slots(options.batch_size)
+        update = Update(
+            evolve(self.denoiser, backbone=backbone),
+            network,
+            objective,
+            learner.optimizers,
+            learner.scaler,
+            self.ranks,
+            total=options.batch_size,
+            micro=options.micro_batch or len(mine),
+            clip=options.grad_clip,
+        )
+        return learner, update
+
+    @contextmanager
+    def _reading(self, first: int) -> Iterator[Iterator[Batch]]:
+        options = self.options
         with read_ahead(
-            data,
-            order,
-            range(options.steps),
-            seed=seed,
+            self.dataset.on(self.device),
+            self.order.of(self.ranks.slots(options.batch_size)),
+            range(first, options.steps),
+            seed=self.objective.seed,
             device=self.device,
             workers=options.workers,
         ) as batches:
-            for step, batch in enumerate(batches):
-                torch.manual_seed(key(seed, "network", step))  # dropout, if there is any
-                lr = learning_rate(options, step)
-                for group in optimizer.param_groups:
-                    group["lr"] = lr
-                loss = objective(self.denoiser, batch, step)
-                loss.backward()
-                norm = nn.utils.clip_grad_norm_(learned, options.grad_clip)
-                value, length = loss.item(), norm.item()
-                if not math.isfinite(value + length):
-                    raise NonFiniteError(
-                        f"step {step + 1}: loss {value}, gradient norm {length}; "
-                        "a lower learning rate may help"
-                    )
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
-                average.update()
-                self._tell(Stepped(step + 1, value, lr, length, time.perf_counter() - start))
-        self._tell(Finished(options.steps, time.perf_counter() - start))
-        return average
+            yield batches
 
-    def _tell(self, event: Event) -> None:
-        for observer in self.observers:
-            observer(event)
+    def _next(self, batches: Iterator[Batch], seconds: float) -> tuple[Batch | None, str]:
+        """The next batch, or why there shall be none; all processes come to the same."""
+        hours, error = self.options.hours, None
+        late = hours is not None and seconds > 3600 * hours
+        reason = f"{hours:g} hours are over" if late else self.stop()
+        try:
+            batch = None if reason else next(batches)
+        except Exception as cause:  # noqa: BLE001 - raised again, by all processes
+            batch, error = None, cause
+        reason = self.ranks.agree(reason, error)
+        return (None, reason) if reason else (batch, "")
 
+    def _count(self, learner: Learner, taken: Taken, batch: Batch) -> None:
+        """What a step changes besides the weights."""
+        course = learner.course
+        course.step += 1
+        if taken.is_finite:
+            course.updates += 1
+            course.lost = 0
+            learner.average.update(course.updates)
+            return
+        course.lost += 1
+        scaling = learner.scaler.is_enabled() and math.isfinite(taken.loss)
+        seen = "" if batch.index is None else f", examples {batch.index[:8].tolist()} ..."
+        what = f"step {course.step}: loss {taken.loss}, gradient norm {taken.norm}{seen}"
+        if course.lost >= (SCALINGS if scaling else RETRIES):
+            raise NonFiniteError(
+                f"{what}; the weights have not moved for {course.lost} steps: a lower learning "
+                "rate may help"
+            )
+        if not scaling:
+            log.warning("%s: the weights do not move in this step", what)
 
-def learning_rate(options: TrainOptions, step: int) -> float:
-    """The learning rate of a step: linear warm-up, then constant."""
-    return options.lr * min(1.0, (step + 1) / (options.warmup + 1))
+    def _duties(self) -> list[Duty]:
+        """What is done between steps, in this order: what is saved includes what was seen."""
+        duties: list[Duty] = []
+        if self.validate.every is not None:
+            data, size = self.dataset.on(self.device), self.options.batch_size
+            look = Validation(
+                self.denoiser,
+                data,
+                self.objective,
+                self.order.unseen,
+                size,
+                self.device,
+                self.ranks,
+            )
+            duties.append(Look(look, self.validate))
+        if self.draw is not None and self.preview.every is not None and self.ranks.is_first:
+            duties.append(Preview(self.denoiser, self.draw, self.preview.every))
+        return [*duties, self._saving()]
+
+    def _saving(self) -> Save:
+        return Save(self.saver, self.save.every, self.record, self.ranks)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -1,0 +1,154 @@
+"""What is done between steps, now and then: judging, showing and saving what was learned."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.engine.events import Event, Sampled, Saved
+from diffx_core.engine.learner import Learner
+from diffx_core.engine.ranks import Ranks
+from diffx_core.engine.validation import Validation
+from diffx_core.options import ValidateOptions
+
+if TYPE_CHECKING:
+    from diffx_core.engine.saver import Saver
+
+Tell = Callable[[Event], None]
+
+
+class Duty(Protocol):
+    """Something to be done after some steps. It must not change what is learned."""
+
+    def __call__(self, learner: Learner, tell: Tell) -> str:
+        """Do it, if it is time; returns why training should end, or nothing."""
+        ...
+
+
+@contextmanager
+def judged(learner: Learner) -> Iterator[None]:
+    """The network carries the averaged weights and learns nothing."""
+    learning = learner.model.training
+    with learner.average.applied(), torch.random.fork_rng(devices=devices_of(learner)):
+        learner.model.eval()
+        try:
+            yield
+        finally:
+            learner.model.train(learning)
+
+
+def devices_of(learner: Learner) -> list[torch.device]:
+    """Where generators are that the network may draw from, besides the CPU's."""
+    return [one for one in {p.device for p in learner.model.parameters()} if one.type == "cuda"]
+
+
+@frozen(eq=False)
+class Look:
+    """Judges the average on held-out examples, and ends training that no longer gets better.
+
+    Args:
+        validation: how.
+        options: how often, and how long to wait.
+    """
+
+    validation: Validation
+    options: ValidateOptions
+
+    def __call__(self, learner: Learner, tell: Tell) -> str:
+        """Look, if it is time."""
+        course = learner.course
+        if not due(course.step, self.options.every):
+            return ""
+        with judged(learner):
+            found = self.validation(course.step)
+        tell(found)
+        if course.best is None or found.loss < course.best - self.options.min_change:
+            course.best, course.best_step, course.since = found.loss, course.step, 0
+            return ""
+        course.since += 1
+        patience = self.options.patience
+        if patience is None or course.since < patience:
+            return ""
+        return f"no better loss of held-out examples than {course.best:.6g} in {patience} looks"
+
+
+@frozen(eq=False)
+class Preview:
+    """Shows samples of the average.
+
+    Args:
+        denoiser: the model.
+        draw: makes images (B, C, H, W) of bytes.
+        every: steps between two grids.
+    """
+
+    denoiser: NetworkDenoiser
+    draw: Callable[[NetworkDenoiser], Tensor]
+    every: int
+
+    def __call__(self, learner: Learner, tell: Tell) -> str:
+        """Draw, if it is time."""
+        if due(learner.course.step, self.every):
+            with judged(learner), torch.no_grad():
+                images = self.draw(self.denoiser)
+            tell(Sampled(learner.course.step, images))
+        return ""
+
+
+@frozen(eq=False)
+class Save:
+    """Saves checkpoints: now and then, the best one, and the last.
+
+    Args:
+        saver: writes them; nothing is saved without one.
+        every: steps between two.
+        record: how the run was made.
+        ranks: of which the first saves.
+    """
+
+    saver: "Saver | None"
+    every: int
+    record: Mapping[str, Any]
+    ranks: Ranks
+
+    def __call__(self, learner: Learner, tell: Tell) -> str:
+        """Save, if it is time or if this is the best so far; tell of what has been written."""
+        course = learner.course
+        if due(course.step, self.every) or course.best_step == course.step:
+            self._save(learner)
+        if self.saver is not None:
+            self._tell(self.saver.written(), tell)
+        return ""
+
+    def finish(self, learner: Learner, tell: Tell) -> None:
+        """Save the last step, and wait until it is written.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
+        self._save(learner)
+        if self.saver is not None and self.ranks.is_first:
+            self.saver.finish()
+            self._tell(self.saver.written(), tell)
+        self.ranks.wait()
+
+    def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
+        for step, path in written:
+            tell(Saved(step, path))
+
+    def _save(self, learner: Learner) -> None:
+        course = learner.course
+        if self.saver is None or not self.ranks.is_first or self.saver.step == course.step:
+            return
+        best = course.best if course.best_step == course.step else None
+        self.saver.save(learner.snapshot(self.record), best=best)
+
+
+def due(step: int, every: int | None) -> bool:
+    """Whether it is time."""
+    return every is not None and step % every == 0
