@@ -143,9 +143,8 @@ def test_a_recipe_resolves_on_files_of_the_real_format(diffx, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_the_recipe_of_digits_trains(diffx):
-    result = diffx(
-        *["train", "--recipe", "digits", "--train.steps", "40", "--device", "cpu", "--out", "run"]
-    )
+    few = ("--train.steps", "40", "--device", "cpu")
+    result = diffx("train", "--recipe", "digits", *few, "--out", "run")
     assert result.rc == 0, result.err
     lines = Path("run/metrics.jsonl").read_text().splitlines()
     losses = [json.loads(line)["loss"] for line in lines]
