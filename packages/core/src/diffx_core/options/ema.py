@@ -26,14 +26,20 @@ def is_width(value: float) -> bool:
     return NARROWEST <= value <= WIDEST
 
 
+def width(_: object, attribute: "Attribute[Any]", value: float) -> None:
+    """A validator: a width that a power average can have."""
+    if not is_width(value):
+        raise ValueError(f"'{attribute.name}' must be from {NARROWEST} to {WIDEST}: {value}")
+
+
 def widths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...] | None) -> None:
     """A validator: some different widths that power averages can have, or nothing."""
     if value is None:
         return
     if not value or len(set(value)) < len(value):
         raise ValueError(f"'{attribute.name}' must be one or more different widths: {value}")
-    if not all(map(is_width, value)):
-        raise ValueError(f"'{attribute.name}' must be from {NARROWEST} to {WIDEST}: {value}")
+    for one in value:
+        width(_, attribute, one)
 
 
 @frozen(kw_only=True)

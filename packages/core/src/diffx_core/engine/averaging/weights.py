@@ -58,7 +58,7 @@ class Weights:
 
     def copies(self) -> list[Tensor]:
         """The values as they are, in float32 and in memory of their own."""
-        layout = torch.contiguous_format
+        layout = torch.preserve_format  # or the update of many tensors at once is a slow one
         return [
             p.detach().to(torch.float32, copy=True, memory_format=layout) for p in self.parameters
         ]
