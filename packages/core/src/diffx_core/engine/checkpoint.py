@@ -19,7 +19,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from diffx_core.engine.layout import FOLDER, checkpoints, standing, step_of
-from diffx_core.engine.manifest import NAME, read_manifest, verified
+from diffx_core.engine.manifest import DAMAGES, NAME, read_manifest, verified
 from diffx_core.engine.saving import Snapshot
 from diffx_core.engine.saving import save_checkpoint as save_snapshot
 from diffx_core.errors import CheckpointError
@@ -85,11 +85,9 @@ def load_checkpoint(
     folder = path if named else latest(path)
     try:
         return _load(folder, parts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (SafetensorError, *DAMAGES) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{folder}: not a readable checkpoint: {reason}") from error
-    except SafetensorError as error:
-        raise CheckpointError(f"{folder}: not a readable checkpoint: {error}") from error
 
 
 def save_checkpoint(

@@ -17,6 +17,9 @@ FORMAT = 2
 READABLE = (1, 2)
 """Format 1 had sums without sizes, and nothing of the training."""
 
+DAMAGES = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a file raises that is not what it should be."""
+
 NAME = "manifest.json"
 REQUIRED = frozenset({"model.safetensors", "ema.safetensors", "record.json"})
 OPTIONAL = frozenset({"training.safetensors"})
@@ -33,7 +36,7 @@ def read_manifest(folder: Path) -> dict[str, Sum]:
 
     Raises:
         CheckpointError: another format, or a list that is not one of a checkpoint.
-        OSError, ValueError, KeyError, TypeError: there is no manifest, or it is damaged.
+        DAMAGES: there is no manifest, or it is damaged.
     """
     manifest = json.loads((folder / NAME).read_bytes())
     if manifest["format"] not in READABLE:
@@ -45,6 +48,15 @@ def read_manifest(folder: Path) -> dict[str, Sum]:
     if not REQUIRED <= set(files) <= REQUIRED | OPTIONAL or present - set(files):
         raise CheckpointError(f"{folder}: the manifest does not list the files of a checkpoint")
     return files
+
+
+def seems_whole(folder: Path) -> bool:
+    """Whether all files are there in their sizes; their content is not looked at."""
+    try:
+        files = read_manifest(folder)
+        return all(one.bytes in (-1, (folder / name).stat().st_size) for name, one in files.items())
+    except (CheckpointError, *DAMAGES):
+        return False
 
 
 def verified(folder: Path, name: str, expected: Sum) -> bytes:

@@ -75,7 +75,8 @@ def save_checkpoint(run: Path, snapshot: Snapshot) -> Path:
         raise CheckpointError(f"cannot write {final}: {reason}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(hidden(final, "replaced"), ignore_errors=True)
+        if final.exists():
+            shutil.rmtree(hidden(final, "replaced"), ignore_errors=True)
     return final
 
 
