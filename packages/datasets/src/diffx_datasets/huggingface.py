@@ -11,6 +11,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
 from diffx_core import ConfigError, DataError
+from diffx_datasets.captions import one_line
 from diffx_datasets.classes import classes_of
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
@@ -204,4 +205,4 @@ class Texts(Sequence[str]):
             raise DataError(
                 f"huggingface: {self.column} of row {position} is no text: {text!r:.40}"
             )
-        return " ".join(text.split())
+        return one_line(text)
