@@ -128,3 +128,15 @@ def test_other_labels_of_the_same_latents_have_another(tmp_path):
         save_file(tensors, tmp_path / name / "latents.safetensors")
         found.append(Latents(root=tmp_path / name).fingerprint)
     assert found[0] == found[1] != found[2]
+
+
+def test_other_texts_about_the_same_latents_have_another_if_they_are_read(tmp_path):
+    latents, read, unread = torch.randn(2, 2, 2, 2), [], []
+    for name, texts in (("one", b'["a", "b"]'), ("same", b'["a","b"]'), ("other", b'["ab", ""]')):
+        (tmp_path / name).mkdir()
+        tensors = {"latents": latents, "captions": torch.tensor(list(texts), dtype=torch.uint8)}
+        save_file(tensors, tmp_path / name / "latents.safetensors")
+        read.append(Latents(root=tmp_path / name, captions=True).fingerprint)
+        unread.append(Latents(root=tmp_path / name).fingerprint)
+    assert read[0] == read[1] != read[2]
+    assert unread[0] == unread[2] != read[0]

@@ -124,6 +124,22 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     assert "which is not there: name the folder with --latents" in capsys.readouterr().err
 
 
+def test_a_model_of_latents_is_trained_by_text(vae, images, tmp_path, capsys):
+    for image in images.rglob("*.png"):
+        image.with_suffix(".txt").write_text(f"picture {image.stem}")
+    latents, run = str(tmp_path / "latents"), str(tmp_path / "run")
+    words = ["--dataset.root", str(images), "--dataset.size", "8", "--dataset.captions", "txt"]
+    assert main(["encode-latents", *words, "--vae", str(vae), "--out", latents]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("train: diffx train --dataset latents ")
+    assert said.endswith(" --dataset.captions true --text bytes")
+    words = [*said.split()[3:], "--backbone", "dit", "--backbone.width", "16"]
+    words += ["--backbone.depth", "1", "--backbone.heads", "2", "--train.steps", "2"]
+    assert main(["train", *words, "--train.batch_size", "4", "--out", run]) == 0
+    told = ["--prompt", "picture 3", "--n", "1", "--steps", "2"]
+    assert main(["sample", run, *told, "--out", str(tmp_path / "drawn")]) == 0
+
+
 def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, capsys):
     save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
     (tmp_path / "sample.json").write_text('{"run": "run"}')

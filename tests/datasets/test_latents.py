@@ -147,7 +147,7 @@ def test_without_shards_the_command_is_named(tmp_path):
 
 def test_many_are_read_by_workers(root, monkeypatch):
     assert not Latents(root=root).streams
-    monkeypatch.setattr("diffx_datasets.latents.MOST_KEPT", 100)
+    monkeypatch.setattr("diffx_datasets.latents_held.MOST_KEPT", 100)
     data = Latents(root=root)
     assert data.streams
     assert data.on("cpu") is data

@@ -45,6 +45,7 @@ def encode(
     shards = torch.arange(len(data)).split(per_shard)
     for number, positions in enumerate(shards):
         latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
+        texts = list[str]()
         for index in positions.split(batch_size):
             batch = data.batch(index).to(device)
             latents.append(autoencoder.encode(batch.x).half().cpu())
@@ -52,6 +53,7 @@ def encode(
                 others.append(autoencoder.encode(batch.x.flip(-1)).half().cpu())
             if batch.cond.label is not None:
                 labels.append(batch.cond.label.cpu())
+            texts.extend(batch.captions or ())
             told(int(index[-1]) + 1)
         shard = Shard(
             path=folder,
@@ -59,6 +61,7 @@ def encode(
             label=torch.cat(labels) if labels else None,
             mirrored=torch.cat(others) if others else None,
             num_classes=dataset.spec.num_classes if labels else None,
+            captions=texts if dataset.spec.captions else None,
         )
         write_shard(folder, shard, number, len(shards))
     return len(shards)
@@ -68,17 +71,15 @@ def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
     """Refuse what the autoencoder cannot read.
 
     Raises:
-        ConfigError: the data are not images of its number of channels in [-1, 1], or have texts or
-            other images beside them, which shards do not hold.
+        ConfigError: the data are not images of its number of channels in [-1, 1], or have other
+            images beside them, which shards do not hold.
     """
     spec = dataset.spec
-    if spec.captions or spec.paired:
-        beside, options = (
-            ("texts about the images", "--dataset.captions or --dataset.caption")
-            if spec.captions
-            else ("images beside the images", "--dataset.beside")
+    if spec.paired:
+        raise ConfigError(
+            "shards of latents hold labels and texts, but no images beside the images; leave out"
+            " --dataset.beside"
         )
-        raise ConfigError(f"shards of latents hold labels, but no {beside}; leave out {options}")
     if not spec.is_image or spec.value_range != RANGE:
         raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
     if spec.shape[0] != autoencoder.channels:

@@ -129,6 +129,6 @@ COMMAND = Command(
     words=("samples",),
     examples=(
         "diffx decode-latents RUN/samples/0000-unipc --vae sd-vae",
-        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
+        "diffx decode-latents RUN/samples/0000-unipc --latents moved/latents --vae sd-vae",
     ),
 )

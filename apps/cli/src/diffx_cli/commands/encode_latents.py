@@ -69,7 +69,9 @@ def run(request: Request) -> None:
     if options.json:
         say(json.dumps({"latents": str(folder), "examples": len(dataset), "shards": shards}))
     else:
-        say(f"latents: {folder}\ntrain: diffx train --dataset latents --dataset.root {folder}")
+        texts = " --dataset.captions true --text bytes" if dataset.spec.captions else ""
+        hint = f"diffx train --dataset latents --dataset.root {folder}{texts}"
+        say(f"latents: {folder}\ntrain: {hint}")
 
 
 COMMAND = Command(
