@@ -16,6 +16,7 @@ class Quarter:
     """Stands for an autoencoder: a fourth of the pixels."""
 
     channels = 3
+    factor = 2
 
     def encode(self, images):
         return images[:, :, ::2, ::2]
@@ -46,6 +47,25 @@ def images(tmp_path):
             Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
             path.with_suffix(".txt").write_text(f"a text: {k}")
     return tmp_path / "images"
+
+
+@pytest.mark.parametrize(
+    ("size", "factor", "near"), [(17, 2, "16 or 18"), (12, 8, "8 or 16"), (6, 8, "8")]
+)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "kept"])
+def test_a_size_of_broken_latents_is_refused_before_any_image_is_decoded(
+    images, cache, size, factor, near, stream
+):
+    network = Quarter()
+    network.factor = factor
+    expected = (
+        f"the autoencoder makes a latent of {factor} x {factor} pixels, and {factor} does not"
+        f" divide images of {size} x {size}: --dataset.size {near} fits"
+    )
+    with pytest.raises(ConfigError) as caught:
+        require(ImageFolder(root=images, size=size, stream=stream), network)
+    assert str(caught.value) == expected
+    assert list(cache.iterdir()) == []
 
 
 def encoded(data, out):

@@ -48,6 +48,7 @@ def test_the_autoencoder_is_that_of_diffusers(vae):
     x = torch.rand(2, 3, 16, 16) * 2 - 1
     ours = Autoencoder.load(vae, torch.device("cpu"))
     z = ours.encode(x)
+    assert ours.factor == x.shape[-1] / z.shape[-1]
     with torch.no_grad():
         assert torch.equal(z, theirs.encode(x).latent_dist.mean)
         assert torch.equal(ours.decode(z), theirs.decode(z).sample)
@@ -56,6 +57,13 @@ def test_the_autoencoder_is_that_of_diffusers(vae):
 def test_an_autoencoder_of_a_pipeline_is_found(vae, tmp_path):
     (tmp_path / "vae").symlink_to(vae)
     assert Autoencoder.load(tmp_path, torch.device("cpu")).channels == 3
+
+
+def test_a_size_that_the_autoencoder_cannot_halve_leaves_nothing(vae, images, tmp_path, capsys):
+    words = ["--dataset.root", str(images), "--dataset.size", "17", "--vae", str(vae)]
+    assert main(["encode-latents", *words, "--out", str(tmp_path / "out")]) == 2
+    assert "2 does not divide images of 17 x 17: --dataset.size 16" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_without_an_autoencoder_is_refused(tmp_path):

@@ -175,6 +175,7 @@ class Halving:
     """Stands for an autoencoder: four channels of a quarter of the pixels."""
 
     channels = 3
+    factor = 2
 
     def encode(self, images):
         small = images[:, :, ::2, ::2]

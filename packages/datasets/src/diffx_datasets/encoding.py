@@ -9,6 +9,7 @@ from torch import Tensor
 from diffx_core import ConfigError, Dataset
 from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latent_shards import Shard, write_shard
+from diffx_datasets.packed_images import PackedImages
 
 PER_SHARD = 8192
 RANGE = (-1.0, 1.0)
@@ -68,22 +69,40 @@ def encode(
 
 
 def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
-    """Refuse what the autoencoder cannot read.
+    """Refuse what the autoencoder cannot read, before any image is decoded.
 
     Raises:
-        ConfigError: the data are not images of its number of channels in [-1, 1], or have other
-            images beside them, which shards do not hold.
+        ConfigError: the data are not images of its number of channels in [-1, 1], or not of whole
+            latents, or have other images beside them, which shards do not hold.
     """
-    spec = dataset.spec
-    if spec.paired:
+    shape, paired = _promised(dataset)
+    if paired:
         raise ConfigError(
             "shards of latents hold labels and texts, but no images beside the images; leave out"
             " --dataset.beside"
         )
-    if not spec.is_image or spec.value_range != RANGE:
-        raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
-    if spec.shape[0] != autoencoder.channels:
+    if shape[0] != autoencoder.channels:
         raise ConfigError(
             f"the autoencoder reads images of {autoencoder.channels} channels, the data have"
-            f" {spec.shape[0]}"
+            f" {shape[0]}"
         )
+    factor = autoencoder.factor
+    odd = [side for side in shape[1:] if side % factor]
+    if odd:
+        near = [side for side in (odd[0] // factor * factor, -(-odd[0] // factor) * factor) if side]
+        raise ConfigError(
+            f"the autoencoder makes a latent of {factor} x {factor} pixels, and {factor} does not"
+            f" divide images of {shape[1]} x {shape[2]}: --dataset.size"
+            f" {' or '.join(map(str, near))} fits"
+        )
+
+
+def _promised(dataset: Dataset) -> tuple[tuple[int, ...], bool]:
+    """The shape of the images, and whether each is told another one."""
+    if isinstance(dataset, PackedImages):  # the spec would have all of them decoded
+        source = dataset.source()
+        return source.shape, source.paired
+    spec = dataset.spec
+    if not spec.is_image or spec.value_range != RANGE:
+        raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
+    return spec.shape, spec.paired
