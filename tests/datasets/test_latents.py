@@ -110,7 +110,12 @@ def test_the_moments_are_measured_once(root, monkeypatch):
         ({"latents": raw(2), "label": torch.ones(2)}, r"has labels torch\.float32"),
         ({"latents": raw(2), "label": torch.tensor([0, -1])}, "labels below 0"),
         ({"latents": raw(2), "mirrored": raw(1)}, r"has \(1, 4, 6, 5\) mirrored"),
-        ({"latents": raw(2) * torch.nan}, "values that are not finite"),
+        ({"latents": raw(2) * torch.nan}, "has values in latents that are not finite"),
+        ({"latents": raw(2).double() * 1e300}, "has values in latents that are not finite"),
+        (
+            {"latents": raw(2), "mirrored": raw(2) * torch.nan},
+            "has values in mirrored that are not finite",
+        ),
         ({"latents": torch.ones(2, 4, 6, 5)}, "are the same"),
     ],
 )

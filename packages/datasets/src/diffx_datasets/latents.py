@@ -1,6 +1,8 @@
 """Images encoded beforehand, standardised for each channel.
 
-x = (z - mean) / std,    mean and std of each channel, measured once over all latents z
+    x = (z - mean) / std,    mean and std of each channel, measured once over all latents z
+
+Shapes: z, x (C, H, W).
 """
 
 import json
@@ -12,11 +14,14 @@ from attrs import asdict, frozen
 
 from diffx_core import DataError, Dataset, DataSpec
 from diffx_datasets.keeping import kept
-from diffx_datasets.latent_moments import Standard, measured
+from diffx_datasets.latent_moments import Measured, Standard, measured
 from diffx_datasets.latent_reading import read_shards
 from diffx_datasets.latents_held import Held
-from diffx_datasets.packing import stamp
+from diffx_datasets.packing import FACTS, stamp
 from diffx_datasets.prepared import Prepared
+
+VERSION = 2
+"""Part of what is kept: raise it when the same shards are measured in another way."""
 
 
 @frozen(kw_only=True)
@@ -46,9 +51,11 @@ class Latents(Prepared):
                 f"latents: {self.root} has no latents of mirrored images; encode them again with"
                 " diffx encode-latents --mirrored true, or leave out --dataset.flip"
             )
-        facts = {"root": str(self.root.resolve()), "files": [stamp(one.path) for one in shards]}
+        files = [stamp(one.path) for one in shards]
+        facts = {"version": VERSION, "root": str(self.root.resolve()), "files": files}
         folder = kept("latents", facts, lambda empty: _write(measured(shards), empty))
-        standard = Standard(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
+        said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        standard, sums = Standard(**said["standard"]), said["sums"]
         highest = [int(one.label.max()) for one in shards if one.label is not None]
         spec = DataSpec(
             shape=shards[0].latents.shape[1:],
@@ -56,7 +63,14 @@ class Latents(Prepared):
             sigma_data=standard.rms,
             captions=self.captions,
         )
-        return Held(shards=shards, standard=standard, facts=spec, flips=self.flip)
+        read = ("latents", "mirrored") if self.flip else ("latents",)
+        return Held(
+            shards=shards,
+            standard=standard,
+            facts=spec,
+            flips=self.flip,
+            sums={name: sums[name] for name in read},
+        )
 
     @property
     def standard(self) -> Standard:
@@ -68,5 +82,5 @@ class Latents(Prepared):
         return self if self.streams else self.held.on(device)
 
 
-def _write(standard: Standard, folder: Path) -> None:
-    (folder / "facts.json").write_text(json.dumps(asdict(standard)) + "\n", encoding="utf-8")
+def _write(found: Measured, folder: Path) -> None:
+    (folder / FACTS).write_text(json.dumps(asdict(found)) + "\n", encoding="utf-8")

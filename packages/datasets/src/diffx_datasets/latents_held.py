@@ -4,13 +4,13 @@ Shapes: x (B, C, H, W), index (B,).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from attrs import asdict, evolve, field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from diffx_core import Batch, Condition, Dataset, DataSpec
@@ -29,12 +29,14 @@ class Held(Dataset):
         standard: what makes them of unit variance.
         facts: about them, as they are delivered.
         flips: whether training sees half of the images mirrored.
+        sums: SHA-256 of what is read, by name.
     """
 
     shards: Sequence[Shard] = field(repr=False)
     standard: Standard
     facts: DataSpec
     flips: bool = False
+    sums: Mapping[str, str]
 
     @property
     def spec(self) -> DataSpec:
@@ -43,8 +45,8 @@ class Held(Dataset):
 
     @property
     def fingerprint(self) -> str:
-        """How many there are, their moments, their labels, and the texts that are read."""
-        facts = {"count": len(self), **asdict(self.standard)}
+        """Of all that is read: latents, labels, mirrored ones and texts."""
+        facts: dict[str, object] = {"shape": self.spec.shape, **self.sums}
         labels = [one.label.cpu().numpy() for one in self.shards if one.label is not None]
         if labels:
             facts["labels"] = hashlib.sha256(np.concatenate(labels).tobytes()).hexdigest()
