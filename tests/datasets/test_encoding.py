@@ -68,6 +68,26 @@ def test_a_size_of_broken_latents_is_refused_before_any_image_is_decoded(
     assert list(cache.iterdir()) == []
 
 
+class Overflowing(Quarter):
+    """Makes of the fourth image, or of its mirror image, what half precision cannot hold."""
+
+    def __init__(self, fourth):
+        self.fourth = fourth
+
+    def encode(self, images):
+        lost = (images == self.fourth).flatten(1).all(1)
+        return super().encode(images) + 1e6 * lost[:, None, None, None]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_latents_that_half_precision_cannot_hold_are_refused(images, tmp_path, mirrored):
+    data = ImageFolder(root=images, size=8)
+    fourth = data.batch(torch.tensor([3])).x
+    network = Overflowing(fourth.flip(-1) if mirrored else fourth)
+    with pytest.raises(DataError, match="image 3 of the data has latents that are not finite"):
+        encode(data, network, tmp_path, device=torch.device("cpu"), batch_size=2, mirrored=mirrored)
+
+
 def encoded(data, out):
     out.mkdir()
     encode(data, Quarter(), out, device=torch.device("cpu"), per_shard=4)

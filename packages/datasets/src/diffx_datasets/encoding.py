@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffx_core import ConfigError, Dataset
+from diffx_core import ConfigError, DataError, Dataset
 from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latent_shards import Shard, write_shard
 from diffx_datasets.packed_images import PackedImages
@@ -40,6 +40,7 @@ def encode(
 
     Raises:
         ConfigError: the data are not images that the autoencoder can read.
+        DataError: what it makes of one of them is not finite.
     """
     require(dataset, autoencoder)
     data = dataset.on(device)
@@ -49,9 +50,9 @@ def encode(
         texts = list[str]()
         for index in positions.split(batch_size):
             batch = data.batch(index).to(device)
-            latents.append(autoencoder.encode(batch.x).half().cpu())
+            latents.append(_halves(autoencoder.encode(batch.x), index))
             if mirrored:
-                others.append(autoencoder.encode(batch.x.flip(-1)).half().cpu())
+                others.append(_halves(autoencoder.encode(batch.x.flip(-1)), index))
             if batch.cond.label is not None:
                 labels.append(batch.cond.label.cpu())
             texts.extend(batch.captions or ())
@@ -66,6 +67,18 @@ def encode(
         )
         write_shard(folder, shard, number, len(shards))
     return len(shards)
+
+
+def _halves(latents: Tensor, index: Tensor) -> Tensor:
+    """The latents of the images at (B,) positions in half precision, if it can hold them."""
+    halves = latents.half().cpu()
+    lost = ~halves.isfinite().flatten(1).all(1)
+    if lost.any():
+        raise DataError(
+            f"image {int(index[lost][0])} of the data has latents that are not finite in half"
+            " precision: leave it out, or take another autoencoder"
+        )
+    return halves
 
 
 def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
