@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from diffx_backbones.embedding import ClassEmbedding, ConditionEmbedding, NoiseEmbedding
+from diffx_backbones.embedding import ClassEmbedding, ConditionEmbedding, NoiseEmbedding, Sinusoids
 from diffx_core import NO_LABEL, Condition
 
 
 def test_frequencies_fall_geometrically_from_one():
     expected = [10_000 ** (-k / 4) for k in range(4)]
-    assert NoiseEmbedding(8, num_features=8).frequency.tolist() == pytest.approx(expected)
+    assert NoiseEmbedding(8, Sinusoids(8)).frequency.tolist() == pytest.approx(expected)
 
 
 def test_frequencies_follow_the_period_and_the_scale():
-    embedding = NoiseEmbedding(8, num_features=8, period=16.0, scale=3.0)
+    embedding = NoiseEmbedding(8, Sinusoids(8, 16.0, 3.0))
     assert embedding.frequency.tolist() == pytest.approx([3, 1.5, 0.75, 0.375])
 
 

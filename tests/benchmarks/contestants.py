@@ -47,11 +47,17 @@ class Contestant(NamedTuple):
     is_compiled: bool = False
 
     @property
-    def is_there(self) -> bool:
-        """Whether its library is installed, or what compiles it."""
+    def missing(self) -> str | None:
+        """What is not installed: its library, or what compiles it; None if nothing is."""
         if self.is_compiled and shutil.which("c++") is None:
-            return False
-        return self.library is None or importlib.util.find_spec(self.library) is not None
+            return "c++"
+        is_there = self.library is None or importlib.util.find_spec(self.library) is not None
+        return None if is_there else self.library
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be timed here."""
+        return self.missing is None
 
 
 def _told(network: nn.Module, x: Tensor, t: Tensor, y: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
 """The contestants of the benchmark of training do the same work, and the script times them all."""
 
+import sys
+
 import pytest
 import torch
 
+import training
 from contestants import CONTESTANTS, Contestant, work
 from training import PEAK, Training, own_memory, product, timed
 
@@ -48,6 +51,20 @@ SMALL = [
     )
     for name in ("one", "two")
 ]
+
+
+def test_a_contestant_that_is_not_installed_has_a_row_that_says_so(monkeypatch, capsys):
+    gone = SMALL[0]._replace(name="three", library="no_such_library")
+    monkeypatch.setattr(training, "CONTESTANTS", [*SMALL, gone])
+    monkeypatch.setattr(training, "most_memory", lambda *asked: 1.0)
+    monkeypatch.setattr(sys, "argv", ["training.py", "--rounds", "1", "--dtype", "float32"])
+    options = training.arguments()
+    options.race = "line"
+    training.report(options)
+    header, _, *rows = [line for line in capsys.readouterr().out.splitlines() if line[:1] == "|"]
+    assert [row.split(" | ")[0] for row in rows] == ["| one", "| two", "| three"]
+    assert "no_such_library is not installed" in rows[-1]
+    assert {row.count("|") for row in rows} == {header.count("|")}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

@@ -24,6 +24,7 @@ from contestants import CONTESTANTS, Contestant, examples, work
 SIDE = 1024
 """Of the matrices whose product is the peak."""
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+COLUMNS = ["network", "parameters", "GFLOP", "images/s", "of the peak", "MiB", "ours is", "by work"]
 PEAK = Path("/proc/self/clear_refs")
 """Where Linux is told to forget the peak so far."""
 STEPS_THERE_AND_BACK = 3
@@ -129,7 +130,8 @@ def report(options: argparse.Namespace) -> None:
     """Print a table for each race and type."""
     device = torch.device(options.device)
     for race in [options.race] if options.race else ["dit", "unet"]:
-        there = [one for one in CONTESTANTS if one.race == race and one.is_there]
+        racing = [one for one in CONTESTANTS if one.race == race]
+        there = [one for one in racing if one.is_there]
         trainings = [
             Training(one, options.batch, device, compiled=options.compile) for one in there
         ]
@@ -138,10 +140,11 @@ def report(options: argparse.Namespace) -> None:
             seconds, peak = timed(trainings, DTYPES[dtype], options.rounds)
             first = there[0].name
             print(f"\n{race}, {dtype}, batches of {options.batch}, peak {peak / 1e9:.0f} GFLOP/s\n")
-            columns = ["network", "parameters", "GFLOP", "images/s", "of the peak", "MiB"]
-            columns += ["ours is", "by work"]
-            print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
-            for one in there:
+            print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+            for one in racing:
+                if one.name not in taken:
+                    print(absent(one))
+                    continue
                 parameters, flop = taken[one.name]
                 rate = options.batch / seconds[one.name]
                 share = STEPS_THERE_AND_BACK * flop * rate / peak
@@ -153,6 +156,13 @@ def report(options: argparse.Namespace) -> None:
                     f" | {share:.0%} | {memory:.0f} | {faster:.2f}x | {by_work:.2f}x |",
                     flush=True,
                 )
+
+
+def absent(contestant: Contestant) -> str:
+    """The row of one that cannot be timed here."""
+    return f"| {contestant.name} | {contestant.missing} is not installed |" + " |" * (
+        len(COLUMNS) - 2
+    )
 
 
 def arguments() -> argparse.Namespace:

@@ -1,23 +1,17 @@
 """A disk that is full is a line, wherever that is found out."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from published import PlainDiT, fill
 
 POINTS = ["--dataset", "toy2d", "--dataset.kind", "swiss_roll", "--backbone", "mlp"]
 SHORT = ["--backbone.width", "16", "--train.steps", "2", "--train.batch-size", "16"]
 FULL = Path("/dev/full")
-
-
-@pytest.fixture
-def limited():
-    """Files may become no longer than so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
@@ -56,3 +50,26 @@ def test_a_run_that_cannot_be_written_says_so(diffx, limited, size, steps):
     assert result.rc == 2
     assert "diffx: error: run: cannot be written: File too large" in result.err
     assert (steps > 2) == Path("run/metrics.jsonl").exists() == Path("run").exists()
+
+
+@pytest.mark.parametrize("size", [100, 6_000], ids=["config", "weights"])
+@pytest.mark.parametrize("out", [["--out", "new/run"], []], ids=["named", "numbered"])
+def test_imported_weights_that_cannot_be_written_are_one_line(diffx, tmp_path, limited, size, out):
+    network = PlainDiT(side=8, channels=3, outputs=6, patch=4, width=32, depth=2, heads=4)
+    torch.save(fill(network).state_dict(), tmp_path / "dit.pt")
+    limited(size)
+    words = ("import-weights", str(tmp_path / "dit.pt"), "--backbone.heads", "4")
+    result = diffx(*words, *out)
+    assert (result.rc, result.err.count("\n")) == (2, 1)
+    assert "cannot be written: " in result.err
+    assert "File too large" in result.err
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_weights_that_were_learned_and_cannot_be_written_say_so(diffx, limited):
+    limited(4_000)
+    result = diffx("train", *POINTS, *SHORT, "--out", "run")
+    assert result.rc == 2
+    assert "diffx: error: run: cannot be written: " in result.err
+    assert "File too large" in result.err
+    assert not Path("run/latest").exists()

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from diffx_cli import sampling
 from diffx_cli.place import claimed
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing
+from published import PlainDiT, fill
 
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16"]
 TRAIN = ["train", *POINTS, "--train.steps", "2", "--train.batch-size", "16"]
@@ -123,6 +125,41 @@ def test_an_interrupted_run_leaves_nothing(run, monkeypatch, meanwhile, flags, w
     before = tree(".")
     assert run(*SAMPLE, *flags).rc == 130
     assert tree(".") == before
+
+
+@pytest.fixture
+def importing(diffx, tmp_path):
+    """Run `diffx import-weights` of a small network."""
+    network = PlainDiT(side=8, channels=3, outputs=6, patch=4, width=32, depth=2, heads=4)
+    torch.save(fill(network).state_dict(), tmp_path / "dit.pt")
+    return lambda *flags: diffx(
+        "import-weights", str(tmp_path / "dit.pt"), "--backbone.heads", "4", *flags
+    )
+
+
+@pytest.mark.parametrize("flags", [["--out", "new/run"], []], ids=["named", "numbered"])
+def test_an_import_that_is_interrupted_leaves_nothing(importing, monkeypatch, flags):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("diffx_cli.importing.save_checkpoint", interrupt)
+    assert importing(*flags).rc == 130
+    assert tree(".") == []
+
+
+def test_an_import_takes_no_folder_in_which_another_process_works(importing):
+    with place("late"):
+        result = importing("--out", "late")
+        assert (result.rc, tree("late")) == (2, [".partial"])
+        assert "another diffx is at work there" in result.err
+
+
+def test_an_import_that_fails_keeps_what_it_was_to_replace(importing, limited):
+    assert importing("--out", "run").rc == 0
+    before = tree("run")
+    limited(6_000)
+    assert importing("--out", "run", "--overwrite").rc == 2
+    assert tree("run") == before
 
 
 def test_results_that_cannot_all_be_moved_are_taken_back(tmp_path, monkeypatch):

@@ -107,6 +107,14 @@ def test_a_text_that_cannot_be_used_is_named_or_left_out_with_its_image(tmp_path
     assert set(found) == {TEXTS[0], TEXTS[2]}
 
 
+def test_an_image_that_the_metadata_lack_is_left_out_if_asked_for(tmp_path, stream):
+    rows = [{"file_name": NAMES[k], "text": TEXTS[k]} for k in (0, 2)]
+    options = {"captions": "jsonl", "stream": stream, "on_bad": "skip"}
+    assert set(captions(metadata(tmp_path, *rows), **options)) == {TEXTS[0], TEXTS[2]}
+    with pytest.raises(DataError, match=r"no line about sea/.\.png.*max_bad"):
+        captions(metadata(tmp_path, rows[0]), **options)
+
+
 GOOD = {"file_name": "sea/1.png", "text": ""}
 BAD_ROWS = {
     "no-json": ([GOOD, "{"], "metadata.jsonl:3: is not JSON"),

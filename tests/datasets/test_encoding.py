@@ -16,6 +16,7 @@ class Quarter:
     """Stands for an autoencoder: a fourth of the pixels."""
 
     channels = 3
+    factor = 2
 
     def encode(self, images):
         return images[:, :, ::2, ::2]
@@ -48,10 +49,52 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-def test_texts_and_other_images_are_not_dropped_but_refused(images, tmp_path):
-    texts = ImageFolder(root=images, size=8, captions="txt")
-    with pytest.raises(ConfigError, match=r"no texts about the images; .*--dataset\.captions"):
-        require(texts, Quarter())
+@pytest.mark.parametrize(
+    ("size", "factor", "near"), [(17, 2, "16 or 18"), (12, 8, "8 or 16"), (6, 8, "8")]
+)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "kept"])
+def test_a_size_of_broken_latents_is_refused_before_any_image_is_decoded(
+    images, cache, size, factor, near, stream
+):
+    network = Quarter()
+    network.factor = factor
+    expected = (
+        f"the autoencoder makes a latent of {factor} x {factor} pixels, and {factor} does not"
+        f" divide images of {size} x {size}: --dataset.size {near} fits"
+    )
+    with pytest.raises(ConfigError) as caught:
+        require(ImageFolder(root=images, size=size, stream=stream), network)
+    assert str(caught.value) == expected
+    assert list(cache.iterdir()) == []
+
+
+class Overflowing(Quarter):
+    """Makes of the fourth image, or of its mirror image, what half precision cannot hold."""
+
+    def __init__(self, fourth):
+        self.fourth = fourth
+
+    def encode(self, images):
+        lost = (images == self.fourth).flatten(1).all(1)
+        return super().encode(images) + 1e6 * lost[:, None, None, None]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_latents_that_half_precision_cannot_hold_are_refused(images, tmp_path, mirrored):
+    data = ImageFolder(root=images, size=8)
+    fourth = data.batch(torch.tensor([3])).x
+    network = Overflowing(fourth.flip(-1) if mirrored else fourth)
+    with pytest.raises(DataError, match="image 3 of the data has latents that are not finite"):
+        encode(data, network, tmp_path, device=torch.device("cpu"), batch_size=2, mirrored=mirrored)
+
+
+def encoded(data, out):
+    out.mkdir()
+    encode(data, Quarter(), out, device=torch.device("cpu"), per_shard=4)
+    return out
+
+
+def test_other_images_are_not_dropped_but_refused(images, tmp_path):
     pairs = ImageFolder(root=images, size=8, beside=tmp_path / "beside")
     with pytest.raises(ConfigError, match=r"no images beside the images; .*--dataset\.beside"):
         require(pairs, Quarter())
@@ -59,11 +102,56 @@ def test_texts_and_other_images_are_not_dropped_but_refused(images, tmp_path):
 
 
 def test_classes_without_an_example_are_kept(images, tmp_path):
-    out = tmp_path / "out"
-    out.mkdir()
     data = Sparse(ImageFolder(root=images, size=8))
-    encode(data, Quarter(), out, device=torch.device("cpu"), per_shard=4)
-    assert Latents(root=out).spec.num_classes == 5
+    assert Latents(root=encoded(data, tmp_path / "out")).spec.num_classes == 5
+
+
+def test_texts_about_the_images_stay_with_them(images, tmp_path):
+    (images / "a" / "0.txt").write_text("Möwen über \U0001f30a", encoding="utf-8")
+    data = ImageFolder(root=images, size=8, captions="txt")
+    latents = Latents(root=encoded(data, tmp_path / "out"), captions=True)
+    index = torch.tensor([5, 0, 4, 3, 0])
+    assert latents.spec.captions
+    expected = data.batch(index).captions
+    assert expected[1] == "Möwen über \U0001f30a"
+    (shard,) = latents.on("meta").shards  # what an accelerator gets
+    assert shard.captions == data.batch(torch.arange(6)).captions
+    assert latents.batch(index).captions == expected
+    assert latents.augmented(index, seed=0, step=1).captions == expected
+
+
+def test_texts_that_nobody_asked_for_are_left_where_they_are(images, tmp_path):
+    data = ImageFolder(root=images, size=8, captions="txt")
+    latents = Latents(root=encoded(data, tmp_path / "out"))
+    assert not latents.spec.captions
+    assert latents.batch(torch.arange(2)).captions is None
+
+
+def test_texts_that_were_asked_for_have_to_be_there(images, tmp_path):
+    out = encoded(ImageFolder(root=images, size=8), tmp_path / "out")
+    with pytest.raises(DataError, match=r"has no texts .*leave out --dataset\.captions"):
+        _ = Latents(root=out, captions=True).spec
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (b'["one", "two"]', "has 2 texts about 3 images"),
+        (b'["one", "two", 3]', "not the bytes of a JSON list of texts"),
+        (b'{"one": 1}', "not the bytes of a JSON list of texts"),
+        (b"[" * 100_000, "not the bytes of a JSON list of texts"),
+        (b'["\xff", "", ""]', "not the bytes of a JSON list of texts"),
+        ([1.0], "not the bytes of a JSON list of texts"),
+    ],
+    ids=["too few", "a number", "no list", "deep", "no UTF-8", "floats"],
+)
+def test_texts_that_make_no_sense_are_refused(tmp_path, found, problem):
+    bytes_ = isinstance(found, bytes)
+    captions = torch.tensor(list(found), dtype=torch.uint8 if bytes_ else torch.float32)
+    tensors = {"latents": torch.randn(3, 4, 2, 2), "captions": captions}
+    save_file(tensors, tmp_path / "latents.safetensors")
+    with pytest.raises(DataError, match=problem):
+        _ = Latents(root=tmp_path, captions=True).spec
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,55 @@ def test_other_labels_of_the_same_latents_have_another(tmp_path):
         save_file(tensors, tmp_path / name / "latents.safetensors")
         found.append(Latents(root=tmp_path / name).fingerprint)
     assert found[0] == found[1] != found[2]
+
+
+def latents_at(root, *shards, **options):
+    root.mkdir()
+    for k, tensors in enumerate(shards):
+        save_file(
+            {name: one.contiguous() for name, one in tensors.items()},
+            root / f"latents-{k}.safetensors",
+        )
+    return Latents(root=root, **options)
+
+
+def test_latents_of_the_same_moments_in_another_order_have_another(tmp_path):
+    z = torch.arange(48.0).view(4, 3, 2, 2)
+    one = latents_at(tmp_path / "one", {"latents": z})
+    turned = latents_at(tmp_path / "turned", {"latents": z.flip(0)})
+    assert one.standard == turned.standard
+    assert one.fingerprint != turned.fingerprint
+
+
+def test_a_fingerprint_is_of_values_not_of_files(tmp_path):
+    z = torch.arange(48.0).view(4, 3, 2, 2)
+    found = {
+        latents_at(tmp_path / "one", {"latents": z}).fingerprint,
+        latents_at(tmp_path / "halves", {"latents": z.half()}).fingerprint,
+        latents_at(tmp_path / "two", {"latents": z[:1]}, {"latents": z[1:]}).fingerprint,
+    }
+    assert len(found) == 1
+    shaped = latents_at(tmp_path / "shaped", {"latents": z.view(4, 3, 4, 1)})
+    assert shaped.fingerprint not in found
+
+
+def test_mirrored_latents_count_where_they_are_read(tmp_path):
+    z = torch.arange(48.0).view(4, 3, 2, 2)
+    plain, flipped = set(), set()
+    for name, mirrored in (("one", z.flip(-1)), ("other", z + 1)):
+        data = latents_at(tmp_path / name, {"latents": z, "mirrored": mirrored})
+        plain.add(data.fingerprint)
+        flipped.add(Latents(root=data.root, flip=True).fingerprint)
+    assert (len(plain), len(flipped)) == (1, 2)
+
+
+def test_other_texts_about_the_same_latents_have_another_if_they_are_read(tmp_path):
+    latents, read, unread = torch.randn(2, 2, 2, 2), [], []
+    for name, texts in (("one", b'["a", "b"]'), ("same", b'["a","b"]'), ("other", b'["ab", ""]')):
+        (tmp_path / name).mkdir()
+        tensors = {"latents": latents, "captions": torch.tensor(list(texts), dtype=torch.uint8)}
+        save_file(tensors, tmp_path / name / "latents.safetensors")
+        read.append(Latents(root=tmp_path / name, captions=True).fingerprint)
+        unread.append(Latents(root=tmp_path / name).fingerprint)
+    assert read[0] == read[1] != read[2]
+    assert unread[0] == unread[2] != read[0]

@@ -1,6 +1,7 @@
 """Tables of the library `datasets`, as it saves them itself."""
 
 import io
+import logging
 
 import numpy as np
 import pytest
@@ -200,13 +201,43 @@ def test_an_empty_table_is_refused(monkeypatch):
         of_the_hub(monkeypatch, table().select([])).examples()
 
 
-@pytest.mark.parametrize("harm", ["nothing", "damaged"])
-def test_a_folder_that_is_no_table_is_named(tmp_path, harm):
-    if harm == "damaged":
-        (tmp_path / "train.parquet").write_bytes(b"PAR1")
-    with pytest.raises(DataError, match=f"{tmp_path.name} cannot be read: ") as caught:
+def damaged_table(path):
+    """A file whose schema is whole and whose rows are not."""
+    table().to_parquet(path)
+    content = bytearray(path.read_bytes())
+    content[4:200] = b"\xff" * 196
+    path.write_bytes(content)
+
+
+DAMAGED = {
+    "nothing": lambda path: None,
+    "cut off": lambda path: path.write_bytes(b"PAR1"),
+    "schema": lambda path: path.write_bytes(b"PAR1garbagePAR1"),
+    "rows": damaged_table,
+}
+
+
+@pytest.fixture
+def heard(caplog):
+    """What the library logs, which it does not let through to the root."""
+    log = logging.getLogger("datasets")
+    log.addHandler(caplog.handler)
+    yield caplog
+    log.removeHandler(caplog.handler)
+
+
+@pytest.mark.parametrize("harm", DAMAGED)
+def test_a_folder_that_is_no_table_is_named_and_the_library_says_nothing(
+    tmp_path, capfd, heard, harm
+):
+    datasets.enable_progress_bars()
+    DAMAGED[harm](tmp_path / "train.parquet")
+    capfd.readouterr()
+    with pytest.raises(DataError, match=f"{tmp_path.name} cannot be read: (?!An error)") as caught:
         data(tmp_path).examples()
     assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr().err == heard.text == ""
+    assert datasets.is_progress_bar_enabled()
 
 
 def test_nothing_is_downloaded_unless_asked_for():

@@ -1,17 +1,12 @@
 """Latents: standardised by channel, from shards as they are or as `encode-latents` writes them."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from diffx_cli.__main__ import main
 from diffx_core import ConfigError, DataError
-from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.encoding import encode
 from diffx_datasets.image_folder import ImageFolder
 from diffx_datasets.latents import Latents
@@ -115,7 +110,12 @@ def test_the_moments_are_measured_once(root, monkeypatch):
         ({"latents": raw(2), "label": torch.ones(2)}, r"has labels torch\.float32"),
         ({"latents": raw(2), "label": torch.tensor([0, -1])}, "labels below 0"),
         ({"latents": raw(2), "mirrored": raw(1)}, r"has \(1, 4, 6, 5\) mirrored"),
-        ({"latents": raw(2) * torch.nan}, "values that are not finite"),
+        ({"latents": raw(2) * torch.nan}, "has values in latents that are not finite"),
+        ({"latents": raw(2).double() * 1e300}, "has values in latents that are not finite"),
+        (
+            {"latents": raw(2), "mirrored": raw(2) * torch.nan},
+            "has values in mirrored that are not finite",
+        ),
         ({"latents": torch.ones(2, 4, 6, 5)}, "are the same"),
     ],
 )
@@ -152,7 +152,7 @@ def test_without_shards_the_command_is_named(tmp_path):
 
 def test_many_are_read_by_workers(root, monkeypatch):
     assert not Latents(root=root).streams
-    monkeypatch.setattr("diffx_datasets.latents.MOST_KEPT", 100)
+    monkeypatch.setattr("diffx_datasets.latents_held.MOST_KEPT", 100)
     data = Latents(root=root)
     assert data.streams
     assert data.on("cpu") is data
@@ -180,6 +180,7 @@ class Halving:
     """Stands for an autoencoder: four channels of a quarter of the pixels."""
 
     channels = 3
+    factor = 2
 
     def encode(self, images):
         small = images[:, :, ::2, ::2]
@@ -221,143 +222,3 @@ def test_what_cannot_be_encoded_is_refused(images, tmp_path):
     grey = ImageFolder(root=images, size=8, grey=True)
     with pytest.raises(ConfigError, match="of 3 channels, the data have 1"):
         encode(grey, Halving(), tmp_path, device=torch.device("cpu"))
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    diffusers = pytest.importorskip("diffusers", reason="needs diffusers")
-    folder = tmp_path_factory.mktemp("vae")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = diffusers.AutoencoderKL(
-            block_out_channels=(8, 8),
-            norm_num_groups=4,
-            latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-        )
-    model.save_pretrained(folder)
-    return folder
-
-
-def test_the_autoencoder_is_that_of_diffusers(vae):
-    from diffusers import AutoencoderKL
-
-    theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
-    x = torch.rand(2, 3, 16, 16) * 2 - 1
-    ours = Autoencoder.load(vae, torch.device("cpu"))
-    z = ours.encode(x)
-    with torch.no_grad():
-        assert torch.equal(z, theirs.encode(x).latent_dist.mean)
-        assert torch.equal(ours.decode(z), theirs.decode(z).sample)
-
-
-def test_an_autoencoder_of_a_pipeline_is_found(vae, tmp_path):
-    (tmp_path / "vae").symlink_to(vae)
-    assert Autoencoder.load(tmp_path, torch.device("cpu")).channels == 3
-
-
-def test_a_folder_without_an_autoencoder_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"has no config\.json; an autoencoder is a folder"):
-        Autoencoder.load(tmp_path, torch.device("cpu"))
-
-
-def without_weights(folder):
-    (folder / "diffusion_pytorch_model.safetensors").unlink()
-
-
-def with_a_pickle(folder):
-    without_weights(folder)
-    (folder / "diffusion_pytorch_model.bin").write_bytes(b"\x80\x04.")
-
-
-def with_other_weights(folder):
-    path = folder / "diffusion_pytorch_model.safetensors"
-    tensors = load_file(path)
-    tensors["more"] = tensors.pop("encoder.conv_in.bias")
-    path.unlink()
-    save_file(tensors, path)
-
-
-def damaged(folder):
-    (folder / "config.json").write_text("{")
-
-
-@pytest.mark.parametrize("harm", [without_weights, with_a_pickle, with_other_weights, damaged])
-def test_an_autoencoder_that_is_not_whole_is_refused(vae, tmp_path, harm):
-    folder = tmp_path / "vae"
-    shutil.copytree(vae, folder)
-    harm(folder)
-    with pytest.raises(ConfigError, match=r"is no AutoencoderKL|do not fit") as caught:
-        Autoencoder.load(folder, torch.device("cpu"))
-    assert len(str(caught.value).splitlines()) == 1
-
-
-def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, capsys):
-    latents, run = str(tmp_path / "latents"), str(tmp_path / "run")
-    source = ["--dataset.root", str(images), "--dataset.size", "16"]
-    words = ["--vae", str(vae), "--out", latents, "--mirrored", "true", "--json"]
-    assert main(["encode-latents", *source, *words]) == 0
-    assert json.loads(capsys.readouterr().out)["examples"] == 10
-    words = ["--dataset", "latents", "--dataset.root", latents, "--dataset.flip", "true"]
-    words += ["--backbone", "dit", "--backbone.width", "16", "--backbone.depth", "1"]
-    words += ["--backbone.heads", "2", "--train.steps", "2", "--train.batch_size", "4"]
-    assert main(["train", *words, "--out", run]) == 0
-    capsys.readouterr()
-    assert main(["encode-latents", *source, "--vae", str(vae), "--out", latents]) == 2
-    assert "latents: is not empty; name another folder" in capsys.readouterr().err
-    drawn = str(tmp_path / "drawn")
-    assert main(["sample", run, "--n", "3", "--steps", "2", "--out", drawn]) == 0
-    assert main(["decode-latents", drawn, "--latents", latents, "--vae", str(vae)]) == 0
-    with Image.open(tmp_path / "drawn" / "decoded" / "images" / "00002.png") as image:
-        assert image.size == (16, 16)
-    file = tmp_path / "drawn" / "decoded" / "images" / "00002.png"
-    first = file.read_bytes()
-    shutil.rmtree(tmp_path / "drawn" / "decoded")
-    assert main(["decode-latents", drawn, "--vae", str(vae)]) == 0  # the run names its latents
-    assert file.read_bytes() == first
-    shutil.rmtree(tmp_path / "drawn" / "decoded")
-    (tmp_path / "latents").rename(tmp_path / "moved")
-    capsys.readouterr()
-    assert main(["decode-latents", drawn, "--vae", str(vae)]) == 4
-    assert "which is not there: name the folder with --latents" in capsys.readouterr().err
-
-
-def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
-    (tmp_path / "sample.json").write_text('{"run": "run"}')
-    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
-    assert "does not say what the model was trained on" in capsys.readouterr().err
-    (tmp_path / "sample.json").write_text('{"run": "run", "dataset": null}')  # it was imported
-    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
-
-
-def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):
-    from diffusers import AutoencoderKL
-
-    theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
-    samples = torch.linspace(-0.3, 0.3, 2 * 4 * 8 * 8).view(2, 4, 8, 8)
-    save_file({"samples": samples}, tmp_path / "samples.safetensors")
-    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
-    with torch.no_grad():
-        expected = theirs.decode(samples / theirs.config.scaling_factor).sample
-    shown = np.stack(
-        [np.asarray(Image.open(tmp_path / f"decoded/images/{i:05}.png")) for i in range(2)]
-    )
-    expected = (127.5 * (expected.clamp(-1, 1) + 1)).permute(0, 2, 3, 1)
-    assert np.abs(shown - expected.numpy()).max() <= 1
-
-
-def test_samples_that_are_no_latents_of_the_autoencoder_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 3, 8, 8)}, tmp_path / "samples.safetensors")
-    assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
-    assert "has samples (3, 8, 8), not 4 channels of latents" in capsys.readouterr().err
-
-
-def test_samples_of_something_else_are_not_decoded(root, tmp_path, capsys):
-    words = ["--latents", str(root), "--vae", str(tmp_path)]
-    assert main(["decode-latents", str(tmp_path), *words]) == 4
-    assert "has no samples of latents" in capsys.readouterr().err
-    save_file({"samples": torch.ones(2, 4, 3, 3)}, tmp_path / "samples.safetensors")
-    assert main(["decode-latents", str(tmp_path), *words]) == 4
-    assert "has samples (4, 3, 3), not (4, 6, 5)" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffx_core import DataError
+from diffx_core import ConfigError, DataError
 from diffx_datasets.packing import Source, packed
 
 N, SHAPE = 12, (3, 8, 8)
@@ -137,9 +137,15 @@ def test_what_does_not_fit_is_refused(pixels, labels, classes, said):
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / ("long" * 100)))
+    with pytest.raises(DataError, match=r"longlong.*name too long.*DIFFX_CACHE to a folder that"):
+        packed(source(Decoder(bytes_of())), flip=False)
+
+
+def test_a_cache_that_is_a_file_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(DataError, match=r"file/cache.*DIFFX_CACHE"):
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"file, which is no folder; set DIFFX_CACHE"):
         packed(source(Decoder(bytes_of())), flip=False)
 
 

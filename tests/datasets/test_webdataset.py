@@ -53,6 +53,17 @@ def test_labels_and_texts_may_be_fields_of_a_json_file(root, stream):
     assert batch.captions[3] == "colour 3"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_text_is_one_line(tmp_path, stream):
+    with tarfile.open(tmp_path / "one.tar", "w") as archive:
+        add_member(archive, "0.png", png(COLOURS[0]))
+        add_member(archive, "0.txt", b" waves\r\n at\tnoon \n")
+        add_member(archive, "0.json", json.dumps({"said": "waves\nat noon\n"}).encode())
+    for part in ("txt", "json.said"):
+        batch = whole(data(tmp_path / "one.tar", caption=part, stream=stream))
+        assert batch.captions == ["waves at noon"]
+
+
 @pytest.mark.parametrize("value", [None, True, ["a", "b"], {"of": "x"}, 0.5])
 def test_a_field_that_is_no_text_is_no_caption(tmp_path, value):
     path = tmp_path / "one.tar"

@@ -10,9 +10,9 @@ import torch
 from diffx_backbones.attention import SHORT
 from diffx_backbones.dit import DiT
 from diffx_backbones.edm2 import EDM2
-from diffx_backbones.levels import EDM2_PLANS, PLANS
 from diffx_backbones.presets import SIZES
 from diffx_backbones.unet import UNet
+from diffx_backbones.unet_presets import EDM2_PLANS, PLANS
 from diffx_cli.__main__ import main
 from diffx_core import DataSpec
 from networks import CASES

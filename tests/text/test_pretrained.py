@@ -126,8 +126,14 @@ def test_encodings_that_are_damaged_are_made_again(clip, cache, harm):
         assert torch.equal(CLIP(root=clip, length=40).encode(TEXTS).context, before.context)
 
 
-def test_a_cache_that_cannot_be_written_is_said(clip, cache):
+def test_a_cache_that_is_a_file_is_refused(clip, cache):
     cache.write_text("a file where a folder should be")
+    with pytest.raises(ConfigError, match=r"which is no folder; set DIFFX_CACHE"):
+        CLIP(root=clip, length=40).encode(TEXTS)
+
+
+def test_a_cache_that_cannot_be_written_is_said(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / ("long" * 100)))
     with pytest.raises(ConfigError, match=r"encoded texts cannot be kept in .*; set DIFFX_CACHE"):
         CLIP(root=clip, length=40).encode(TEXTS)
 

@@ -19,12 +19,12 @@ PARTIAL = ".partial"
 _NUMBERED = re.compile(r"([0-9]+)-")
 
 
-def check_free(out: Path | None, *, overwrite: bool, ours: bool = False) -> None:
+def check_free(out: Path | None, *, overwrite: bool | None, ours: bool = False) -> None:
     """Refuse an output folder that holds something already.
 
     Args:
         out: the folder; None for a numbered one.
-        overwrite: whether what diffx wrote there may be replaced.
+        overwrite: whether what diffx wrote there may be replaced; None where nobody can say so.
         ours: whether we are the ones who work in it.
 
     Raises:
@@ -45,20 +45,12 @@ def check_free(out: Path | None, *, overwrite: bool, ours: bool = False) -> None
         raise in_use(out)
     if not held - {PARTIAL}:
         return
+    if overwrite is None:
+        raise ConfigError(f"--out {out}: is not empty; name another folder")
     if not overwrite:
         raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
     if not any((out / marker).is_file() for marker in MARKERS):
         raise ConfigError(f"--out {out}: was not made by diffx, so --overwrite does not touch it")
-
-
-def check_empty(out: Path) -> None:
-    """Refuse an output folder that holds anything.
-
-    Raises:
-        ConfigError: it does.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out {out}: is not empty; name another folder")
 
 
 def in_use(folder: Path) -> ConfigError:

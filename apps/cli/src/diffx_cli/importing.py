@@ -10,9 +10,11 @@ from typing import Any
 from attrs import asdict, evolve, frozen
 
 from diffx_cli.environment import environment
-from diffx_cli.folders import RUNS, claim, clear
+from diffx_cli.folders import RUNS
 from diffx_cli.foreign_files import Files, read_weights
+from diffx_cli.place import claimed
 from diffx_cli.request import Chosen, Request
+from diffx_cli.writing import writing
 from diffx_core.config import write_yaml
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.dataset import spec_to_json
@@ -139,15 +141,18 @@ def _usual(request: Request, model: ImportedModel) -> Chosen:
 
 def _write(request: Request, model: ImportedModel, record: Run) -> Path:
     name = request.components["backbone"].registered.name
-    folder = claim(request.options.out, RUNS, f"imported-{name}")
-    clear(folder, WRITTEN)
-    write_yaml(folder / "config.yaml", record.to_config())
+    where = request.options.out, RUNS, f"imported-{name}", WRITTEN
     distributions = [one.distribution for one in record.components.values()]
     facts = environment(distributions, device="cpu", argv=sys.argv)
-    (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     weights = dict(model.weights)
-    save_checkpoint(folder, Snapshot(step=0, weights=weights, ema=weights, record=record.to_json()))
-    return folder
+    with claimed(*where, overwrite=request.options.overwrite) as place, writing(place.folder):
+        write_yaml(place.partial / "config.yaml", record.to_config())
+        text = json.dumps(facts, indent=2) + "\n"
+        (place.partial / "env.json").write_text(text, encoding="utf-8")
+        saved = Snapshot(step=0, weights=weights, ema=weights, record=record.to_json())
+        save_checkpoint(place.partial, saved)
+        place.publish()
+    return place.folder
 
 
 def _importing(request: Request) -> Iterator[str]:

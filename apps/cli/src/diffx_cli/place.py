@@ -22,12 +22,12 @@ class Place:
     Args:
         folder: where the results will be.
         names: what diffx writes there.
-        overwrite: whether what it wrote earlier is replaced.
+        overwrite: whether what it wrote earlier is replaced; None where nobody can say so.
     """
 
     folder: Path
     names: tuple[str, ...]
-    overwrite: bool
+    overwrite: bool | None
 
     @property
     def partial(self) -> Path:
@@ -59,7 +59,7 @@ def claimed(
     label: str,
     names: tuple[str, ...],
     *,
-    overwrite: bool,
+    overwrite: bool | None,
     width: int = 5,
 ) -> Iterator[Place]:
     """A folder for results that no other process gets until the work is done, or has failed.
@@ -71,7 +71,7 @@ def claimed(
         parent: of the numbered folders.
         label: what follows the number.
         names: what diffx writes there.
-        overwrite: whether what it wrote earlier may be replaced.
+        overwrite: whether what it wrote earlier may be replaced; None where nobody can say so.
         width: digits of the number.
 
     Raises:

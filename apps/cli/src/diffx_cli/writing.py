@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from diffx_core.errors import ConfigError
+from diffx_core.errors import CheckpointError, ConfigError
 
 UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS}
 """What a system says of a disk that is full, or may not be written to."""
@@ -22,9 +22,10 @@ def writing(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except SafetensorError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error}") from error
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
+    except (CheckpointError, SafetensorError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, CheckpointError) else error
+        if isinstance(cause, SafetensorError):
+            raise ConfigError(f"{folder}: cannot be written: {cause}") from error
+        if isinstance(cause, OSError) and cause.errno in UNWRITABLE:
+            raise ConfigError(f"{folder}: cannot be written: {cause.strerror}") from error
+        raise

@@ -13,17 +13,17 @@ from typing import Literal, TypeAlias
 import torch
 from attrs import frozen
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad, silu
+from torch.nn.functional import silu
 
 from diffx_backbones.attention import SelfAttention
+from diffx_backbones.ddpm_resizing import Convolved, Padding, Resizing, resizer
 from diffx_backbones.initialisation import zeroed
 
 Modulation: TypeAlias = Literal["shift", "scale_shift"]
-Padding: TypeAlias = Literal["both", "after"]
-Resizing: TypeAlias = Literal["halve", "double"]
+Resample: TypeAlias = Literal["conv", "block"]
 
 
-@frozen(kw_only=True)
+@frozen
 class Manner:
     """What all blocks of a network have in common.
 
@@ -33,6 +33,8 @@ class Manner:
         groups: of every norm.
         eps: beside the variance of every norm.
         dropout: share of the activations before the last convolution that training forgets.
+        resample: how the sides change between levels: a convolution, or a residual block.
+        padding: where halving by convolution sees zeros: on both sides, or after the image.
     """
 
     width: int
@@ -40,18 +42,12 @@ class Manner:
     groups: int
     eps: float
     dropout: float
+    resample: Resample
+    padding: Padding
 
     def norm(self, channels: int) -> nn.GroupNorm:
         """A norm of so many channels."""
         return nn.GroupNorm(self.groups, channels, eps=self.eps)
-
-
-class Double(nn.Module):
-    """An image of twice the sides, by repetition."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (B, C, H, W) to (B, C, 2H, 2W)."""
-        return interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Block(nn.Module):
@@ -126,7 +122,7 @@ class Cell(nn.Module):
     def __init__(self, channels_in: int, channels: int, heads: int, manner: Manner) -> None:
         super().__init__()
         self.block = Block(channels_in, channels, manner)
-        self.attention = Attention(channels, heads, manner) if heads else nn.Identity()
+        self.attention = attention_of(channels, heads, manner)
 
     def forward(self, x: Tensor, condition: Tensor, skip: Tensor | None = None) -> Tensor:
         """Maps (B, channels_in, H, W), with the channels of a skip, to (B, channels, H, W)."""
@@ -136,33 +132,13 @@ class Cell(nn.Module):
         return y
 
 
-class Convolved(nn.Module):
-    """A convolution that halves the image, or one after doubling it.
-
-    Args:
-        channels: C.
-        resizing: which.
-        padding: whether halving sees zeros on both sides of the image, or only after it.
-    """
-
-    def __init__(self, channels: int, resizing: Resizing, padding: Padding) -> None:
-        super().__init__()
-        halves = resizing == "halve"
-        self.after = halves and padding == "after"
-        self.resize = nn.Identity() if halves else Double()
-        self.conv = nn.Conv2d(
-            channels, channels, 3, stride=2 if halves else 1, padding=0 if self.after else 1
-        )
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Maps (B, C, H, W) to (B, C, H', W'); the condition is not read."""
-        del condition
-        y: Tensor = self.conv(pad(x, (0, 1, 0, 1)) if self.after else self.resize(x))
-        return y
+def attention_of(channels: int, heads: int, manner: Manner) -> nn.Module:
+    """Attention of so many heads; the identity if there are 0."""
+    return Attention(channels, heads, manner) if heads else nn.Identity()
 
 
-def resizer(resizing: Resizing | None) -> nn.Module:
-    """What changes the sides of an image without weights."""
-    if resizing is None:
-        return nn.Identity()
-    return nn.AvgPool2d(2) if resizing == "halve" else Double()
+def step(channels: int, resizing: Resizing, manner: Manner) -> nn.Module:
+    """What changes the sides between two levels."""
+    if manner.resample == "block":
+        return Block(channels, channels, manner, resizing)
+    return Convolved(channels, resizing, manner.padding)

@@ -4,94 +4,94 @@ from itertools import chain
 
 from attrs import frozen
 
-from diffx_backbones.embedding import wrong_sinusoids
-from diffx_backbones.refusal import (
-    non_positive,
-    not_an_image,
-    not_divisible,
-    reads_no_context,
-    sides_not_divisible,
-)
+from diffx_backbones.embedding import Sinusoids
+from diffx_backbones.levels import Levels, Stage
+from diffx_backbones.refusal import non_positive, not_an_image, not_divisible, reads_no_context
 from diffx_core import DataSpec
 
 
 @frozen(kw_only=True)
-class DDPMPlan:
-    """The numbers.
+class DDPMPlan(Levels):
+    """The numbers; `heads` and `blocks` too, of which there is one more on the way up.
 
     Args:
         channels: of each level.
-        blocks: per level on the way down.
-        attention: levels with attention.
         heads: of the attention.
         head_width: channels of a head, instead.
         middle_attention: whether there is attention in the middle.
-        groups: of every norm.
-        eps: beside the variance of every norm.
-        dropout: share of the activations that training forgets.
-        features: sinusoids of the noise label.
-        period: of the slowest of them.
+        norm_groups: of every norm.
+        norm_eps: beside the variance of every norm.
+        sinusoids: of the noise label.
     """
 
     channels: tuple[int, ...]
-    blocks: int
-    attention: tuple[int, ...]
     heads: int
     head_width: int | None
     middle_attention: bool
-    groups: int
-    eps: float
-    dropout: float
-    features: int
-    period: float
+    norm_groups: int
+    norm_eps: float
+    sinusoids: Sinusoids
 
-    @property
-    def levels(self) -> range:
-        """The levels, from the full resolution down."""
-        return range(len(self.channels))
+    def way_down(self) -> list[list[Stage]]:
+        """The blocks of each level on the way down."""
+        firsts = self.channels[:1] + self.channels[:-1]
+        return [
+            [Stage(one, channels, heads) for one in (first, *[channels] * (self.blocks - 1))]
+            for first, channels, heads in zip(firsts, self.channels, self._heads(), strict=True)
+        ]
 
-    def heads_of(self, level: int, *, is_middle: bool = False) -> int:
-        """How many heads a level, or the middle, has; 0 for no attention."""
-        if not (self.middle_attention if is_middle else level in self.attention):
-            return 0
-        return self.channels[level] // self.head_width if self.head_width else self.heads
+    def way_up(self) -> list[list[Stage]]:
+        """The blocks of each level on the way up, each of which reads a skip."""
+        skips = self._skips()
+        firsts = self.channels[1:] + self.channels[-1:]
+        levels = list(zip(firsts, self.channels, self._heads(), strict=True))
+        return [
+            [Stage(one, channels, heads, skips.pop()) for one in (first, *[channels] * self.blocks)]
+            for first, channels, heads in reversed(levels)
+        ]
 
-    def skips(self) -> list[int]:
+    def middle(self) -> Stage:
+        """The first of two blocks in the middle; there is attention between them."""
+        last = self.channels[-1]
+        return Stage(last, last, self._heads_of(last) if self.middle_attention else 0)
+
+    def _heads(self) -> list[int]:
+        return [
+            self._heads_of(channels) if level in self.attention else 0
+            for level, channels in enumerate(self.channels)
+        ]
+
+    def _heads_of(self, channels: int) -> int:
+        return channels // self.head_width if self.head_width else self.heads
+
+    def _skips(self) -> list[int]:
         """Channels of what is handed across, in the order in which it is made."""
         made = [self.channels[0]]
-        for level, channels in enumerate(self.channels):
-            is_last = level == self.levels[-1]
-            made += [channels] * (self.blocks + (not is_last))
-        return made
+        for channels in self.channels:
+            made += [channels] * (self.blocks + 1)
+        return made[:-1]  # the last level takes no step
 
     def problems(self, spec: DataSpec) -> list[str]:
         """Why there is no such U-Net for images of a kind."""
         if not self.channels:
-            return ["channels must name at least one level, got ()"]
-        sizes = {f"channels[{i}]": channels for i, channels in enumerate(self.channels)}
+            return self.wrong_levels(spec, "channels", self.channels)
         found = not_an_image("ddpm_unet", spec) + reads_no_context("ddpm_unet", spec)
-        found += non_positive(
-            **sizes, blocks=self.blocks, heads=self.heads, norm_groups=self.groups
-        )
+        found += self.wrong_options() + non_positive(norm_groups=self.norm_groups)
         if self.head_width is not None:
             found += non_positive(head_width=self.head_width)
-        reason = f"the reduction by {len(self.levels)} levels"
-        found += sides_not_divisible(spec, 2 ** self.levels[-1], reason)
-        found += [
-            f"attention at level {level} is not possible: the levels are 0 to {self.levels[-1]}"
-            for level in self.attention
-            if level not in self.levels
-        ]
-        found += chain.from_iterable(
-            not_divisible(name, size, self.groups, "the groups of a norm")
-            for name, size in sizes.items()
-        )
-        return found + self._wrong_heads() + self._wrong_numbers()
+        found += self.wrong_levels(spec, "channels", self.channels)
+        for level, channels in enumerate(self.channels):
+            reason = "the groups of a norm"
+            found += not_divisible(f"channels[{level}]", channels, self.norm_groups, reason)
+        if not self.norm_eps > 0:
+            found.append(f"norm_eps must be above 0, got {self.norm_eps:g}")
+        return found + self._wrong_heads() + self.sinusoids.problems()
 
     def _wrong_heads(self) -> list[str]:
-        attended = set(self.attention) & set(self.levels)
+        levels = range(len(self.channels))
+        attended = set(self.attention) & set(levels)
         if self.middle_attention:
-            attended.add(self.levels[-1])
+            attended.add(levels[-1])
         by, reason = (
             (self.heads, "the number of heads")
             if self.head_width is None
@@ -101,11 +101,3 @@ class DDPMPlan:
             not_divisible(f"channels[{i}]", self.channels[i], by, reason) for i in sorted(attended)
         )
         return list(chain.from_iterable(wrong))
-
-    def _wrong_numbers(self) -> list[str]:
-        found = []
-        if not 0 <= self.dropout < 1:
-            found.append(f"dropout must be from 0 up to 1, got {self.dropout:g}")
-        if not self.eps > 0:
-            found.append(f"norm_eps must be above 0, got {self.eps:g}")
-        return found + wrong_sinusoids(self.features, self.period, 1.0)

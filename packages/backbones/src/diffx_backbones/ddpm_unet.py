@@ -8,24 +8,24 @@ Shapes: x (B, C, H, W), h (B, channels[level], H / 2^level, W / 2^level), condit
 """
 
 from functools import partial
-from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from diffx_backbones.ddpm_blocks import (
-    Attention,
     Block,
     Cell,
-    Convolved,
     Manner,
     Modulation,
-    Padding,
-    Resizing,
+    Resample,
+    attention_of,
+    step,
 )
 from diffx_backbones.ddpm_plan import DDPMPlan
-from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding
+from diffx_backbones.ddpm_resizing import Padding
+from diffx_backbones.embedding import MAX_PERIOD, ConditionEmbedding, Sinusoids
 from diffx_backbones.initialisation import zeroed
+from diffx_backbones.levels import Stage
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import refuse
@@ -70,7 +70,7 @@ class DDPMUNet(nn.Module):
         heads: int = 1,
         head_width: int | None = None,
         middle_attention: bool = True,
-        resample: Literal["conv", "block"] = "conv",
+        resample: Resample = "conv",
         padding: Padding = "both",
         modulation: Modulation = "shift",
         norm_groups: int = 32,
@@ -80,6 +80,7 @@ class DDPMUNet(nn.Module):
         noise_period: float = MAX_PERIOD,
         checkpointing: bool = False,
     ) -> None:
+        sinusoids = Sinusoids(noise_features or sum(channels[:1]), noise_period)
         plan = DDPMPlan(
             channels=channels,
             blocks=blocks,
@@ -87,48 +88,25 @@ class DDPMUNet(nn.Module):
             heads=heads,
             head_width=head_width,
             middle_attention=middle_attention,
-            groups=norm_groups,
-            eps=norm_eps,
+            norm_groups=norm_groups,
+            norm_eps=norm_eps,
             dropout=dropout,
-            features=noise_features or (channels[0] if channels else 0),
-            period=noise_period,
+            sinusoids=sinusoids,
         )
         refuse(plan.problems(spec))
         super().__init__()
-        self.checkpointing = checkpointing
-        width, last = 4 * plan.features, plan.levels[-1]
-        manner = Manner(
-            width=width, modulation=modulation, groups=norm_groups, eps=norm_eps, dropout=dropout
-        )
-        step = partial(_step, resample=resample, padding=padding, manner=manner)
-        skips = plan.skips()
-
-        self.condition = ConditionEmbedding(
-            width, spec.num_classes, num_features=plan.features, period=noise_period
-        )
-        self.is_paired = spec.paired
+        self.checkpointing, self.is_paired = checkpointing, spec.paired
+        width = 4 * sinusoids.features
+        manner = Manner(width, modulation, norm_groups, norm_eps, dropout, resample, padding)
+        self.condition = ConditionEmbedding(width, spec.num_classes, sinusoids)
         self.stem = nn.Conv2d(read_channels(spec), channels[0], 3, padding=1)
-        self.down = nn.ModuleList(
-            _level(plan, manner, level, channels[max(0, level - 1)], [0] * blocks)
-            for level in plan.levels
-        )
-        self.fall = nn.ModuleList(step(channels[level], "halve") for level in plan.levels[:-1])
-        self.middle = nn.ModuleList(Block(channels[-1], channels[-1], manner) for _ in range(2))
-        heads_there = plan.heads_of(last, is_middle=True)
-        self.middle_attention = (
-            Attention(channels[-1], heads_there, manner) if heads_there else nn.Identity()
-        )
-        self.up = nn.ModuleList(
-            _level(
-                plan,
-                manner,
-                level,
-                channels[min(last, level + 1)],
-                [skips.pop() for _ in range(blocks + 1)],
-            )
-            for level in reversed(plan.levels)
-        )
-        self.rise = nn.ModuleList(step(channels[level], "double") for level in range(last, 0, -1))
+        self.down = _cells(plan.way_down(), manner)
+        self.fall = nn.ModuleList(step(one, "halve", manner) for one in channels[:-1])
+        middle = plan.middle()
+        self.middle = nn.ModuleList(Block(middle.before, middle.channels, manner) for _ in range(2))
+        self.middle_attention = attention_of(middle.channels, middle.heads, manner)
+        self.up = _cells(plan.way_up(), manner)
+        self.rise = nn.ModuleList(step(one, "double", manner) for one in channels[:0:-1])
         self.norm = manner.norm(channels[0])
         self.out = zeroed(nn.Conv2d(channels[0], spec.shape[0], 3, padding=1))
 
@@ -170,25 +148,11 @@ class DDPMUNet(nn.Module):
         return y
 
 
-def _level(
-    plan: DDPMPlan, manner: Manner, level: int, channels_in: int, read: list[int]
-) -> nn.ModuleList:
-    """The cells of a level in one direction, each of which reads so many channels besides."""
-    outer, heads = plan.channels[level], plan.heads_of(level)
-    widths = [channels_in, *[outer] * (len(read) - 1)]
+def _cells(levels: list[list[Stage]], manner: Manner) -> nn.ModuleList:
+    """The cells of each level in one direction."""
     return nn.ModuleList(
-        Cell(width + more, outer, heads, manner) for width, more in zip(widths, read, strict=True)
+        nn.ModuleList(
+            Cell(one.before + one.reads, one.channels, one.heads, manner) for one in level
+        )
+        for level in levels
     )
-
-
-def _step(
-    channels: int,
-    resizing: Resizing,
-    *,
-    resample: Literal["conv", "block"],
-    padding: Padding,
-    manner: Manner,
-) -> nn.Module:
-    if resample == "block":
-        return Block(channels, channels, manner, resizing)
-    return Convolved(channels, resizing, padding)

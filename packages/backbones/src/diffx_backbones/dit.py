@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from diffx_backbones.context import ContextTokens
-from diffx_backbones.embedding import MAX_PERIOD, ClassTokens, ConditionEmbedding, wrong_sinusoids
+from diffx_backbones.embedding import MAX_PERIOD, ClassTokens, ConditionEmbedding, Sinusoids
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.patches import Patches
-from diffx_backbones.positions import positions
+from diffx_backbones.positions import positions, wrong_width
 from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import negative, no_classes, not_an_image, not_divisible, refuse
+from diffx_backbones.refusal import negative, no_classes, not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.transformer import Activation, Block, modulated
 from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
@@ -82,51 +82,31 @@ class DiT(nn.Module):
         size = size_of(preset, SIZES, patch=patch, width=width, depth=depth, heads=heads)
         patch, width, depth, heads = size
         is_turned = pe == "rope"
+        sinusoids = Sinusoids(noise_features, noise_period, noise_scale)
         refuse(
             not_an_image("dit", spec)
             + size.problems(spec, mlp_ratio=mlp_ratio, is_turned=is_turned)
-            + (
-                []
-                if is_turned
-                else not_divisible("width", width, 4, "which sines of positions need")
-            )
+            + ([] if is_turned else wrong_width(width))
             + negative(registers=registers, class_tokens=class_tokens)
             + no_classes("class_tokens", class_tokens, spec)
-            + wrong_sinusoids(noise_features, noise_period, noise_scale)
+            + sinusoids.problems()
         )
         super().__init__()
-        self.checkpointing = checkpointing
+        self.checkpointing, self.is_paired = checkpointing, spec.paired
         self.grid = grid = Patches.of(spec, patch)
+        self.unplaced = class_tokens + registers
         added = None if is_turned else positions(grid.rows, grid.columns, width)
         self.register_buffer("position", added, persistent=False)
-        self.unplaced = class_tokens + registers
-        self.rotation = (
-            AxialRotation(grid.rows, grid.columns, width // heads, unplaced=self.unplaced)
-            if is_turned
-            else None
-        )
-        self.registers = (
-            nn.Parameter(0.02 * torch.randn(1, registers, width)) if registers else None
-        )
-        self.class_tokens = (
-            ClassTokens(spec.num_classes, class_tokens, width)
-            if class_tokens and spec.num_classes
-            else None
-        )
-        self.condition = ConditionEmbedding(
-            width,
-            spec.num_classes,
-            num_features=noise_features,
-            period=noise_period,
-            scale=noise_scale,
-        )
+        turning = partial(AxialRotation, grid.rows, grid.columns, unplaced=self.unplaced)
+        self.rotation = turning(width // heads) if is_turned else None
+        drawn = torch.randn(1, registers, width)
+        self.registers = nn.Parameter(0.02 * drawn) if registers else None
+        self.class_tokens = ClassTokens.of(spec, class_tokens, width)
+        self.condition = ConditionEmbedding(width, spec.num_classes, sinusoids)
         self.context = None if spec.context is None else ContextTokens(spec.context)
-        self.is_paired = spec.paired
         self.stem = nn.Linear(read_channels(spec) * patch**2, width)
-        block = partial(Block, activation=activation, qk_norm=qk_norm)
-        self.blocks = nn.ModuleList(
-            block(width, heads, mlp_ratio * width, context=spec.context) for _ in range(depth)
-        )
+        block = partial(Block, activation=activation, qk_norm=qk_norm, context=spec.context)
+        self.blocks = nn.ModuleList(block(width, heads, mlp_ratio * width) for _ in range(depth))
         self.modulation = zeroed(nn.Linear(width, 2 * width))
         self.out = zeroed(nn.Linear(width, grid.size))
 

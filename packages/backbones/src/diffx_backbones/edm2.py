@@ -14,7 +14,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from diffx_backbones.levels import EDM2_PLANS, varied
 from diffx_backbones.mp_blocks import Down, Up
 from diffx_backbones.mp_layers import (
     MPConv,
@@ -27,7 +26,8 @@ from diffx_backbones.mp_layers import (
 )
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import not_an_image, reads_no_context, refuse
+from diffx_backbones.refusal import reads_no_context, refuse
+from diffx_backbones.unet_presets import EDM2_PLANS, varied
 from diffx_core import Condition, DataSpec
 
 CLASS = 0.5
@@ -75,14 +75,9 @@ class EDM2(nn.Module):
             sides=attention_sides,
             dropout=dropout,
         )
-        refuse(
-            not_an_image("edm2", spec)
-            + reads_no_context("edm2", spec)
-            + plan.problems(spec)
-            + plan.wrong_sides(spec, attention_sides)
-        )
+        refuse(reads_no_context("edm2", spec) + plan.problems("edm2", spec, attention_sides))
         super().__init__()
-        self.checkpointing = checkpointing
+        self.checkpointing, self.is_paired = checkpointing, spec.paired
         width = plan.channels * max(plan.mults)
         down = partial(Down, width=width, dropout=plan.dropout)
         up = partial(Up, width=width, dropout=plan.dropout)
@@ -90,20 +85,12 @@ class EDM2(nn.Module):
         self.sinusoids = MPSinusoids(plan.channels)
         self.noise = MPLinear(plan.channels, width)
         self.classes = None if spec.num_classes is None else MPTable(spec.num_classes, width)
-        self.is_paired = spec.paired
         self.stem = MPConv(read_channels(spec) + 1, plan.channels, 3)
         self.down = nn.ModuleList(
-            down(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
-            for s in plan.stages(spec)
+            down(s.before, s.channels, heads=s.heads, halves=s.is_step) for s in plan.way_down(spec)
         )
         self.up = nn.ModuleList(
-            up(
-                s.inner,
-                s.outer,
-                heads=plan.heads_of(s.outer, s),
-                reads=s.reads,
-                doubles=s.is_step,
-            )
+            up(s.before, s.channels, heads=s.heads, reads=s.reads, doubles=s.is_step)
             for s in plan.way_up(spec)
         )
         self.out = MPConv(plan.channels, spec.shape[0], 3)

@@ -8,25 +8,50 @@ for `NO_LABEL`. Both are added.
 Shapes: noise_label (B,), label (B,), features (B, 2K), embedding (B, D).
 """
 
+from typing import Self
+
 import torch
+from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from diffx_core import NO_LABEL, Condition
+from diffx_core import NO_LABEL, Condition, DataSpec
 
 MAX_PERIOD = 10_000.0
 
 
-def wrong_sinusoids(num_features: int, period: float, scale: float) -> list[str]:
-    """A problem for each number of which no `NoiseEmbedding` can be made."""
-    problems = []
-    if num_features < 2 or num_features % 2:
-        problems.append(f"noise_features must be even and at least 2, got {num_features}")
-    if not 1 < period < float("inf"):
-        problems.append(f"noise_period must be above 1, got {period:g}")
-    if not 0 < scale < float("inf"):
-        problems.append(f"noise_scale must be above 0, got {scale:g}")
-    return problems
+@frozen
+class Sinusoids:
+    """The numbers of the sinusoids of the noise label.
+
+    Args:
+        features: 2K, how many there are; even.
+        period: P, which the slowest frequency comes near.
+        scale: s, which turns noise labels into what the sinusoids are of.
+    """
+
+    features: int = 64
+    period: float = MAX_PERIOD
+    scale: float = 1.0
+
+    def problems(self) -> list[str]:
+        """A problem for each number of which no `NoiseEmbedding` can be made."""
+        problems = []
+        if self.features < 2 or self.features % 2:
+            problems.append(f"noise_features must be even and at least 2, got {self.features}")
+        if not 1 < self.period < float("inf"):
+            problems.append(f"noise_period must be above 1, got {self.period:g}")
+        if not 0 < self.scale < float("inf"):
+            problems.append(f"noise_scale must be above 0, got {self.scale:g}")
+        return problems
+
+    def frequency(self) -> Tensor:
+        """(K,), from the fastest down."""
+        exponent = torch.linspace(0, -1, self.features // 2 + 1, dtype=torch.float64)[:-1]
+        return (self.scale * self.period**exponent).float()
+
+
+PLAIN = Sinusoids()
 
 
 class NoiseEmbedding(nn.Module):
@@ -34,9 +59,7 @@ class NoiseEmbedding(nn.Module):
 
     Args:
         width: D, of the embedding.
-        num_features: 2K, of the sinusoids; even.
-        period: P, which the slowest frequency comes near.
-        scale: s, which turns noise labels into what the sinusoids are of.
+        sinusoids: of the noise label.
 
     References:
         Vaswani et al., 2017 (arXiv:1706.03762).
@@ -44,19 +67,10 @@ class NoiseEmbedding(nn.Module):
 
     frequency: Tensor
 
-    def __init__(
-        self,
-        width: int,
-        *,
-        num_features: int = 64,
-        period: float = MAX_PERIOD,
-        scale: float = 1.0,
-    ) -> None:
+    def __init__(self, width: int, sinusoids: Sinusoids = PLAIN) -> None:
         super().__init__()
-        exponent = torch.linspace(0, -1, num_features // 2 + 1, dtype=torch.float64)[:-1]
-        frequency = scale * period**exponent
-        self.register_buffer("frequency", frequency.float(), persistent=False)
-        self.hidden = nn.Linear(num_features, width)
+        self.register_buffer("frequency", sinusoids.frequency(), persistent=False)
+        self.hidden = nn.Linear(sinusoids.features, width)
         self.out = nn.Linear(width, width)
 
     def forward(self, noise_label: Tensor) -> Tensor:
@@ -94,22 +108,12 @@ class ConditionEmbedding(nn.Module):
     Args:
         width: D, of the embedding.
         num_classes: of the data; None builds no table and ignores labels.
-        num_features: of the sinusoids of the noise label.
-        period: of the slowest of them.
-        scale: of the noise label.
+        sinusoids: of the noise label.
     """
 
-    def __init__(
-        self,
-        width: int,
-        num_classes: int | None,
-        *,
-        num_features: int = 64,
-        period: float = MAX_PERIOD,
-        scale: float = 1.0,
-    ) -> None:
+    def __init__(self, width: int, num_classes: int | None, sinusoids: Sinusoids = PLAIN) -> None:
         super().__init__()
-        self.noise = NoiseEmbedding(width, num_features=num_features, period=period, scale=scale)
+        self.noise = NoiseEmbedding(width, sinusoids)
         self.classes = None if num_classes is None else ClassEmbedding(num_classes, width)
 
     def forward(self, noise_label: Tensor, cond: Condition) -> Tensor:
@@ -133,6 +137,11 @@ class ClassTokens(nn.Module):
         super().__init__()
         self.classes = ClassEmbedding(num_classes, width)
         self.place = nn.Parameter(0.02 * torch.randn(1, count, width))
+
+    @classmethod
+    def of(cls, spec: DataSpec, count: int, width: int) -> Self | None:
+        """So many tokens for data of a kind; None if they are 0, or there are no classes."""
+        return cls(spec.num_classes, count, width) if count and spec.num_classes else None
 
     def forward(self, label: Tensor | None) -> Tensor:
         """Maps (B,) to (B, n, D), and None to (1, n, D)."""

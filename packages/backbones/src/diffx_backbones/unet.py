@@ -17,11 +17,11 @@ from torch.nn.functional import silu
 from diffx_backbones.context import ContextTokens
 from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
-from diffx_backbones.levels import PLANS, varied
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
-from diffx_backbones.refusal import not_an_image, not_divisible, refuse, unasked
+from diffx_backbones.refusal import not_divisible, refuse, unasked
 from diffx_backbones.residual import ResBlock, group_norm
+from diffx_backbones.unet_presets import PLANS, varied
 from diffx_core import Condition, DataSpec
 
 
@@ -79,34 +79,26 @@ class UNet(nn.Module):
             steps_apart=steps_apart,
             scaled=scaled_skips,
         )
-        refuse(
-            not_an_image("unet", spec)
-            + not_divisible("channels", plan.channels, 4, "the least group of a norm")
-            + plan.problems(spec)
-            + plan.wrong_sides(spec, attention_sides)
-        )
-        stages = plan.stages(spec)
-        refuse(unasked("unet", spec, is_asked=any(s.is_attended for s in stages)))
+        reason = "the least group of a norm"
+        problems = plan.problems("unet", spec, attention_sides)
+        refuse(problems + not_divisible("channels", plan.channels, 4, reason))
+        down, up = plan.way_down(spec), plan.mirrored(spec)
+        refuse(unasked("unet", spec, is_asked=any(stage.heads for stage in down)))
         super().__init__()
-        width = 4 * plan.channels
-        self.checkpointing = checkpointing
+        self.checkpointing, self.is_paired = checkpointing, spec.paired
+        width, last = 4 * plan.channels, down[-1]
         block = partial(
             ResBlock, width=width, dropout=plan.dropout, scaled=plan.scaled, context=spec.context
         )
-
         self.condition = ConditionEmbedding(width, spec.num_classes)
-        self.is_paired = spec.paired
         self.context = None if spec.context is None else ContextTokens(spec.context)
         self.stem = nn.Conv2d(read_channels(spec), plan.channels, 3, padding=1)
         self.down = nn.ModuleList(
-            block(s.outer, s.inner, heads=plan.heads_of(s.inner, s), halves=s.is_step)
-            for s in stages
+            block(s.before, s.channels, heads=s.heads, halves=s.is_step) for s in down
         )
-        bottom = stages[-1].inner
-        self.middle = block(bottom, bottom, heads=plan.heads_of(bottom, stages[-1]))
+        self.middle = block(last.channels, last.channels, heads=last.heads)
         self.up = nn.ModuleList(
-            block(2 * s.inner, s.outer, heads=plan.heads_of(s.outer, s), doubles=s.is_step)
-            for s in reversed(stages)
+            block(s.before + s.reads, s.channels, heads=s.heads, doubles=s.is_step) for s in up
         )
         self.norm = group_norm(plan.channels)
         self.out = zeroed(nn.Conv2d(plan.channels, spec.shape[0], 3, padding=1))

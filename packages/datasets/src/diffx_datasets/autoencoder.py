@@ -75,6 +75,11 @@ class Autoencoder:
         """Of an image."""
         return int(self.model.config.in_channels)
 
+    @property
+    def factor(self) -> int:
+        """Pixels that a latent has on each side: each level but the last halves the image."""
+        return int(2 ** (len(self.model.config.block_out_channels) - 1))
+
     def encode(self, images: Tensor) -> Tensor:
         """The mean of the latents of images."""
         with torch.no_grad():

@@ -7,7 +7,7 @@ Both are UTF-8. A text is one line: what stands in several is joined by spaces.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, overload
 
@@ -15,6 +15,7 @@ from attrs import frozen
 
 from diffx_core import DataError
 from diffx_datasets.decoding import UnreadableError
+from diffx_datasets.examples import OnBad
 from diffx_datasets.packing import stamp
 
 CaptionFiles = Literal["txt", "jsonl"]
@@ -59,8 +60,31 @@ class Beside(Sequence[str]):
             raise UnreadableError(f"has no caption ({file.name}: {reason})") from error
 
 
+@frozen
+class Listed(Sequence[str]):
+    """Texts of one file, of which some images may have none.
+
+    Args:
+        names: of the images, as the file has them.
+        texts: by name.
+    """
+
+    names: Sequence[str]
+    texts: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
+        """A text, or an `UnreadableError` if there is none."""
+        name = self.names[position]
+        if name not in self.texts:
+            raise UnreadableError(f"has no caption ({METADATA} has no line about {name})")
+        return self.texts[name]
+
+
 def captions_of(
-    root: Path, images: Sequence[Path], files: CaptionFiles
+    root: Path, images: Sequence[Path], files: CaptionFiles, on_bad: OnBad
 ) -> tuple[Sequence[str], object]:
     """The texts about images, and what tells their files from other versions of them.
 
@@ -68,9 +92,11 @@ def captions_of(
         root: the folder of the images.
         images: their paths.
         files: where the texts are.
+        on_bad: whether images without one may be left out.
 
     Raises:
-        DataError: the file about all of them cannot be read, or is not about these images.
+        DataError: the file about all of them cannot be read, is about other images, or lacks some
+            that may not be left out.
     """
     if files == "txt":
         beside = (image.with_suffix(".txt") for image in images)
@@ -85,12 +111,14 @@ def captions_of(
     names = [image.relative_to(root).as_posix() for image in images]
     if unknown := sorted(texts.keys() - set(names)):
         raise DataError(f"image_folder: {metadata}: there is no image {unknown[0]} in {root}")
-    if missing := [name for name in names if name not in texts]:
+    missing = [name for name in names if name not in texts]
+    if missing and on_bad == "error":
         raise DataError(
             f"image_folder: {metadata} has no caption for {missing[0]}"
-            f" ({len(missing)} of {len(names)} images have none)"
+            f" ({len(missing)} of {len(names)} images have none); write one, or leave such images"
+            " out with --dataset.on_bad skip"
         )
-    return [texts[name] for name in names], stamped
+    return Listed(names, texts), stamped
 
 
 def one_line(text: str) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diffx_core import ConfigError, Dataset
+from diffx_core import ConfigError, DataError, Dataset
 from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latent_shards import Shard, write_shard
+from diffx_datasets.packed_images import PackedImages
 
 PER_SHARD = 8192
 RANGE = (-1.0, 1.0)
@@ -39,19 +40,22 @@ def encode(
 
     Raises:
         ConfigError: the data are not images that the autoencoder can read.
+        DataError: what it makes of one of them is not finite.
     """
     require(dataset, autoencoder)
     data = dataset.on(device)
     shards = torch.arange(len(data)).split(per_shard)
     for number, positions in enumerate(shards):
         latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
+        texts = list[str]()
         for index in positions.split(batch_size):
             batch = data.batch(index).to(device)
-            latents.append(autoencoder.encode(batch.x).half().cpu())
+            latents.append(_halves(autoencoder.encode(batch.x), index))
             if mirrored:
-                others.append(autoencoder.encode(batch.x.flip(-1)).half().cpu())
+                others.append(_halves(autoencoder.encode(batch.x.flip(-1)), index))
             if batch.cond.label is not None:
                 labels.append(batch.cond.label.cpu())
+            texts.extend(batch.captions or ())
             told(int(index[-1]) + 1)
         shard = Shard(
             path=folder,
@@ -59,30 +63,59 @@ def encode(
             label=torch.cat(labels) if labels else None,
             mirrored=torch.cat(others) if others else None,
             num_classes=dataset.spec.num_classes if labels else None,
+            captions=texts if dataset.spec.captions else None,
         )
         write_shard(folder, shard, number, len(shards))
     return len(shards)
 
 
+def _halves(latents: Tensor, index: Tensor) -> Tensor:
+    """The latents of the images at (B,) positions in half precision, if it can hold them."""
+    halves = latents.half().cpu()
+    lost = ~halves.isfinite().flatten(1).all(1)
+    if lost.any():
+        raise DataError(
+            f"image {int(index[lost][0])} of the data has latents that are not finite in half"
+            " precision: leave it out, or take another autoencoder"
+        )
+    return halves
+
+
 def require(dataset: Dataset, autoencoder: Autoencoder) -> None:
-    """Refuse what the autoencoder cannot read.
+    """Refuse what the autoencoder cannot read, before any image is decoded.
 
     Raises:
-        ConfigError: the data are not images of its number of channels in [-1, 1], or have texts or
-            other images beside them, which shards do not hold.
+        ConfigError: the data are not images of its number of channels in [-1, 1], or not of whole
+            latents, or have other images beside them, which shards do not hold.
     """
-    spec = dataset.spec
-    if spec.captions or spec.paired:
-        beside, options = (
-            ("texts about the images", "--dataset.captions or --dataset.caption")
-            if spec.captions
-            else ("images beside the images", "--dataset.beside")
+    shape, paired = _promised(dataset)
+    if paired:
+        raise ConfigError(
+            "shards of latents hold labels and texts, but no images beside the images; leave out"
+            " --dataset.beside"
         )
-        raise ConfigError(f"shards of latents hold labels, but no {beside}; leave out {options}")
-    if not spec.is_image or spec.value_range != RANGE:
-        raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
-    if spec.shape[0] != autoencoder.channels:
+    if shape[0] != autoencoder.channels:
         raise ConfigError(
             f"the autoencoder reads images of {autoencoder.channels} channels, the data have"
-            f" {spec.shape[0]}"
+            f" {shape[0]}"
         )
+    factor = autoencoder.factor
+    odd = [side for side in shape[1:] if side % factor]
+    if odd:
+        near = [side for side in (odd[0] // factor * factor, -(-odd[0] // factor) * factor) if side]
+        raise ConfigError(
+            f"the autoencoder makes a latent of {factor} x {factor} pixels, and {factor} does not"
+            f" divide images of {shape[1]} x {shape[2]}: --dataset.size"
+            f" {' or '.join(map(str, near))} fits"
+        )
+
+
+def _promised(dataset: Dataset) -> tuple[tuple[int, ...], bool]:
+    """The shape of the images, and whether each is told another one."""
+    if isinstance(dataset, PackedImages):  # the spec would have all of them decoded
+        source = dataset.source()
+        return source.shape, source.paired
+    spec = dataset.spec
+    if not spec.is_image or spec.value_range != RANGE:
+        raise ConfigError(f"an autoencoder reads images in [-1, 1], not {spec.shape}")
+    return spec.shape, spec.paired

@@ -8,16 +8,18 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
-from attrs.validators import and_, ge, le
+from attrs.validators import and_, ge, le, optional
 
 from diffx_core import ConfigError, DataError
+from diffx_datasets.captions import one_line
+from diffx_datasets.classes import classes_of
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
 from diffx_datasets.packing import Pixels
 from diffx_datasets.tables import hub_caches, hub_table, library, local_table
 
-Classes: TypeAlias = tuple[npt.NDArray[np.int64], int] | tuple[None, None]
+Classes: TypeAlias = tuple[npt.NDArray[np.int64] | None, int | None]
 """Labels and how many classes there are, of which some may have no example; or neither."""
 
 
@@ -34,6 +36,8 @@ class HuggingFace(LargeImages):
         image: the column of images; by default the only one.
         label: the column of classes; by default the only one, if there is one.
         caption: the column of texts, which an encoder can read; by default none.
+        num_classes: how many classes there are, of which some may have no example here; by default
+            what the column says, or else one more than the highest label.
         size: side of the images in pixels; the largest centred square is resized to it.
         grey: keep brightness only.
     """
@@ -46,6 +50,7 @@ class HuggingFace(LargeImages):
     image: str | None = None
     label: str | None = None
     caption: str | None = None
+    num_classes: int | None = field(default=None, validator=optional(ge(1)))
     size: int = field(default=64, validator=and_(ge(4), le(1024)))
     grey: bool = False
 
@@ -110,21 +115,22 @@ class HuggingFace(LargeImages):
         return wanted[0]
 
     def _label(self, table: Any, kind: Any) -> Classes:  # noqa: ANN401
-        chosen = self.label
+        chosen, where = self.label, f"huggingface: {self._place()}"
         if chosen is None:
             if not any(isinstance(feature, kind) for feature in table.features.values()):
-                return None, None
+                return None, classes_of(None, self.num_classes, where)
             chosen = self._column(table, kind, None, "label")
         if chosen not in table.features:
             self._refuse(f"has no column {chosen}, but {', '.join(table.features)}")
         values = np.asarray(table.with_format("numpy")[chosen][:])
         if values.dtype.kind not in "iu" or values.ndim != 1 or values.min() < 0:
             self._refuse(f"has other things in {chosen} than whole numbers from 0")
-        least, feature = int(values.max()) + 1, table.features[chosen]
-        classes = feature.num_classes if isinstance(feature, kind) else None
-        if classes is not None and least > classes:
-            self._refuse(f"has the label {least - 1} in {chosen}, which has {classes} classes")
-        return values.astype(np.int64), classes or least
+        highest, feature = int(values.max()), table.features[chosen]
+        told = feature.num_classes if isinstance(feature, kind) else None
+        if told is not None and highest >= told:
+            self._refuse(f"has the label {highest} in {chosen}, which has {told} classes")
+        classes = classes_of(values, self.num_classes or told, where)
+        return values.astype(np.int64), classes
 
     def _refuse(self, reason: str) -> NoReturn:
         raise DataError(f"huggingface: {self._place()} {reason}")
@@ -199,4 +205,4 @@ class Texts(Sequence[str]):
             raise DataError(
                 f"huggingface: {self.column} of row {position} is no text: {text!r:.40}"
             )
-        return " ".join(text.split())
+        return one_line(text)

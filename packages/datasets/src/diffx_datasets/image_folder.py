@@ -88,7 +88,7 @@ class ImageFolder(LargeImages):
         paths = [path for path, _ in files]
         captions, stamps = None, None
         if self.captions is not None:
-            captions, stamps = captions_of(self.root, paths, self.captions)
+            captions, stamps = captions_of(self.root, paths, self.captions, self.on_bad)
         beside = None if self.beside is None else _beside(self.beside, self.root, paths)
         return Examples(
             name="image_folder",

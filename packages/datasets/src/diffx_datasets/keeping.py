@@ -48,7 +48,8 @@ def kept(name: str, facts: Mapping[str, object], make: Callable[[Path], None]) -
     except OSError as error:
         raise DataError(
             f"{name}: cannot keep the decoded data in {folder.parent}"
-            f" ({error.strerror or error}); set DIFFX_CACHE to a folder with space"
+            f" ({error.strerror or error}); set DIFFX_CACHE to a folder that can be written and"
+            " has space"
         ) from error
     return folder
 

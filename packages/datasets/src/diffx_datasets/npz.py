@@ -11,6 +11,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le, optional
 
 from diffx_core import DataError
+from diffx_datasets.classes import classes_of
 from diffx_datasets.decoding import resized
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source, stamp
@@ -31,6 +32,8 @@ class Npz(PackedImages):
         size: side of the images in pixels; by default as they are.
         layout: whether channels come last (hwc) or first (chw); auto takes the axis of length 1
             or 3, and the last one if both are.
+        num_classes: how many classes there are, of which some may have no example here; by default
+            one more than the highest label.
     """
 
     root: Path
@@ -38,6 +41,7 @@ class Npz(PackedImages):
     layout: Literal["auto", "hwc", "chw"] = field(
         default="auto", validator=in_(("auto", "hwc", "chw"))
     )
+    num_classes: int | None = field(default=None, validator=optional(ge(1)))
 
     def source(self) -> Source:
         """The arrays of the file."""
@@ -49,10 +53,10 @@ class Npz(PackedImages):
             facts={
                 "root": str(self.root.resolve()),
                 "file": stamp(self.root),
-                "options": (self.size, self.layout),
+                "options": (self.size, self.layout, self.num_classes),
             },
             shape=(channels, *side),
-            num_classes=None if labels is None else int(labels.max()) + 1,
+            num_classes=classes_of(labels, self.num_classes, f"npz: {self.root}"),
             images=lambda: self._images(images, labels),
         )
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from diffx_core import DataError
+from diffx_datasets.captions import one_line
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.packing import Pixels
 from diffx_datasets.places import SMALL
@@ -96,7 +97,8 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
         row = self.table[position].tolist()
-        return said(self.paths[row[Part.SHARD]], row[Part.TEXT], row[Part.TEXT_SIZE], self.part)
+        place = self.paths[row[Part.SHARD]], row[Part.TEXT], row[Part.TEXT_SIZE]
+        return one_line(said(*place, self.part))
 
 
 def cut(path: Path, offset: int, size: int) -> bytes:

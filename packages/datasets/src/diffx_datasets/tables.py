@@ -1,6 +1,9 @@
 """Tables of the library `datasets`: from a folder of this machine, or from the Hub if asked for."""
 
-from collections.abc import Sequence
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +50,11 @@ def local_table(root: Path, split: str) -> tuple[Any, list[object]]:
             files = sorted(one for one in home.iterdir() if one.is_file())
             return datasets.load_from_disk(str(home)), [stamp(one) for one in files]
         files = list(_parquet(root, split))
-        table = datasets.Dataset.from_parquet(
-            [str(one) for one in files], cache_dir=str(cache_folder() / "tables")
-        )
-    except FAILURES as error:
+        with _quiet():
+            table = datasets.Dataset.from_parquet(
+                [str(one) for one in files], cache_dir=str(cache_folder() / "tables")
+            )
+    except (*FAILURES, datasets.exceptions.DatasetsError) as error:
         raise DataError(f"huggingface: {home} cannot be read: {reason(error)}") from error
     return table, [stamp(one) for one in files]
 
@@ -63,8 +67,9 @@ def hub_table(name: str, subset: str | None, split: str) -> tuple[Any, list[obje
     """
     datasets = library()
     try:
-        table = datasets.load_dataset(name, subset, split=split)
-    except FAILURES as error:
+        with _quiet():
+            table = datasets.load_dataset(name, subset, split=split)
+    except (*FAILURES, datasets.exceptions.DatasetsError) as error:
         raise DataError(
             f"huggingface: {name} cannot be had from the Hub: {reason(error)}; without a network,"
             " place its parquet files in a folder and name that with --dataset.root"
@@ -80,8 +85,29 @@ def hub_caches() -> tuple[Path, ...]:
 
 
 def reason(error: Exception) -> str:
-    """The message of an error in one line, cut where it gets long."""
+    """The message of an error in one line, cut where it gets long.
+
+    An error about a table as a whole says nothing, but was raised from one that does.
+    """
+    if isinstance(error, library().exceptions.DatasetGenerationError) and error.__cause__:
+        error = error.__cause__
     return one_line(str(error))[:300] or type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the library prints about a file beside its error, and bars that nobody sees."""
+    datasets, log = library(), logging.getLogger("datasets.packaged_modules")
+    level, bars = log.level, datasets.is_progress_bar_enabled()
+    log.setLevel(logging.CRITICAL)
+    if bars and not (sys.stderr is not None and sys.stderr.isatty()):
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        if bars:
+            datasets.enable_progress_bars()
 
 
 def _parquet(root: Path, split: str) -> Sequence[Path]:

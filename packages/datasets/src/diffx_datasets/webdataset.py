@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from attrs import field, frozen
-from attrs.validators import and_, ge, le
+from attrs.validators import and_, ge, le, optional
 
 from diffx_core import DataError
+from diffx_datasets.classes import classes_of
 from diffx_datasets.examples import Examples
 from diffx_datasets.keeping import kept
 from diffx_datasets.large_images import LargeImages
@@ -41,6 +42,8 @@ class WebDataset(LargeImages):
             JSON file such as json.label.
         caption: which file has the text, which an encoder can read: txt, or a field such as
             json.caption; by default none.
+        num_classes: how many classes there are, of which some may have no example here; by default
+            one more than the highest label.
 
     References:
         Aizman et al., 2019, High performance I/O for large scale deep learning (arXiv:2001.01858).
@@ -51,6 +54,7 @@ class WebDataset(LargeImages):
     grey: bool = False
     label: str = "cls"
     caption: str | None = None
+    num_classes: int | None = field(default=None, validator=optional(ge(1)))
 
     def examples(self) -> Examples:
         """The examples, by shard and place."""
@@ -66,14 +70,14 @@ class WebDataset(LargeImages):
             lambda empty: np.save(empty / "index.npy", self._table(paths)),
         )
         table: Table = np.load(folder / "index.npy", mmap_mode="r")
-        has_labels = table[0, Part.LABEL] >= 0
+        label = np.array(table[:, Part.LABEL]) if table[0, Part.LABEL] >= 0 else None
         return Examples(
             name="webdataset",
-            facts={**facts, "options": (self.size, self.grey)},
+            facts={**facts, "options": (self.size, self.grey, self.num_classes)},
             shape=(1 if self.grey else 3, self.size, self.size),
             readable=Shards(paths, table, self.size, self.grey),
-            label=np.array(table[:, Part.LABEL]) if has_labels else None,
-            num_classes=int(table[:, Part.LABEL].max()) + 1 if has_labels else None,
+            label=label,
+            num_classes=classes_of(label, self.num_classes, f"webdataset: {self.root}"),
             captions=self._texts(paths, table),
         )
 

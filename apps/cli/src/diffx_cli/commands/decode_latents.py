@@ -10,7 +10,7 @@ from attrs.validators import and_, ge, le
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
-from diffx_cli.folders import check_empty, claim
+from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
 from diffx_core.errors import DataError
@@ -33,7 +33,7 @@ class DecodeLatentsOptions(Shown):
             default the one that its run names, and for models without one, such as imported ones,
             the scale is that of the autoencoder.
         vae: folder of the AutoencoderKL that they were made by.
-        out: folder for the images; by default images/ in the folder of samples.
+        out: folder for the images; by default decoded/ in the folder of samples.
         batch_size: images that are decoded together.
         device: auto, cpu, cuda, cuda:1, mps.
     """
@@ -52,13 +52,15 @@ def run(request: Request) -> None:
 
     from diffx_cli.devices import device_named
     from diffx_cli.pictures import write_samples
+    from diffx_cli.place import claimed
+    from diffx_cli.writing import writing
     from diffx_core.dataset import DataSpec
     from diffx_datasets.autoencoder import Autoencoder
     from diffx_datasets.latents import Latents
 
     options: DecodeLatentsOptions = request.options
     out = options.out or options.samples / "decoded"
-    check_empty(out)
+    check_free(out, overwrite=None)
     device = device_named(options.device)
     x = _samples(options.samples)
     root = options.latents or _trained_on(options.samples)
@@ -75,10 +77,15 @@ def run(request: Request) -> None:
             f"{options.samples}: has samples {shape}, not {channels} channels of latents"
         )
     z = autoencoder.unscaled(x) if data is None else data.standard.undone(x)
-    parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
-    images = torch.cat(parts)
-    spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
-    file = write_samples(claim(out, out, ""), images, spec, None, max(1, round(math.sqrt(len(x)))))
+    columns = max(1, round(math.sqrt(len(x))))
+    with claimed(out, out, "", (), overwrite=None) as place:
+        parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
+        images = torch.cat(parts)
+        spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
+        with writing(place.folder):
+            file = write_samples(place.partial, images, spec, None, columns)
+            place.publish()
+    file = place.folder / file.name
     say(json.dumps({"picture": str(file), "n": len(x)}) if options.json else f"images: {file}")
 
 
@@ -122,6 +129,6 @@ COMMAND = Command(
     words=("samples",),
     examples=(
         "diffx decode-latents RUN/samples/0000-unipc --vae sd-vae",
-        "diffx decode-latents RUN/samples/0000-unipc --latents latents --vae sd-vae",
+        "diffx decode-latents RUN/samples/0000-unipc --latents moved/latents --vae sd-vae",
     ),
 )

@@ -9,7 +9,7 @@ from attrs.validators import and_, ge, le
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
-from diffx_cli.folders import check_empty, claim
+from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
 
@@ -38,30 +38,40 @@ def run(request: Request) -> None:
     from tqdm import tqdm
 
     from diffx_cli.devices import device_named
+    from diffx_cli.place import claimed
+    from diffx_cli.writing import writing
     from diffx_datasets.autoencoder import Autoencoder
     from diffx_datasets.encoding import encode, require
 
     options: EncodeLatentsOptions = request.options
-    check_empty(options.out)
+    check_free(options.out, overwrite=None)
     device = device_named(options.device)
     dataset = request.components["dataset"].build()
     autoencoder = Autoencoder.load(options.vae, device)
     require(dataset, autoencoder)
-    folder = claim(options.out, options.out, "")
-    with tqdm(total=len(dataset), unit="image", disable=not sys.stderr.isatty()) as bar:
+    where = options.out, options.out, "", ()
+    with (
+        claimed(*where, overwrite=None) as place,
+        writing(place.folder),
+        tqdm(total=len(dataset), unit="image", disable=not sys.stderr.isatty()) as bar,
+    ):
         shards = encode(
             dataset,
             autoencoder,
-            folder,
+            place.partial,
             device=device,
             mirrored=options.mirrored,
             batch_size=options.batch_size,
             told=lambda done: bar.update(done - bar.n) and None,
         )
+        place.publish()
+    folder = place.folder
     if options.json:
         say(json.dumps({"latents": str(folder), "examples": len(dataset), "shards": shards}))
     else:
-        say(f"latents: {folder}\ntrain: diffx train --dataset latents --dataset.root {folder}")
+        texts = " --dataset.captions true --text bytes" if dataset.spec.captions else ""
+        hint = f"diffx train --dataset latents --dataset.root {folder}{texts}"
+        say(f"latents: {folder}\ntrain: {hint}")
 
 
 COMMAND = Command(

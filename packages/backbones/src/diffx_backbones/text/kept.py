@@ -58,7 +58,7 @@ class Kept:
         except (OSError, sqlite3.Error) as error:
             raise ConfigError(
                 f"encoded texts cannot be kept in {self.file} ({error}); set DIFFX_CACHE to a"
-                " folder with space"
+                " folder that can be written and has space"
             ) from error
         return found
 
