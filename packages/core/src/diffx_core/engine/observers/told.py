@@ -7,7 +7,7 @@ were before, whatever it drew; what it prints goes to stderr, because stdout may
 import logging
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
 import numpy as np
@@ -28,7 +28,7 @@ class Told:
         note: takes the line about one that is switched off.
     """
 
-    observers: Iterable[Observer] = field(converter=tuple)
+    observers: Sequence[Observer]
     note: Callable[[str], None] = log.warning
     _listening: list[Observer] = field(init=False)
 
