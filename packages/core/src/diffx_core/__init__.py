@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from diffx_core.guidance import Rescaled as Rescaled
     from diffx_core.likelihood import Likelihood as Likelihood
     from diffx_core.likelihood import LogLikelihood as LogLikelihood
+    from diffx_core.logger import FINISHED as FINISHED
+    from diffx_core.logger import Logger as Logger
+    from diffx_core.logger import require_library as require_library
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
@@ -127,6 +130,7 @@ _HOME = {
         "Rescaled",
     ),
     "likelihood": ("Likelihood", "LogLikelihood"),
+    "logger": ("FINISHED", "Logger", "require_library"),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),

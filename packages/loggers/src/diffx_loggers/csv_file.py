@@ -1,0 +1,76 @@
+"""A table that every program reads: `metrics.csv`, one row for each step that is logged.
+
+    step,loss,lr,grad_norm,validation/loss
+    10,0.91,0.0001,1.2,
+    20,0.85,0.0001,1.1,0.88
+
+A figure with a new name gives the table a new column, which is empty in the rows before.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+from torch import Tensor
+
+from diffx_core import Logger
+
+FILE = "metrics.csv"
+
+Row = dict[str, str]
+
+
+@define(kw_only=True)
+class CsvFile(Logger):
+    """A table of figures, `metrics.csv` in the folder of the run. Images are left to others."""
+
+    _path: Path = field(init=False, default=Path(FILE))
+    _names: list[str] = field(init=False, factory=lambda: ["step"])
+
+    def start(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
+        """Keep the rows up to the step of a table that is there already."""
+        del config  # a table has no place for it
+        self._path = folder / FILE
+        rows = [row for row in self._rows() if _step(row) <= step]
+        self._names = [*dict.fromkeys(["step", *(name for row in rows for name in row)])]
+        self._rewrite(rows)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a row."""
+        new = [name for name in values if name not in self._names]
+        if new:
+            rows = self._rows()
+            self._names += new
+            self._rewrite(rows)
+        with self._path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, self._names, lineterminator="\n").writerow(
+                {"step": step, **values}
+            )
+
+    def images(self, step: int, images: Tensor) -> None:
+        """Nothing: a table has no place for them."""
+
+    def finish(self, status: str) -> None:
+        """Nothing: every row is in the file as soon as it is logged."""
+
+    def _rows(self) -> list[Row]:
+        """The rows of the file; a last one that was cut off by a crash is none."""
+        if not self._path.exists():
+            return []
+        text = self._path.read_text("utf-8")
+        return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+    def _rewrite(self, rows: Iterable[Row]) -> None:
+        partial = self._path.with_name(f".{FILE}-{os.getpid()}")
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, self._names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(self._path)
+
+
+def _step(row: Row) -> int:
+    return int(row["step"])
