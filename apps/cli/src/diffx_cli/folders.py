@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from diffx_cli.claims import PARTIAL, in_use, is_claimed
 from diffx_core.errors import CheckpointError, ConfigError
 
 RUNS = Path("runs")
@@ -12,9 +13,6 @@ RUNS = Path("runs")
 
 MARKERS = ("env.json", "sample.json")
 """What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
-
-PARTIAL = ".partial"
-"""What a folder holds while diffx works in it."""
 
 _NUMBERED = re.compile(r"([0-9]+)-")
 
@@ -41,7 +39,7 @@ def check_free(out: Path | None, *, overwrite: bool | None, ours: bool = False) 
         raise ConfigError(f"--out {out}: is a file, or below one") from error
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be read: {error.strerror}") from error
-    if PARTIAL in held and not ours:
+    if PARTIAL in held and not ours and is_claimed(out):
         raise in_use(out)
     if not held - {PARTIAL}:
         return
@@ -51,14 +49,6 @@ def check_free(out: Path | None, *, overwrite: bool | None, ours: bool = False) 
         raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
     if not any((out / marker).is_file() for marker in MARKERS):
         raise ConfigError(f"--out {out}: was not made by diffx, so --overwrite does not touch it")
-
-
-def in_use(folder: Path) -> ConfigError:
-    """What to say of a folder in which somebody is at work."""
-    return ConfigError(
-        f"--out {folder}: another diffx is at work there; if none is, one was killed: remove "
-        f"{folder / PARTIAL}"
-    )
 
 
 def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:

@@ -102,7 +102,7 @@ def _fit(trainer: "Trainer", run: "Assembly", folder: Path) -> None:
     metrics = MetricsFile(folder / "metrics.jsonl", trainer.options.log_every)
     try:
         with writing(folder):
-            average = evolve(trainer, observers=[metrics, Progress()]).fit()
+            average = evolve(trainer, observers=[metrics, Progress()]).fit().average
             save_checkpoint(
                 folder,
                 trainer.options.steps,
