@@ -46,6 +46,7 @@ class Power(Average):
         super().__init__(model)
         self.sigma_rel, self.every = tuple(sigma_rel), every
         self.snapshot_every = snapshot_every
+        self._gammas = [exponent(one) for one in self.sigma_rel]
         self._averages = [self.weights.copies() for _ in self.sigma_rel]
         self._last = 0
 
@@ -53,8 +54,8 @@ class Power(Average):
         if step % self.every:
             return
         now = self.weights.now()
-        for sigma_rel, average in zip(self.sigma_rel, self._averages, strict=True):
-            decay = (self._last / step) ** (exponent(sigma_rel) + 1)
+        for gamma, average in zip(self._gammas, self._averages, strict=True):
+            decay = (self._last / step) ** (gamma + 1)
             get_ema_multi_avg_fn(decay)(average, now, None)
         self._last = step
 

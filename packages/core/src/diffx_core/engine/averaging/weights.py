@@ -54,7 +54,9 @@ class Weights:
 
     def now(self) -> list[Tensor]:
         """The values as they are, in float32: the parameters' own memory where they are that."""
-        return [p.detach().to(torch.float32) for p in self.parameters]
+        return [
+            p.detach() if p.dtype == torch.float32 else p.detach().float() for p in self.parameters
+        ]
 
     def copies(self) -> list[Tensor]:
         """The values as they are, in float32 and in memory of their own."""
