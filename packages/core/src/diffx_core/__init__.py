@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from diffx_core.denoiser import Backbone as Backbone
     from diffx_core.denoiser import Denoiser as Denoiser
     from diffx_core.denoiser import NetworkDenoiser as NetworkDenoiser
+    from diffx_core.engine.averaging import Average as Average
+    from diffx_core.engine.averaging import average_of as average_of
+    from diffx_core.engine.averaging import reconstruct as reconstruct
     from diffx_core.errors import CheckpointError as CheckpointError
     from diffx_core.errors import ComponentError as ComponentError
     from diffx_core.errors import ConfigError as ConfigError
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from diffx_core.objective import Part as Part
     from diffx_core.objective import Terms as Terms
     from diffx_core.objective import TimeDensity as TimeDensity
+    from diffx_core.options import EmaOptions as EmaOptions
     from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
     from diffx_core.options import one_of as one_of
@@ -97,6 +101,7 @@ _HOME = {
     "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset", "Finish", "Read"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
+    "engine.averaging": ("Average", "average_of", "reconstruct"),
     "errors": (
         "CheckpointError",
         "ComponentError",
@@ -134,7 +139,7 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("GuidanceOptions", "ObjectiveOptions", "one_of"),
+    "options": ("EmaOptions", "GuidanceOptions", "ObjectiveOptions", "one_of"),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "reached": ("Reached",),
