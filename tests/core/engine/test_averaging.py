@@ -242,6 +242,36 @@ def test_a_compiled_model_has_the_names_of_the_plain_one(options):
         assert list(state) == list(net.state_dict())
 
 
+@EVERY
+def test_a_distributed_model_has_the_names_of_the_plain_one(options, tmp_path):
+    net = model()
+    torch.distributed.init_process_group("gloo", f"file://{tmp_path}/ranks", rank=0, world_size=1)
+    try:
+        wrapped = nn.parallel.DistributedDataParallel(net)
+        averages = [average_of(one, options) for one in (wrapped, net)]
+        for step in range(1, 8):
+            moved(wrapped)
+            for average in averages:
+                average.update(step)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert all(name.startswith("module.") for name in wrapped.state_dict())
+    assert equal(*(average.state() for average in averages))
+
+
+@EVERY
+def test_weights_in_any_layout_of_memory_are_averaged_alike(options):
+    plain, last = (nn.Conv2d(3, 4, 3) for _ in range(2))
+    last.load_state_dict(plain.state_dict())
+    last.to(memory_format=torch.channels_last)
+    averages = [average_of(one, options) for one in (plain, last)]
+    for step in range(1, 8):
+        for net, average in zip((plain, last), averages, strict=True):
+            moved(net, torch.Generator().manual_seed(step))
+            average.update(step)
+    assert equal(*(average.state() for average in averages))
+
+
 def test_an_average_of_another_kind_is_refused():
     net = model()
     one, other = (average_of(net, KINDS[kind]) for kind in ("power", "exponential"))
