@@ -6,6 +6,8 @@ shows what is in a folder. (MLflow refuses plain folders since 3.7; a database i
 """
 
 import logging
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -43,6 +45,9 @@ class MLflow(Logger):
         """Begin the run, or go on with it."""
         from mlflow import MlflowClient
 
+        # a server that is gone would hold up the run for minutes
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         # a new database tells of each of its tables
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         place = folder.resolve() / "mlflow"
@@ -71,8 +76,11 @@ class MLflow(Logger):
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """One point in each curve."""
-        for name, value in values.items():
-            self.client.log_metric(self._run, name, value, step=step)
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        points = [Metric(name, value, now, step) for name, value in values.items()]
+        self.client.log_batch(self._run, metrics=points)
 
     def images(self, step: int, images: Tensor) -> None:
         """All of them in one, as a file of the run."""

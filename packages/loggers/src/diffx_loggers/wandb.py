@@ -57,7 +57,7 @@ class Wandb(Logger):
             name=folder.name,
             config=dict(config),
             resume="allow",
-            settings=wandb.Settings(silent=True, console="off"),
+            settings=wandb.Settings(silent=True, console="off", init_timeout=60),
         )
         self.run.define_metric("step", hidden=True)
         self.run.define_metric("*", step_metric="step")

@@ -102,7 +102,7 @@ def _names(place: Trial) -> None:
     logger = place.start()
     logger.scalars(1, {"loss": 1.0})
     logger.scalars(2, {"loss": 1.0, "validation/loss": 2.0})
-    logger.scalars(2, {"validation/log_snr -4 to -2.5": 2.0})
+    logger.scalars(2, {"validation/log_snr_-4_to_-2.5": 2.0})
     logger.finish(FINISHED)
 
 

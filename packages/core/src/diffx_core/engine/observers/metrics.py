@@ -1,34 +1,89 @@
-"""A file of JSON lines, for everything that is not a person."""
+"""The figures of a run as a file of JSON lines, for everything that is not a person.
+
+    {"step": 10, "loss": 0.91, "lr": 1e-4, "grad_norm": 1.2, "seconds": 3.1, ...}
+    {"step": 20, "validation_loss": 0.88, "bins": [{"low": -10.0, "high": -5.0, "loss": 0.7, ...}]}
+
+A run that is resumed first cuts off the lines of steps that it takes again, and a line that a crash
+left unfinished. Figures that are not finite are null, as JSON has no others.
+"""
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 from attrs import asdict, define, field
 
-from diffx_core.engine.events import Event, Started, Stepped
+from diffx_core.engine.durable import replace_text
+from diffx_core.engine.events import Event, Started, Stepped, Validated
+from diffx_core.engine.observers.figures import Pace
 
 
 @define
 class MetricsFile:
-    """One JSON object a line: step, loss, lr, grad_norm, examples_per_second, seconds.
+    """A line for each step whose figures are wanted, and for each look at held-out examples.
 
     Args:
-        path: of the file; lines are added to it.
-        every: steps between two lines. The last step is always written.
+        path: of the file.
+        every: steps between two lines. The first and the last step are always written.
     """
 
     path: Path
     every: int = 10
-    _batch_size: int = field(default=0, init=False)
-    _steps: int = field(default=0, init=False)
+    _pace: Pace = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._pace = Pace(every=self.every)
 
     def __call__(self, event: Event) -> None:
         """Write a line, if it is time."""
-        if isinstance(event, Started):
-            self._batch_size, self._steps = event.batch_size, event.steps
-        if isinstance(event, Stepped) and (
-            event.step % self.every == 0 or event.step in {1, self._steps}
-        ):
-            speed = event.step * self._batch_size / max(event.seconds, 1e-9)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(event), "examples_per_second": speed}) + "\n")
+        match event:
+            case Started():
+                self._pace.heard(event)
+                cut(self.path, event.step)
+            case Stepped() if self._pace.is_wanted(event):
+                speed = self._pace.examples_per_second(event)
+                self._write({**asdict(event), "examples_per_second": speed})
+            case Validated():
+                bins = [asdict(one) for one in event.bins]
+                self._write({"step": event.step, "validation_loss": event.loss, "bins": bins})
+            case _:
+                pass
+
+    def _write(self, values: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(_line(values))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; one that was cut off by a crash is none."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_bytes().splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
+    return rows
+
+
+def cut(path: Path, step: int) -> None:
+    """Remove the lines about later steps than this, and lines that are none, all at once."""
+    if path.exists():
+        kept = [row for row in read_metrics(path) if row["step"] <= step]
+        replace_text(path, "".join(map(_line, kept)))
+
+
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(_plain(values), allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
