@@ -1,6 +1,8 @@
 """Averages of any length, made afterwards, are what would have been kept during training."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,6 +138,54 @@ def test_snapshots_are_made_when_they_are_due_and_after_the_last_step(tmp_path):
         for width in ("0.050", "0.100")
         for kind in ("json", "safetensors")
     ]
+
+
+def test_an_average_that_has_not_moved_since_is_not_written_again(tmp_path):
+    net = nn.Linear(2, 2)
+    average = Power(net, (0.1,), snapshot_every=2)
+    assert average.snapshot(tmp_path, 0, last=True) == ()
+    for step in (1, 2):
+        average.update(step)
+    (path,) = average.snapshot(tmp_path, 2)
+    assert average.snapshot(tmp_path, 2) == average.snapshot(tmp_path, 2, last=True) == ()
+    assert path.stem == "step-00000002-0.100"
+
+
+def test_a_snapshot_that_cannot_be_written_leaves_nothing_and_can_be_tried_again(tmp_path):
+    average = Power(nn.Linear(2, 2), (0.1,), snapshot_every=1)
+    average.update(1)
+    (tmp_path / "averages").write_text("in the way")
+    with pytest.raises(CheckpointError, match="cannot write"):
+        average.snapshot(tmp_path, 1)
+    (tmp_path / "averages").unlink()
+    assert len(average.snapshot(tmp_path, 1)) == 1
+
+
+def test_a_disk_that_is_full_costs_no_earlier_snapshot(tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+from torch import nn
+from diffx_core.engine.averaging import Power
+from diffx_core.errors import CheckpointError
+
+average = Power(nn.Linear(64, 64), (0.1,), snapshot_every=1)
+average.update(1)
+average.snapshot(Path(sys.argv[1]), 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+average.update(2)
+try:
+    average.snapshot(Path(sys.argv[1]), 2)
+except CheckpointError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "cannot write" in done.stderr, done.stderr
+    names = sorted(one.name for one in (tmp_path / "averages").iterdir())
+    assert names == ["step-00000001-0.100.json", "step-00000001-0.100.safetensors"]
+    assert reconstruct(tmp_path, 0.1).step == 1
 
 
 def test_a_snapshot_is_replaced_by_a_repeated_one(tmp_path):

@@ -48,7 +48,7 @@ class Power(Average):
         self.snapshot_every = snapshot_every
         self._gammas = [exponent(one) for one in self.sigma_rel]
         self._averages = [self.weights.copies() for _ in self.sigma_rel]
-        self._last = 0
+        self._last = self._written = 0
 
     def _take_in(self, step: int) -> None:
         if step % self.every:
@@ -61,13 +61,15 @@ class Power(Average):
 
     def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:
         """Write each average to ``averages/`` every so many steps, and after the last one."""
-        if not self._last or (step % self.snapshot_every and not last):
+        if self._last == self._written or (step % self.snapshot_every and not last):
             return ()
         buffers = self.weights.state(self._averages[0]).keys() - self.weights.places.keys()
-        return tuple(
+        paths = tuple(
             write_snapshot(run, self._last, sigma_rel, self.weights.state(average), buffers)
             for sigma_rel, average in zip(self.sigma_rel, self._averages, strict=True)
         )
+        self._written = self._last
+        return paths
 
     def _averaged(self) -> list[Tensor]:
         return self._averages[0] if self._last else self.weights.now()
@@ -97,4 +99,4 @@ class Power(Average):
                 if name.startswith(start)
             }
             fill(average, self.weights.sorted_out(own, f"the average of width {sigma_rel:g}"))
-        self._last = int(facts["last"])
+        self._last, self._written = int(facts["last"]), 0

@@ -6,6 +6,7 @@ which is written last: a snapshot without it is not there.
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,7 +102,8 @@ def write_snapshot(
         facts |= {"bytes": found.bytes, "sha256": found.sha256, "buffers": sorted(buffers)}
         replace_text(path.with_suffix(".json"), json_text(facts).decode())
     except (OSError, TypeError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"cannot write {path}: {reason}") from error
     return path
