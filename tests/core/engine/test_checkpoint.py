@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from diffx_core import CheckpointError
 from diffx_core.engine.checkpoint import load_checkpoint, newest
 from diffx_core.engine.saving import Snapshot, save_checkpoint
+from diffx_core.engine.tensors import cast
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3).t(), "n": torch.tensor(3)}
 EMA = {name: value * 2 for name, value in WEIGHTS.items()}
@@ -252,6 +253,28 @@ def test_tied_weights_are_saved_under_all_their_names(tmp_path):
     tied = {"a": BASE, "b": BASE, "part": BASE[3:7]}
     save_checkpoint(tmp_path, snapshot(1, weights=tied))
     assert equal(load_checkpoint(tmp_path).weights, tied)
+
+
+def test_another_type_is_given_to_weights_and_not_to_counters(tmp_path):
+    weights = {"w": BASE / 3, "double": BASE.double() / 3, "n": torch.tensor(3), "on": BASE > 1}
+    save_checkpoint(tmp_path, snapshot(1, weights=cast(weights, torch.bfloat16)))
+    found = load_checkpoint(tmp_path).weights
+    assert {name: one.dtype for name, one in found.items()} == {
+        "w": torch.bfloat16,
+        "double": torch.bfloat16,
+        "n": torch.int64,
+        "on": torch.bool,
+    }
+    assert equal(found["w"], weights["w"].bfloat16())
+    assert equal(found["n"], weights["n"])
+
+
+def test_the_size_of_a_snapshot_is_that_of_its_files_but_for_headers(tmp_path):
+    taken = snapshot(1)
+    folder = save_checkpoint(tmp_path, taken)
+    files = [path for path in folder.iterdir() if path.suffix == ".safetensors"]
+    headers = [8 + int.from_bytes(path.read_bytes()[:8], "little") for path in files]
+    assert taken.bytes == sum(path.stat().st_size for path in files) - sum(headers)
 
 
 def test_a_tensor_that_cannot_be_saved_is_named(run):

@@ -219,6 +219,20 @@ def test_the_best_and_the_one_that_was_resumed_from_stay(tmp_path):
     assert load_checkpoint(found.path).step == 4
 
 
+def test_one_that_was_resumed_from_while_it_had_another_name_stays(tmp_path):
+    """Its process was killed while it was being replaced, and has a number that none has now."""
+    fill(tmp_path, 1)
+    folder = tmp_path / "checkpoints" / "step-00000001"
+    folder.rename(folder.with_name(f".replaced-step-00000001-{2**31}"))
+    resumed = newest(tmp_path).checkpoint
+    assert resumed.step == 1
+    saver = Saver(tmp_path, keep=1, protect=resumed.path)
+    for step in (2, 3, 4):
+        saver.save(snapshot(step))
+    saver.finish()
+    assert steps(tmp_path) == [1, 4]
+
+
 def test_the_one_just_saved_stays_though_there_are_later_ones(tmp_path):
     fill(tmp_path, 2, 7, 8, 9)
     saver = Saver(tmp_path, keep=2, protect=tmp_path / "checkpoints" / "step-00000002")

@@ -20,8 +20,6 @@ from torch import Tensor
 
 from diffx_core.engine.layout import FOLDER, checkpoints, standing, step_of
 from diffx_core.engine.manifest import DAMAGES, NAME, read_manifest, verified
-from diffx_core.engine.saving import Snapshot
-from diffx_core.engine.saving import save_checkpoint as save_snapshot
 from diffx_core.errors import CheckpointError
 
 Part = Literal["weights", "ema", "training"]
@@ -88,18 +86,6 @@ def load_checkpoint(
     except (SafetensorError, *DAMAGES) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{folder}: not a readable checkpoint: {reason}") from error
-
-
-def save_checkpoint(
-    run: Path,
-    step: int,
-    *,
-    weights: dict[str, Tensor],
-    ema: dict[str, Tensor],
-    record: dict[str, Any],
-) -> Path:
-    """Write a checkpoint that training cannot go on from."""
-    return save_snapshot(run, Snapshot(step=step, weights=weights, ema=ema, record=record))
 
 
 def newest(run: Path) -> Newest:

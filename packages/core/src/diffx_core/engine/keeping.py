@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import frozen
 
 from diffx_core.engine.durable import flush, json_text, replace_text
-from diffx_core.engine.layout import checkpoints, place, remove, step_of
+from diffx_core.engine.layout import checkpoints, named, place, remove, step_of
 from diffx_core.engine.manifest import DAMAGES, seems_whole
 from diffx_core.errors import CheckpointError
 
@@ -81,7 +81,8 @@ def prune(run: Path, keep: int, protect: Collection[Path] = ()) -> list[str]:
         top = best(run)
     except CheckpointError as error:
         return [f"no old checkpoints are deleted: {error}"]
-    kept = {folder.resolve() for folder in (*protect, *(() if top is None else (top.path,)))}
+    protected = (*protect, *(() if top is None else (top.path,)))
+    kept = {named(folder).resolve() for folder in protected}
     complaints, whole = [], 0
     for folder in checkpoints(run):
         if whole < keep:

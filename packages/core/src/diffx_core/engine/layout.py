@@ -36,6 +36,12 @@ def step_of(folder: Path) -> int | None:
     return int(match[1]) if match else None
 
 
+def named(folder: Path) -> Path:
+    """A checkpoint under the name that it has unless it is hidden."""
+    match = _HIDDEN.fullmatch(folder.name)
+    return folder.with_name(match[2]) if match else folder
+
+
 def hidden(folder: Path, kind: Hidden) -> Path:
     """The name that a checkpoint has while this process writes, deletes or replaces it."""
     return folder.with_name(f".{kind}-{folder.name}-{os.getpid()}")
@@ -92,8 +98,7 @@ def tidy(run: Path) -> None:
 
 
 def _order(folder: Path) -> int:
-    match = _HIDDEN.fullmatch(folder.name)
-    step = step_of(folder.with_name(match[2]) if match else folder)
+    step = step_of(named(folder))
     assert step is not None
     return step
 
