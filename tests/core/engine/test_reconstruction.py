@@ -1,5 +1,6 @@
 """Averages of any length, made afterwards, are what would have been kept during training."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -138,6 +139,30 @@ def test_snapshots_are_made_when_they_are_due_and_after_the_last_step(tmp_path):
         for width in ("0.050", "0.100")
         for kind in ("json", "safetensors")
     ]
+
+
+def steps_of(folder):
+    return sorted({int(one.name.split("-")[1]) for one in (folder / "averages").iterdir()})
+
+
+def test_what_training_left_behind_is_no_part_of_how_it_goes_on(tmp_path):
+    net = nn.Linear(2, 2)
+    average = Power(net, snapshot_every=20)
+    for step in range(1, 71):
+        if step == 31:
+            saved = copy.deepcopy((average.state(), *average.memory()))
+        average.update(step)
+        average.snapshot(tmp_path, step, last=step in (35, 70))
+    assert steps_of(tmp_path) == [20, 35, 40, 60, 70]
+    (tmp_path / "averages" / ".partial-step-00000080-0.050.safetensors").touch()
+
+    again = Power(net, snapshot_every=20)
+    again.restore(*saved)
+    for step in range(31, 51):
+        again.update(step)
+        again.snapshot(tmp_path, step)
+    assert {one.name[0] for one in (tmp_path / "averages").iterdir()} == {"s"}
+    assert steps_of(tmp_path) == [20, 40]
 
 
 def test_an_average_that_has_not_moved_since_is_not_written_again(tmp_path):

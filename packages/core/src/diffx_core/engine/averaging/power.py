@@ -15,7 +15,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffx_core.engine.averaging.average import Average, fill
 from diffx_core.engine.averaging.profile import exponent
-from diffx_core.engine.averaging.snapshots import label, write_snapshot
+from diffx_core.engine.averaging.snapshots import forget, label, write_snapshot
 from diffx_core.options import EmaKind
 
 
@@ -49,6 +49,7 @@ class Power(Average):
         self._gammas = [exponent(one) for one in self.sigma_rel]
         self._averages = [self.weights.copies() for _ in self.sigma_rel]
         self._last = self._written = 0
+        self._began: int | None = 0
 
     def _take_in(self, step: int) -> None:
         if step % self.every:
@@ -60,9 +61,16 @@ class Power(Average):
         self._last = step
 
     def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:
-        """Write each average to ``averages/`` every so many steps, and after the last one."""
+        """Write each average to ``averages/`` every so many steps, and after the last one.
+
+        What was written of later steps than that at which training went on is no part of it, and is
+        removed before the first.
+        """
         if self._last == self._written or (step % self.snapshot_every and not last):
             return ()
+        if self._began is not None:
+            forget(run, self._began)
+            self._began = None
         buffers = self.weights.state(self._averages[0]).keys() - self.weights.places.keys()
         paths = tuple(
             write_snapshot(run, self._last, sigma_rel, self.weights.state(average), buffers)
@@ -99,4 +107,5 @@ class Power(Average):
                 if name.startswith(start)
             }
             fill(average, self.weights.sorted_out(own, f"the average of width {sigma_rel:g}"))
-        self._last, self._written = int(facts["last"]), 0
+        self._last = self._began = int(facts["last"])
+        self._written = 0

@@ -117,3 +117,24 @@ def snapshots(run: Path) -> list[AverageSnapshot]:
     """
     found = (AverageSnapshot.described(path) for path in (run / FOLDER).glob("step-*.json"))
     return sorted(found, key=lambda one: (one.step, one.sigma_rel))
+
+
+def forget(run: Path, after: int) -> None:
+    """Remove the snapshots of later steps, and what killed processes left.
+
+    Raises:
+        CheckpointError: they cannot be removed.
+    """
+    folder = run / FOLDER
+    later = [one for one in folder.glob("step-*") if _step(one) > after]
+    try:
+        # The descriptions go first: without one a snapshot is not there.
+        for path in [*folder.glob(".*"), *sorted(later, key=lambda one: one.suffix)]:
+            path.unlink()
+    except OSError as error:
+        raise CheckpointError(f"cannot remove {path}: {error.strerror}") from error
+
+
+def _step(path: Path) -> int:
+    number = path.name.split("-")[1]
+    return int(number) if number.isdecimal() else -1
