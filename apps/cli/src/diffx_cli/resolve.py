@@ -7,13 +7,14 @@ the same answer as every other mistake.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import define, evolve, field
 
 from diffx_cli.command import Command
 from diffx_cli.console import note
+from diffx_cli.loggers import shared_out
 from diffx_cli.recipes import recipe
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
@@ -22,7 +23,7 @@ from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
 
-FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text")
+FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text", "logger")
 """Kinds that are built from their options alone; a backbone has to know the data."""
 
 
@@ -80,12 +81,17 @@ class _Resolver:
         for kind, registered in sorted(found.items(), key=lambda one: not _under(given, one[0])):
             if registered is not None and (_under(given, kind) or not self.errors):
                 chosen[kind] = self._choose(registered, _under(given, kind))
+        listed = {
+            kind: self._listed(kind, name, getattr(options, name, ()), given)
+            for name, kind in self.command.lists.items()
+        }
         self._refuse()
         return Request(
             command=self.command,
             options=options,
             components={kind: one for kind in found if (one := chosen[kind]) is not None},
             sections=sections,
+            listed=listed,
             registry=self.registry,
             told=self.told,
             by_recipe=self.by_recipe,
@@ -168,7 +174,8 @@ class _Resolver:
 
     def _unknown(self, given: Mapping[str, Given]) -> None:
         declared = self.command.declared()
-        owners = (*self.command.components, *self.command.sections)
+        lists = {kind: name for name, kind in self.command.lists.items()}
+        owners = (*self.command.components, *self.command.sections, *lists)
         optional = {kind for kind, default in self.command.components.items() if default is None}
         for key, one in given.items():
             owner, dot, _ = key.partition(".")
@@ -176,6 +183,8 @@ class _Resolver:
                 self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
             elif dot and owner in optional - set(given):
                 self._problem(f"{one.source}: needs --{owner} NAME, whose option it is")
+            elif owner in lists and lists[owner] not in given:
+                self._problem(f"{one.source}: needs --{lists[owner]} NAME, whose option it is")
 
     def _filled(
         self, target: type, given: Mapping[str, Given], prefix: str, owner: str
@@ -211,6 +220,26 @@ class _Resolver:
             first = error.problems[0] if named else f"{where}: {error.problems[0]}"
             self.errors.append(type(error)(first, *error.problems[1:]))
             return None
+
+    def _listed(
+        self, kind: Kind, name: str, texts: Sequence[str], given: Mapping[str, Given]
+    ) -> tuple[Chosen, ...]:
+        """The components that a list names."""
+        places = [{**given, kind: Given(text, given[name].source)} for text in texts]
+        found = [one for place in places if (one := self._find(kind, place)) is not None]
+        for one in {one for one in found if found.count(one) > 1}:
+            self._problem(f"{given[name].source}: {one.name} is there twice")
+        options = _under(given, kind)
+        if not found or (self.errors and not options):
+            return ()
+        try:
+            parts, problems = shared_out(kind, found, options)
+        except PluginError as error:
+            self.errors.append(error)
+            return ()
+        self.errors.extend(ConfigError(problem) for problem in problems)
+        chosen = (self._choose(one, part) for one, part in zip(found, parts, strict=True))
+        return tuple(one for one in chosen if one is not None)
 
     def _choose(self, registered: Registered, given: Mapping[str, Given]) -> Chosen | None:
         try:
