@@ -67,9 +67,12 @@ if TYPE_CHECKING:
     from diffx_core.objective import Part as Part
     from diffx_core.objective import Terms as Terms
     from diffx_core.objective import TimeDensity as TimeDensity
+    from diffx_core.options import ComesInSizes as ComesInSizes
     from diffx_core.options import EmaOptions as EmaOptions
     from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.options import Sized as Sized
+    from diffx_core.options import SizeName as SizeName
     from diffx_core.options import one_of as one_of
     from diffx_core.pipeline import Drawing as Drawing
     from diffx_core.pipeline import Pipeline as Pipeline
@@ -139,7 +142,15 @@ _HOME = {
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("EmaOptions", "GuidanceOptions", "ObjectiveOptions", "one_of"),
+    "options": (
+        "ComesInSizes",
+        "EmaOptions",
+        "GuidanceOptions",
+        "ObjectiveOptions",
+        "SizeName",
+        "Sized",
+        "one_of",
+    ),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "reached": ("Reached",),

@@ -20,6 +20,9 @@ from diffx_core.options.objective import ObjectiveOptions as ObjectiveOptions
 from diffx_core.options.objective import PredictionName as PredictionName
 from diffx_core.options.objective import TimesName as TimesName
 from diffx_core.options.objective import WeightingName as WeightingName
+from diffx_core.options.sizes import ComesInSizes as ComesInSizes
+from diffx_core.options.sizes import Sized as Sized
+from diffx_core.options.sizes import SizeName as SizeName
 from diffx_core.options.training import OptimizerName as OptimizerName
 from diffx_core.options.training import PrecisionName as PrecisionName
 from diffx_core.options.training import PreviewOptions as PreviewOptions
