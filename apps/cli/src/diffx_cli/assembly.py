@@ -62,7 +62,7 @@ def assemble(request: Request) -> Assembly:
     """
     seed: int = request.options.seed
     source, text = request.components["dataset"], request.components.get("text")
-    dataset = _dataset(source, text)
+    dataset = dataset_of(request)
     scheduler = request.components["scheduler"].build()
     label = source.label if text is None else f"{source.label} with {text.label}"
     backbone = _backbone(request.components["backbone"], label, dataset, seed)
@@ -95,7 +95,13 @@ def _saved_text(chosen: Chosen) -> SavedComponent:
     return SavedComponent.of(chosen.registered, {**chosen.options, **here}, encoder.fingerprint)
 
 
-def _dataset(source: Chosen, text: Chosen | None) -> Dataset:
+def dataset_of(request: Request) -> Dataset:
+    """What is learned from, with its captions as the text encoder reads them.
+
+    Raises:
+        ConfigError: nothing reads the captions, or there are none to be read.
+    """
+    source, text = request.components["dataset"], request.components.get("text")
     dataset: Dataset = source.build()
     if text is None:
         if dataset.spec.captions:

@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 from diffx_cli.command import Command
 from diffx_cli.console import note
 from diffx_cli.loggers import shared_out
+from diffx_cli.options import Learning
 from diffx_cli.recipes import recipe
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
@@ -40,7 +41,12 @@ def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> R
         PluginError: every line is about a broken plugin.
         DataError: the dataset cannot be read, and nothing else is wrong.
     """
-    return _Resolver(command, registry).resolve(texts)
+    request = _Resolver(command, registry).resolve(texts)
+    if not isinstance(request.options, Learning) or request.options.preset is None:
+        return request
+    from diffx_cli.sizing import sized
+
+    return sized(request)
 
 
 def spelled(key: str) -> str:
