@@ -98,8 +98,10 @@ def test_what_training_needs_is_a_file_only_if_there_is_any(tmp_path):
     assert load_checkpoint(folder).training == {}
 
 
-def test_a_part_alone_is_loaded_though_another_is_damaged(folder):
-    (folder / "training.safetensors").write_bytes(b"")
+@pytest.mark.parametrize("how", ["flip", "remove", "empty"])
+def test_a_part_alone_is_loaded_though_others_are_damaged_or_gone(folder, how):
+    for name in ("training.safetensors", "model.safetensors"):
+        damage(folder / name, how)
     found = load_checkpoint(folder, ["ema"])
     assert equal(found.ema, EMA)
     assert (found.weights, found.training) == ({}, {})

@@ -331,3 +331,19 @@ def test_a_run_without_room_for_two_checkpoints_is_refused(tmp_path, monkeypatch
     check_room(run, 2_500_000_000)
     with pytest.raises(ConfigError, match=r"takes about 2\.51 GB.* 5 GB free"):
         check_room(run, 2_510_000_000)
+
+
+def test_the_volume_that_is_asked_is_that_of_the_checkpoints(tmp_path, monkeypatch):
+    (tmp_path / "large").mkdir()
+    run = tmp_path / "small" / "run"
+    run.mkdir(parents=True)
+    (run / "checkpoints").symlink_to(tmp_path / "large")
+    volumes = {tmp_path / "large": Usage(2000), run: Usage(10)}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: volumes[path.resolve()])
+    check_room(run, 1000)
+    with pytest.raises(ConfigError, match=r"takes about 1 kB.* 2 kB free"):
+        check_room(run, 1001)
+    saver = Saver(run)
+    saver.save(snapshot(1))
+    saver.finish()
+    assert [path.name for path in (tmp_path / "large").iterdir()] == ["step-00000001"]

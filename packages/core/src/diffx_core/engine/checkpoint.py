@@ -95,7 +95,11 @@ def newest(run: Path) -> Newest:
         CheckpointError: there is none.
     """
     skipped: list[str] = []
-    for folder in checkpoints(run):
+    try:
+        folders = checkpoints(run)
+    except OSError as error:
+        raise CheckpointError(f"{run}: cannot be read: {error.strerror}") from error
+    for folder in folders:
         try:
             return Newest(load_checkpoint(folder), tuple(skipped))
         except CheckpointError as error:

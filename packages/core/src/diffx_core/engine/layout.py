@@ -12,6 +12,7 @@ A hidden one of a process that is no more is cleared away when the run starts ag
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -87,14 +88,16 @@ def tidy(run: Path) -> None:
             continue
         final = path.with_name(match[2])
         if match[1] == "replaced" and not final.exists():
-            path.rename(final)
+            with suppress(OSError):  # it is found under either name
+                path.rename(final)
         else:
             shutil.rmtree(path, ignore_errors=True)
     for name in POINTERS:
         for path in run.glob(f".{name}-*"):
             pid = path.name.removeprefix(f".{name}-")
             if pid.isdecimal() and not _works(int(pid)):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
 
 
 def _order(folder: Path) -> int:

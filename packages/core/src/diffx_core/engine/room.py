@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from diffx_core.engine.layout import FOLDER
 from diffx_core.errors import ConfigError
 
 
@@ -14,9 +15,9 @@ def check_room(run: Path, size: int) -> None:
         size: of a checkpoint, in bytes.
 
     Raises:
-        ConfigError: the volume of that folder has less room.
+        ConfigError: the volume that checkpoints are on has less room.
     """
-    there = run.absolute()
+    there = (run / FOLDER).absolute()
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
