@@ -147,7 +147,7 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS.keys())
 def test_going_on_is_never_having_stopped(tmp_path, variant):
     whole, rates = trained(tmp_path / "whole", **variant)
-    for k in (2, EPOCH, STEPS - 1, STEPS):
+    for k in (2, EPOCH, STEPS - 1):
         start = load_checkpoint(tmp_path / "whole" / "checkpoints" / f"step-{k:08d}")
         resumed, later = trained(tmp_path / f"from-{k}", start, **variant, every=99)
         assert differences(whole, resumed) == []
@@ -160,6 +160,14 @@ def test_the_number_of_workers_may_change(tmp_path):
     start = load_checkpoint(tmp_path / "whole" / "checkpoints" / "step-00000003")
     resumed, _ = trained(tmp_path / "resumed", start, workers=2)
     assert differences(whole, resumed) == []
+
+
+def test_a_run_that_has_ended_has_nothing_to_save(tmp_path):
+    whole, _ = trained(tmp_path / "whole")
+    one = trainer(tmp_path / "again")
+    assert one.fit(whole).step == STEPS
+    assert not (tmp_path / "again").exists()
+    assert all(torch.equal(one.model.state_dict()[name], w) for name, w in whole.weights.items())
 
 
 def test_a_run_can_be_made_longer(tmp_path):

@@ -14,6 +14,9 @@ RUNS = Path("runs")
 MARKERS = ("env.json", "sample.json")
 """What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
 
+AUTO = "auto"
+"""Instead of a run: the one that the same command made."""
+
 _NUMBERED = re.compile(r"([0-9]+)-")
 
 
@@ -81,6 +84,16 @@ def clear(folder: Path, names: Collection[str]) -> None:
             shutil.rmtree(old)
         else:
             old.unlink(missing_ok=True)
+
+
+def run_folder(path: Path) -> Path:
+    """The run that a path names, itself or by one of its checkpoints."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path
+
+
+def is_run(out: Path | None) -> bool:
+    """Whether a folder holds a run, whole or not."""
+    return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
 
 
 def newest_run(parent: Path = RUNS) -> Path:

@@ -14,12 +14,13 @@ from attrs import define, evolve, field
 
 from diffx_cli.command import Command
 from diffx_cli.console import note
+from diffx_cli.folders import AUTO, run_folder
 from diffx_cli.loggers import shared_out
 from diffx_cli.options import Learning
 from diffx_cli.recipes import recipe
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
-from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
+from diffx_core.errors import CheckpointError, ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
@@ -110,9 +111,9 @@ class _Resolver:
         return self._over(recipe, own, "recipe")
 
     def _file(self, flags: Mapping[str, Given]) -> dict[str, Given]:
-        if "config" not in flags:
+        path = self._path(flags)
+        if path is None:
             return {}
-        path = Path(str(flags["config"].value))
         try:
             file = read_yaml(path, named=self.command.components)
         except ConfigError as error:
@@ -121,6 +122,19 @@ class _Resolver:
         if "config" in file:
             self._problem(f"{file['config'].source}: a file cannot name another file")
         return self._unaliased(file)
+
+    def _path(self, flags: Mapping[str, Given]) -> Path | None:
+        """The configuration file: the one that is named, or that of a run that goes on."""
+        if "config" in flags:
+            return Path(str(flags["config"].value))
+        resumed = str(flags["resume"].value) if "resume" in flags else AUTO
+        if resumed == AUTO:
+            return None
+        file = run_folder(Path(resumed)) / "config.yaml"
+        if not file.is_file():
+            self.errors.append(CheckpointError(f"--resume {resumed}: there is no run"))
+            return None
+        return file
 
     def _recipe(self, given: Mapping[str, Given]) -> dict[str, Given]:
         if "recipe" not in given or "recipe" not in self.command.declared():

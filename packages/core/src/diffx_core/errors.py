@@ -73,3 +73,21 @@ class NonFiniteError(DiffxError):
     """A loss or a gradient is NaN or infinite."""
 
     exit_code = 6
+
+
+class StoppedError(DiffxError):
+    """A run was told to end, and has saved what it learned.
+
+    Args:
+        problems: one line that says by whom.
+        code: what the program ends with.
+    """
+
+    def __init__(self, *problems: str, code: int) -> None:
+        super().__init__(*problems)
+        self.code = code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override] # not the same for all of them
+        """What the program ends with."""
+        return self.code

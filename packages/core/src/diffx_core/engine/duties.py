@@ -109,18 +109,22 @@ class Save:
         every: steps between two.
         record: how the run was made.
         ranks: of which the first saves.
+        began: the step that the run goes on from, which is saved already.
     """
 
     saver: "Saver | None"
     every: int
     record: Mapping[str, Any]
     ranks: Ranks
+    began: int | None = None
 
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Save, if it is time or if this is the best so far; tell of what has been written."""
         course = learner.course
         if due(course.step, self.every) or course.best_step == course.step:
             self._save(learner)
+        if self.saver is not None and self.ranks.is_first:
+            learner.average.snapshot(self.saver.run, course.updates)
         if self.saver is not None:
             self._tell(self.saver.written(), tell)
         return ""
@@ -133,6 +137,7 @@ class Save:
         """
         self._save(learner)
         if self.saver is not None and self.ranks.is_first:
+            learner.average.snapshot(self.saver.run, learner.course.updates, last=True)
             self.saver.finish()
             self._tell(self.saver.written(), tell)
         self.ranks.wait()
@@ -143,7 +148,11 @@ class Save:
 
     def _save(self, learner: Learner) -> None:
         course = learner.course
-        if self.saver is None or not self.ranks.is_first or self.saver.step == course.step:
+        if (
+            self.saver is None
+            or not self.ranks.is_first
+            or course.step in {self.saver.step, self.began}
+        ):
             return
         best = course.best if course.best_step == course.step else None
         self.saver.save(learner.snapshot(self.record), best=best)

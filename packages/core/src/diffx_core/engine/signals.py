@@ -20,14 +20,14 @@ class Asked:
     """Whether a signal has asked the run to end.
 
     Args:
-        signal: which; None as long as none has.
+        by: which; None as long as none has.
     """
 
-    signal: signal.Signals | None = None
+    by: signal.Signals | None = None
 
     def __call__(self) -> str:
         """Why the run should end; empty if it should not."""
-        return "" if self.signal is None else self.signal.name
+        return "" if self.by is None else self.by.name
 
 
 @contextmanager
@@ -39,9 +39,9 @@ def listening() -> Iterator[Asked]:
         return
 
     def hear(number: int, _: FrameType | None) -> None:
-        if asked.signal is not None and number == signal.SIGINT:
+        if asked.by is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked.signal = asked.signal or signal.Signals(number)
+        asked.by = asked.by or signal.Signals(number)
 
     before = {one: signal.signal(one, hear) for one in ASKING}
     try:

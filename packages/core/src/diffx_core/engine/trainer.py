@@ -139,11 +139,11 @@ class Trainer:
             learner, update = self._prepared()
             if start is not None:
                 learner.restore(start)
-            return self._fit(learner, update)
+            return self._fit(learner, update, self._saving(start))
 
-    def _fit(self, learner: Learner, update: Update) -> Outcome:
+    def _fit(self, learner: Learner, update: Update, saving: Save) -> Outcome:
         options, course, tell = self.options, learner.course, Told(tuple(self.observers))
-        duties, saving = self._duties(), self._saving()
+        duties = [*self._duties(), saving]
         began, reason = time.perf_counter(), ""
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
         with self._reading(course.step) as batches:
@@ -259,10 +259,11 @@ class Trainer:
             duties.append(Look(look, self.validate))
         if self.draw is not None and self.preview.every is not None and self.ranks.is_first:
             duties.append(Preview(self.denoiser, self.draw, self.preview.every))
-        return [*duties, self._saving()]
+        return duties
 
-    def _saving(self) -> Save:
-        return Save(self.saver, self.save.every, self.record, self.ranks)
+    def _saving(self, start: Checkpoint | None) -> Save:
+        began = None if start is None else start.step
+        return Save(self.saver, self.save.every, self.record, self.ranks, began)
 
 
 def parameter_count(model: nn.Module) -> int:

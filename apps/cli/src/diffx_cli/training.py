@@ -1,0 +1,181 @@
+"""Training as the command line does it: in a folder, from the beginning or where it ended."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from attrs import evolve, frozen
+
+from diffx_cli.assembly import Assembly, assemble
+from diffx_cli.console import note
+from diffx_cli.devices import device_named
+from diffx_cli.environment import environment
+from diffx_cli.folders import RUNS, check_free, is_run
+from diffx_cli.place import Place, claimed
+from diffx_cli.previews import previews
+from diffx_cli.remarks import remarks
+from diffx_cli.request import Request
+from diffx_cli.resuming import Origin, origin
+from diffx_cli.writing import writing
+from diffx_core.config import to_yaml, write_yaml
+from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
+from diffx_core.engine.durable import replace_text
+from diffx_core.engine.events import Observer
+from diffx_core.engine.observers import MetricsFile, Progress
+from diffx_core.engine.room import check_room
+from diffx_core.engine.saver import Saver
+from diffx_core.engine.signals import exit_code, listening
+from diffx_core.engine.trainer import Outcome, Trainer
+from diffx_core.errors import DiffxError, StoppedError
+from diffx_core.objective import Objective
+from diffx_core.pipeline.loading import load_weights
+from diffx_core.plugins.component import Kind
+
+WRITTEN = ("config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest", "samples")
+"""What a run folder holds that diffx wrote."""
+
+
+@frozen
+class Trained:
+    """What training came to.
+
+    Args:
+        folder: of the run.
+        step: steps taken.
+        steps: steps wanted.
+        reason: why it ended before them; empty if it did not.
+    """
+
+    folder: Path
+    step: int
+    steps: int
+    reason: str = ""
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {"run": str(self.folder), "step": self.step, "ended": self.reason or None}
+
+    def text(self) -> str:
+        """For people."""
+        if not self.reason:
+            return f"trained: {self.folder}\nsample it: diffx sample {self.folder}"
+        return (
+            f"ended after step {self.step} of {self.steps}: {self.reason}; saved in {self.folder}\n"
+            f"go on: diffx train --resume {self.folder}"
+        )
+
+    def raise_if_stopped(self) -> None:
+        """End the program as whoever sent a signal expects.
+
+        Raises:
+            StoppedError: a signal ended the run.
+        """
+        code = exit_code(self.reason)
+        if code is not None:
+            raise StoppedError(f"stopped by {self.reason}", code=code)
+
+
+def train(request: Request) -> Trained:
+    """Train and save."""
+    options = request.options
+    if not is_run(options.out):
+        check_free(options.out, overwrite=options.overwrite)
+    with repeatable(wanted=options.deterministic), listening() as asked:
+        run = assemble(request)
+        source = origin(options.resume, options.out, run.record, overwrite=options.overwrite)
+        if source is None:
+            check_free(options.out, overwrite=options.overwrite)
+        trainer = _trainer(request, run)
+        trainer.check()
+        remark(request, run)
+        if options.init_from is not None:
+            load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
+        with _claimed(request, source) as place:
+            start = None if source is None else source.checkpoint(run.record)
+            _begin(request, run, place, again=source is not None)
+            outcome = _fit(evolve(trainer, stop=asked), place.folder, start)
+    steps = trainer.options.steps
+    return Trained(place.folder, outcome.step, steps, outcome.reason)
+
+
+def remark(request: Request, run: Assembly) -> None:
+    """Say what a person should know before the run begins."""
+    label = request.components["scheduler"].label
+    for line in remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data):
+        note(line)
+
+
+@contextmanager
+def repeatable(*, wanted: bool) -> Iterator[None]:
+    """Torch takes only algorithms that give the same every time, if wanted."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(wanted or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _trainer(request: Request, run: Assembly) -> Trainer:
+    options, sections = request.options, request.sections
+    device = device_named(options.device)
+    return Trainer(
+        run.denoiser,
+        run.dataset,
+        Objective(sections["objective"], options.seed),
+        sections["train"],
+        sections["ema"],
+        device,
+        validate=sections["validate"],
+        preview=sections["preview"],
+        draw=previews(run, sections["preview"], request.registry, device, options.seed),
+        save=sections["save"],
+        record=run.record.to_json(),
+    )
+
+
+def _claimed(request: Request, source: Origin | None) -> AbstractContextManager[Place]:
+    """The folder of the run: a new one, or the one where it goes on."""
+    options, again = request.options, source is not None
+    kinds: tuple[Kind, ...] = ("scheduler", "backbone", "dataset")
+    names = (request.components[one].registered.name for one in kinds)
+    out = options.out if source is None else source.folder
+    where = out, RUNS, "-".join(names), WRITTEN
+    return claimed(*where, overwrite=options.overwrite, again=again)
+
+
+def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> None:
+    """Write down what is going to be trained."""
+    distributions = [one.distribution for one in run.record.components.values()]
+    device = str(device_named(request.options.device))
+    facts = environment(distributions, device=device, argv=sys.argv)
+    text, config = json.dumps(facts, indent=2) + "\n", run.record.to_config()
+    with writing(place.folder):
+        check_room(place.folder, run.state_bytes)
+        if again:
+            replace_text(place.folder / "config.yaml", to_yaml(config))
+            replace_text(place.folder / "env.json", text)
+        else:
+            write_yaml(place.partial / "config.yaml", config)
+            (place.partial / "env.json").write_text(text, encoding="utf-8")
+            place.publish()
+
+
+def _fit(trainer: Trainer, folder: Path, start: Checkpoint | None) -> Outcome:
+    """Train, and save what was learned."""
+    protect = None if start is None else start.path
+    saver = Saver(folder, keep=trainer.save.keep, protect=protect, note=note)
+    metrics = MetricsFile(folder / "metrics.jsonl", trainer.options.log_every)
+    observers: list[Observer] = [metrics, Progress()]
+    try:
+        with writing(folder):
+            return evolve(trainer, saver=saver, observers=observers).fit(start)
+    except (KeyboardInterrupt, DiffxError):
+        last = saver.step if saver.step is not None else start and start.step
+        kept = "no weights were saved" if last is None else f"step {last} is its last checkpoint"
+        note(f"the run in {folder} has ended early: {kept}")
+        raise
