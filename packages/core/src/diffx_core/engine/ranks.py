@@ -55,6 +55,21 @@ class Ranks:
             raise error
         return ending
 
+    def same(self, what: str, text: str) -> None:
+        """Refuse to go on where processes differ.
+
+        Args:
+            what: in what.
+            text: that of this process.
+
+        Raises:
+            CheckpointError: it is not the text of all of them.
+        """
+
+    def told(self, text: str) -> str:
+        """The text of the first, as all of them hear it."""
+        return text
+
     def total(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
         return values

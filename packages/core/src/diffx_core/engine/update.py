@@ -73,6 +73,7 @@ class Update:
         norm = nn.utils.clip_grad_norm_(learned, self.clip)
         told = torch.stack([self.ranks.total(loss), norm.to(loss.device)]).tolist()
         taken = Taken(*told)
+        self.objective.learn(self.ranks.joined)
         if taken.is_finite:
             self.optimizers.step(lr, self.scaler)
         if self.scaler.is_enabled():

@@ -20,7 +20,7 @@ References:
     discrepancy).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -128,7 +128,7 @@ class Objective(nn.Module):
         if len(part.slots) != len(batch.x):
             raise ConfigError(f"{len(part.slots)} slots for a batch of {len(batch.x)}")
         if step != self._pending_step:
-            self._learn()
+            self.learn(_alone)
         anchor = denoiser.scheduler.anchor(batch.cond)
         x0 = batch.x if anchor is None else batch.x - anchor
         noise = NoiseSource(self.seed, part.slots, "train", x0.device, x0.dtype)
@@ -154,6 +154,25 @@ class Objective(nn.Module):
         loss = loss if u is None else loss + u
         return Terms(level.t, ends.log_snr, loss / chance.flatten())
 
+    def learn(self, joined: Callable[[Tensor], Tensor]) -> None:
+        """Take in the losses of the step before, of all processes that share its batch.
+
+        Where there is only one, the next step does so by itself.
+
+        Args:
+            joined: from the rows of this process to those of all.
+        """
+        if not self._pending:
+            return
+        assert self._plan is not None
+        assert self._plan.histogram is not None
+        slots = torch.tensor([slot for slots in self._pending for slot in slots])
+        v, loss = (torch.cat(one) for one in zip(*self._pending.values(), strict=True))
+        found = joined(torch.stack([slots, v, loss.to("cpu", torch.float64)], 1))
+        _, v, loss = found[found[:, 0].argsort()].unbind(1)
+        self._plan.histogram.observe(v, loss)
+        self._pending.clear()
+
     def check(self, denoiser: NetworkDenoiser) -> None:
         """Raise a `ConfigError` if the options do not suit the process or the prediction."""
         self._plan_for(denoiser).check_integral()
@@ -172,7 +191,7 @@ class Objective(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """The number of steps, and what was learned about the losses."""
-        self._learn()
+        self.learn(_alone)
         histogram = None if self._plan is None else self._plan.histogram
         losses = self._saved if histogram is None else histogram.state()
         copies = None if losses is None else {name: one.clone() for name, one in losses.items()}
@@ -202,7 +221,7 @@ class Objective(nn.Module):
     def _look_at(self, scheduler: Scheduler, sigma_data: float) -> Plan:
         facts = scheduler, sigma_data, self.options.prediction
         if self._plan is not None and self._plan.fits(*facts):
-            self._learn()
+            self.learn(_alone)
             return self._plan
         return Plan.of(self.options, *facts)
 
@@ -221,20 +240,12 @@ class Objective(nn.Module):
         v = plan.histogram.quantile(u)
         return v, plan.histogram.ratio(v)
 
-    def _learn(self) -> None:
-        """Take in the losses of the step before, which the device has long finished."""
-        if not self._pending:
-            return
-        assert self._plan is not None
-        assert self._plan.histogram is not None
-        order = torch.tensor([slot for slots in self._pending for slot in slots]).argsort()
-        places, losses = zip(*self._pending.values(), strict=True)
-        loss = torch.cat([one.to("cpu").to(torch.float64) for one in losses])
-        self._plan.histogram.observe(torch.cat(places)[order], loss[order])
-        self._pending.clear()
-
     def _told(self, cond: Condition, noise: NoiseSource, step: int) -> Condition:
         if not cond.can_be_forgotten or self.options.label_dropout == 0:
             return cond
         chance = noise.named("label").uniform(step)
         return cond.dropped(chance < self.options.label_dropout)
+
+
+def _alone(rows: Tensor) -> Tensor:
+    return rows

@@ -1,0 +1,45 @@
+"""Any number of processes learns the same from the same batches."""
+
+import pytest
+import torch
+
+from diffx_core.engine.ranks import Ranks
+from ranked import values
+from subjects import STEPS, train, train_each
+
+VARIANTS = {
+    "plain": {},
+    "uneven shares": {"batch_size": 7},
+    "accumulation": {"batch_size": 11, "micro_batch": 2},
+    "adaptive times": {"objective": {"times": "adaptive"}},
+    "uncertainty": {"objective": {"uncertainty": True}},
+    "held out": {"validate": {"every": 2, "examples": 5}},
+}
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def found(request):
+    return values(request.param, train_each, VARIANTS)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_losses_are_the_same_however_many_processes_there_are(found, variant):
+    alone, weights, average = train(Ranks(), options=VARIANTS[variant])
+    for one in found:
+        heard, mine, averaged = one[variant]
+        # sums of float32 in another order
+        assert heard.losses == pytest.approx(alone.losses, rel=1e-5)
+        assert heard.norms == pytest.approx(alone.norms, rel=1e-4)
+        assert heard.looks == pytest.approx(alone.looks, rel=1e-5)
+        assert len(heard.losses) == STEPS
+        torch.testing.assert_close(mine, weights, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(averaged, average, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_all_processes_hold_the_same_weights(found, variant):
+    (first, weights, average), *others = (one[variant] for one in found)
+    for heard, mine, averaged in others:
+        assert heard == first
+        assert all(torch.equal(value, weights[name]) for name, value in mine.items())
+        assert all(torch.equal(value, average[name]) for name, value in averaged.items())
