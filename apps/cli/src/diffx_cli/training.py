@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,19 @@ from diffx_cli.console import note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
+from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews
 from diffx_cli.remarks import remarks
 from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
+from diffx_cli.sizing import sized
+from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
 from diffx_core.config import to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Observer
-from diffx_core.engine.observers import MetricsFile, Progress
 from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.signals import exit_code, listening
@@ -35,7 +37,17 @@ from diffx_core.objective import Objective
 from diffx_core.pipeline.loading import load_weights
 from diffx_core.plugins.component import Kind
 
-WRITTEN = ("config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest", "samples")
+WRITTEN = (
+    "config.yaml",
+    "env.json",
+    "metrics.jsonl",
+    "loss.png",
+    "checkpoints",
+    "best",
+    "latest",
+    "averages",
+    "samples",
+)
 """What a run folder holds that diffx wrote."""
 
 
@@ -81,7 +93,9 @@ class Trained:
 
 def train(request: Request) -> Trained:
     """Train and save."""
-    options = request.options
+    if request.options.preset is not None:
+        request = sized(request)
+    options, every = request.options, request.sections["train"].log_every
     if not is_run(options.out):
         check_free(options.out, overwrite=options.overwrite)
     with repeatable(wanted=options.deterministic), listening() as asked:
@@ -97,7 +111,8 @@ def train(request: Request) -> Trained:
         with _claimed(request, source) as place:
             start = None if source is None else source.checkpoint(run.record)
             _begin(request, run, place, again=source is not None)
-            outcome = _fit(evolve(trainer, stop=asked), place.folder, start)
+            told = observers_for(request, place.folder, _config(request, run), every)
+            outcome = _fit(evolve(trainer, stop=asked), place.folder, start, told)
     steps = trainer.options.steps
     return Trained(place.folder, outcome.step, steps, outcome.reason)
 
@@ -153,7 +168,7 @@ def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> Non
     distributions = [one.distribution for one in run.record.components.values()]
     device = str(device_named(request.options.device))
     facts = environment(distributions, device=device, argv=sys.argv)
-    text, config = json.dumps(facts, indent=2) + "\n", run.record.to_config()
+    text, config = json.dumps(facts, indent=2) + "\n", _config(request, run)
     with writing(place.folder):
         check_room(place.folder, run.state_bytes)
         if again:
@@ -165,12 +180,17 @@ def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> Non
             place.publish()
 
 
-def _fit(trainer: Trainer, folder: Path, start: Checkpoint | None) -> Outcome:
+def _config(request: Request, run: Assembly) -> dict[str, Any]:
+    """What a configuration file says that makes the same run."""
+    return {**run.record.to_config(), **saved(request)}
+
+
+def _fit(
+    trainer: Trainer, folder: Path, start: Checkpoint | None, observers: Sequence[Observer]
+) -> Outcome:
     """Train, and save what was learned."""
     protect = None if start is None else start.path
     saver = Saver(folder, keep=trainer.save.keep, protect=protect, note=note)
-    metrics = MetricsFile(folder / "metrics.jsonl", trainer.options.log_every)
-    observers: list[Observer] = [metrics, Progress()]
     try:
         with writing(folder):
             return evolve(trainer, saver=saver, observers=observers).fit(start)

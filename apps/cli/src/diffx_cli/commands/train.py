@@ -8,6 +8,7 @@ from attrs import frozen
 from diffx_cli.command import Command
 from diffx_cli.console import say
 from diffx_cli.folders import check_free
+from diffx_cli.loggers import saved
 from diffx_cli.options import Learning
 from diffx_cli.request import Request
 from diffx_core.config import to_yaml
@@ -31,11 +32,14 @@ class TrainCommandOptions(Learning):
             same command, that goes on.
         resume: run or checkpoint to go on from, with its configuration; auto goes on with the
             newest run of the same command, and begins one if there is none.
+        loggers: who is told besides metrics.jsonl, any number of them; their options are those of
+            ``--logger``.
         init_from: run or checkpoint whose averaged weights the network begins with.
         deterministic: compute in the same order each time, where an accelerator would not.
     """
 
     resume: str | None = None
+    loggers: tuple[str, ...] = ()
     init_from: Path | None = None
     deterministic: bool = False
 
@@ -66,14 +70,17 @@ def run(request: Request) -> None:
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
+    from diffx_cli.sizing import sized
     from diffx_cli.training import remark
     from diffx_core.objective import Objective
 
     device = str(device_named(request.options.device))
+    if request.options.preset is not None:
+        request = sized(request)
     run = assemble(request)
     Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
     remark(request, run)
-    config = run.record.to_config()
+    config = {**run.record.to_config(), **saved(request)}
     facts = {
         "device": device,
         "parameters": run.parameters,
@@ -101,6 +108,7 @@ COMMAND = Command(
         "validate": ValidateOptions,
         "preview": PreviewOptions,
     },
+    lists={"loggers": "logger"},
     examples=(
         "diffx train --scheduler vesde --backbone dit",
         "diffx train --scheduler vesde --scheduler.sigma_max 20 --train.steps 5000 --dry-run",

@@ -14,6 +14,7 @@ from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
+from diffx_core.errors import CheckpointError
 from diffx_core.options import ValidateOptions
 
 if TYPE_CHECKING:
@@ -123,8 +124,7 @@ class Save:
         course = learner.course
         if due(course.step, self.every) or course.best_step == course.step:
             self._save(learner)
-        if self.saver is not None and self.ranks.is_first:
-            learner.average.snapshot(self.saver.run, course.updates)
+        self._keep_average(learner)
         if self.saver is not None:
             self._tell(self.saver.written(), tell)
         return ""
@@ -137,10 +137,18 @@ class Save:
         """
         self._save(learner)
         if self.saver is not None and self.ranks.is_first:
-            learner.average.snapshot(self.saver.run, learner.course.updates, last=True)
+            self._keep_average(learner, last=True)
             self.saver.finish()
             self._tell(self.saver.written(), tell)
         self.ranks.wait()
+
+    def _keep_average(self, learner: Learner, *, last: bool = False) -> None:
+        if self.saver is None or not self.ranks.is_first:
+            return
+        try:
+            learner.average.snapshot(self.saver.run, learner.course.updates, last=last)
+        except CheckpointError as error:  # the next one may find room; the weights are not lost
+            self.saver.note(str(error))
 
     def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
         for step, path in written:
