@@ -1,6 +1,7 @@
 """The contestants of the benchmark of training do the same work, and the script times them all."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -79,6 +80,21 @@ def test_turns_are_taken_and_each_is_timed(dtype):
 
 def test_a_peak_is_some_number_of_operations():
     assert product(torch.float32, torch.device("cpu")) > 1e6
+
+
+def test_memory_is_asked_of_a_process_that_gives_back_what_it_frees(monkeypatch):
+    asked = []
+
+    def run(command, *, env, **options):
+        asked.append((command, env))
+        return SimpleNamespace(stdout="a line of a library\n12.5\n")
+
+    monkeypatch.setattr(training.subprocess, "run", run)
+    options = SimpleNamespace(batch=2, device="cpu")
+    assert training.most_memory(SMALL[0], "bf16", options) == 12.5
+    ((command, env),) = asked
+    assert "one" in command
+    assert env["MALLOC_TRIM_THRESHOLD_"] == env["MALLOC_MMAP_THRESHOLD_"] == "65536"
 
 
 @pytest.mark.skipif(not PEAK.exists(), reason="asks Linux for the peak of a process")
