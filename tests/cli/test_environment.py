@@ -88,6 +88,7 @@ def test_the_device_and_the_build_are_those_of_torch():
     assert found["device"]["model"] == torch.backends.cpu.get_cpu_capability()
     assert found["torch"]["commit"] == torch.version.git_version
     assert found["argv"] == ["diffx", "train", "--device", "cpu"]
+    assert found["working_folder"] == str(Path.cwd())
 
 
 @pytest.mark.gpu

@@ -4,25 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from attrs import evolve, frozen
 
 from diffx_cli import sizing
-from diffx_cli.commands import COMMANDS, train
-from diffx_cli.options import Learning
 from diffx_cli.sizing import size_for
 
 GIB = 2**30
-
-
-@frozen(kw_only=True)
-class Taught(train.TrainCommandOptions, Learning):
-    """The options of `diffx train`, with recipes and presets."""
-
-
-@pytest.fixture(autouse=True)
-def taught(monkeypatch):
-    """`diffx train` takes presets."""
-    monkeypatch.setitem(COMMANDS, "train", evolve(train.COMMAND, options=Taught))
 
 
 @pytest.fixture

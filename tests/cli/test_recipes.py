@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from attrs import evolve, frozen
 from safetensors.torch import load_file, save_file
 
-from diffx_cli.commands import COMMANDS, demo, train
-from diffx_cli.options import Learning
+from diffx_cli.commands import COMMANDS, demo
 from diffx_cli.recipes import recipe, recipes
 from diffx_cli.resolve import resolve
 from diffx_core.config import read_yaml
@@ -23,21 +21,8 @@ from published_formats import (
     write_tar,
 )
 
+TRAIN = COMMANDS["train"]
 NAMES = ["celeba64", "cifar10", "digits", "latents", "mnist", "stl10_96"]
-
-
-@frozen(kw_only=True)
-class Taught(train.TrainCommandOptions, Learning):
-    """The options of `diffx train`, with recipes and presets."""
-
-
-TRAIN = evolve(train.COMMAND, options=Taught)
-
-
-@pytest.fixture(autouse=True)
-def taught(monkeypatch):
-    """`diffx train` takes recipes."""
-    monkeypatch.setitem(COMMANDS, "train", TRAIN)
 
 
 def shown(diffx, *flags):

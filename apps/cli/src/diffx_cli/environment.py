@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from diffx_core.plugins.discovery import discover
@@ -32,6 +33,7 @@ def environment(
         "distributions": {**{name: _version(name) for name in names}, **plugins},
         "git": _commit(),
         "argv": list(argv),
+        "working_folder": str(Path.cwd()),
         "executable": sys.executable,
         "device": _device(device),
         "torch": _torch(),
