@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from diffx_core import FINISHED, ConfigError, require_library
+from diffx_core.engine.events import Finished, Started
+from diffx_core.engine.observers import Logged, Told
 from diffx_loggers.mlflow import MLflow
 from diffx_loggers.tensorboard import TensorBoard
 from diffx_loggers.wandb import Wandb
@@ -64,6 +66,28 @@ def test_mlflow_has_the_figures_and_how_the_run_ended(tmp_path):
     assert (run.info.status, run.data.tags["status"]) == ("FINISHED", FINISHED)
     files = {file.name for file in tmp_path.glob("mlflow/files/**/*") if file.is_file()}
     assert files == {"config.json", "step-00000002.png", "step-00000003.png"}
+
+
+GONE = "http://127.0.0.1:9"
+"""Nobody listens there."""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # what a library says of a lost connection is its own affair
+@pytest.mark.parametrize("module", ["wandb", "mlflow"])
+def test_a_server_that_is_gone_costs_the_logger_and_not_the_run(module, tmp_path, monkeypatch):
+    pytest.importorskip(module)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_BASE_URL", GONE)
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    logger = Wandb(mode="online", timeout=1) if module == "wandb" else MLflow(uri=GONE)
+    heard, notes = [], []
+    told = Told([Logged(logger, f"logger {module}", tmp_path), heard.append], notes.append)
+    told(Started(10, 8, 100))
+    told(Finished(10, 1.0))
+    assert len(heard) == 2
+    (note,) = notes
+    assert note.startswith(f"logger {module} is switched off, the run goes on: ")
 
 
 @pytest.mark.parametrize("module", CLASSES)

@@ -39,7 +39,8 @@ class MLflow(Logger):
     _run: str = field(init=False, default="")
 
     def __attrs_post_init__(self) -> None:
-        require_library("mlflow", "diffx-loggers[mlflow]")
+        for library in ("mlflow", *(["sqlalchemy", "alembic"] if self.uri is None else [])):
+            require_library(library, "diffx-loggers[mlflow]")
 
     def start(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
         """Begin the run, or go on with it."""
@@ -51,7 +52,8 @@ class MLflow(Logger):
         # a new database tells of each of its tables
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         place = folder.resolve() / "mlflow"
-        place.mkdir(exist_ok=True)
+        if self.uri is None:
+            place.mkdir(exist_ok=True)
         self._client = MlflowClient(tracking_uri=self.uri or f"sqlite:///{place / 'runs.db'}")
         files = None if self.uri else (place / "files").as_uri()
         known = folder / IDENTITY

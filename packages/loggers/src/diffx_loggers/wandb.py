@@ -12,6 +12,7 @@ from secrets import token_hex
 from typing import Any, Literal, TypeAlias
 
 from attrs import define, field
+from attrs.validators import gt
 from torch import Tensor
 
 from diffx_core import FINISHED, Logger, require_library
@@ -31,11 +32,13 @@ class Wandb(Logger):
         project: of W&B.
         entity: whose project it is; by default, that of the key.
         mode: offline keeps everything in the folder; online sends it to a server.
+        timeout: seconds that the run waits for the server when it starts.
     """
 
     project: str = "diffx"
     entity: str | None = None
     mode: Literal["offline", "online"] = "offline"
+    timeout: float = field(default=20.0, validator=gt(0))
     _run: Run | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -57,7 +60,7 @@ class Wandb(Logger):
             name=folder.name,
             config=dict(config),
             resume="allow",
-            settings=wandb.Settings(silent=True, console="off", init_timeout=60),
+            settings=wandb.Settings(silent=True, console="off", init_timeout=self.timeout),
         )
         self.run.define_metric("step", hidden=True)
         self.run.define_metric("*", step_metric="step")
