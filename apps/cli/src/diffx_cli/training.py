@@ -21,7 +21,6 @@ from diffx_cli.previews import previews
 from diffx_cli.remarks import remarks
 from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
-from diffx_cli.sizing import sized
 from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
 from diffx_core.config import to_yaml, write_yaml
@@ -93,8 +92,6 @@ class Trained:
 
 def train(request: Request) -> Trained:
     """Train and save."""
-    if request.options.preset is not None:
-        request = sized(request)
     options, every = request.options, request.sections["train"].log_every
     if not is_run(options.out):
         check_free(options.out, overwrite=options.overwrite)

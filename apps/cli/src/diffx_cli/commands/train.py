@@ -70,13 +70,10 @@ def run(request: Request) -> None:
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
-    from diffx_cli.sizing import sized
     from diffx_cli.training import remark
     from diffx_core.objective import Objective
 
     device = str(device_named(request.options.device))
-    if request.options.preset is not None:
-        request = sized(request)
     run = assemble(request)
     Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
     remark(request, run)

@@ -2,11 +2,11 @@
 
 With n updates done of N, a warm-up of W and s = n + 1,
 
-    warm-up       lr s / (W + 1)                            while s <= W
+    warm-up       lr s / (W + 1)                                while s <= W
     constant      lr
-    cosine        lr (1 + cos(pi (s - W) / (N - W))) / 2     zero after the last update
-    linear        lr (1 - (s - W) / (N - W))                 zero after the last update
-    inverse_sqrt  lr sqrt((W + 1) / s)                       has no end, so N may grow
+    cosine        lr (1 + cos(pi (s - W - 1) / (N - W))) / 2     zero after the last update
+    linear        lr (1 - (s - W - 1) / (N - W))                 zero after the last update
+    inverse_sqrt  lr sqrt((W + 1) / s)                           has no end, so N may grow
 
 References:
     Loshchilov & Hutter, SGDR, 2017, arXiv:1608.03983 (cosine); Vaswani et al., Attention Is All You

@@ -84,7 +84,7 @@ class Update:
     def gradients(self, batch: Batch, step: int) -> Tensor:
         """Collect the gradients of a batch; returns this process's share of the loss."""
         slots, seed = self.ranks.slots(self.total), self.objective.seed
-        loss = torch.zeros((), device=batch.x.device)
+        loss = batch.x.new_zeros(())
         for first in range(0, len(slots), self.micro):
             mine = slots[first : first + self.micro]
             torch.manual_seed(key(seed, "network", step, mine.start))  # dropout, if there is any
