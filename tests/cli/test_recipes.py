@@ -106,15 +106,24 @@ PARAMETERS = {"celeba64": 62e6, "cifar10": 56e6, "latents": 130e6}
 """Of the published networks, in tables of the papers that the recipes name."""
 
 
+@pytest.fixture
+def flags_of(tmp_path, monkeypatch):
+    """The flags that train a recipe, on a few examples in the format of its data."""
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "cache"))
+
+    def flags(name):
+        if FILES[name] is None:
+            return ["--recipe", name]
+        FILES[name](tmp_path / "files")
+        return ["--recipe", name, "--dataset.root", str(tmp_path / "files")]
+
+    return flags
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_recipe_resolves_on_files_of_the_real_format(diffx, tmp_path, monkeypatch, name):
-    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "cache"))
-    flags = ["--recipe", name]
-    if FILES[name] is not None:
-        FILES[name](tmp_path / "files")
-        flags += ["--dataset.root", str(tmp_path / "files")]
-    facts = shown(diffx, *flags)
+def test_a_recipe_resolves_on_files_of_the_real_format(diffx, flags_of, name):
+    facts = shown(diffx, *flags_of(name))
     for key, one in read_yaml(recipe(name), named=TRAIN.components).items():
         section, dot, option = key.partition(".")
         found = facts["config"][section]
@@ -124,6 +133,20 @@ def test_a_recipe_resolves_on_files_of_the_real_format(diffx, tmp_path, monkeypa
             assert found[option] == one.value
     if name in PARAMETERS:
         assert facts["parameters"] == pytest.approx(PARAMETERS[name], rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_takes_a_step_saves_and_draws_with_a_tiny_network(diffx, flags_of, name):
+    few = ["--preset", "tiny", "--train.steps", "1", "--train.batch-size", "2", "--out", "run"]
+    is_drawn = "preview.every" in read_yaml(recipe(name))
+    if is_drawn:
+        few += ["--preview.every", "1", "--preview.n", "1", "--preview.nfe", "2"]
+    result = diffx("train", *flags_of(name), *few, "--device", "cpu")
+    assert result.rc == 0, result.err
+    weights = load_file("run/checkpoints/step-00000001/model.safetensors")
+    assert all(one.isfinite().all() for one in weights.values())
+    assert Path("run/samples/step-00000001.png").exists() == is_drawn
 
 
 @pytest.mark.slow
