@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
+from diffx_backbones.dit import DiT
+from diffx_backbones.unet import UNet
 from diffx_cli import sizing
 from diffx_cli.sizing import size_for
+from diffx_core import Condition, DataSpec
+from diffx_core.engine.footprint import footprint
 
 GIB = 2**30
 
@@ -191,3 +196,26 @@ def test_an_unknown_preset_is_refused(diffx):
     result = diffx("train", "--preset", "huge")
     assert result.rc == 2
     assert "--preset: " in result.err
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("cls", [UNet, DiT], ids=lambda cls: cls.__name__)
+def test_a_step_on_an_accelerator_has_room_in_the_memory_that_it_was_counted_for(cls):
+    spec, n = DataSpec(shape=(3, 32, 32), num_classes=10), 64
+    options = cls.sized("small", spec).options
+    told = Condition(label=torch.zeros(1, dtype=torch.long))
+    need = footprint(lambda: cls(spec, **options), spec.shape, told)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    model = cls(spec, **options).cuda().train()
+    average = [one.detach().clone() for one in model.parameters()]
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    x, t = torch.randn(n, *spec.shape, device="cuda"), torch.rand(n, device="cuda")
+    cond = Condition(label=torch.zeros(n, dtype=torch.long, device="cuda"))
+    for _ in range(2):
+        model(x, t, cond).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    del average
+    assert torch.cuda.max_memory_allocated() <= (need.state + n * need.example) / sizing.USED
