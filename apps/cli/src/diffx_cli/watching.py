@@ -100,9 +100,11 @@ def loss_figure(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     steps, losses = _points(rows, "loss")
     if steps:
         size = -(-len(steps) // WINDOWS)
+        style, alpha = (".", 0.25) if size > 1 else (".-", 1.0)
+        axes.plot(steps, losses, style, color="tab:blue", alpha=alpha, label="loss of a step")
+    if len(steps) > WINDOWS:
         means = [_mean(losses[i : i + size]) for i in range(0, len(steps), size)]
         places = [_mean(steps[i : i + size]) for i in range(0, len(steps), size)]
-        axes.plot(steps, losses, ".", color="tab:blue", alpha=0.25, label="loss of a step")
         axes.plot(places, means, color="tab:blue", label=f"mean of {size}")
     held_out, values = _points(rows, "validation_loss")
     if held_out:

@@ -50,7 +50,7 @@ def of_step(event: Stepped, pace: Pace) -> dict[str, float]:
 def of_validation(event: Validated) -> dict[str, float]:
     """The held-out losses, each by a name of its own; bins without an example have none."""
     bins = {
-        f"validation/log_snr_{one.low:g}_to_{one.high:g}": one.loss
+        f"validation/log_snr_{one.low:.4g}_to_{one.high:.4g}": one.loss
         for one in event.bins
         if one.count
     }
