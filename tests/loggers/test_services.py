@@ -39,6 +39,16 @@ def test_tensorboard_shows_the_steps_that_counted(tmp_path):
     assert (image.step, image.width, image.height) == (4, 2 * 4 + 3 * 2, 4 + 2 * 2)
 
 
+def test_tensorboard_shows_only_the_new_run_of_a_folder(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log(TensorBoard(), tmp_path, start=0, steps=[1, 2, 3])
+    log(TensorBoard(), tmp_path, start=0, steps=[2])
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(one.step, one.value) for one in events.Scalars("loss")] == [(2, 0.5)]
+
+
 @pytest.mark.slow
 def test_wandb_keeps_the_run_in_its_folder_and_goes_on_with_it(tmp_path):
     pytest.importorskip("wandb")

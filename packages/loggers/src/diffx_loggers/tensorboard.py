@@ -27,8 +27,7 @@ class TensorBoard(Logger):
         """Open a new file of events, which hides those after the step."""
         from torch.utils.tensorboard import SummaryWriter
 
-        purge = step + 1 if step else None
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         text = json.dumps(config, indent=4, default=str)
         self.writer.add_text("config", f"    {text}".replace("\n", "\n    "), step)
 
