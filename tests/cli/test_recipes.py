@@ -184,6 +184,15 @@ def test_a_file_may_take_the_place_of_a_recipes_component(diffx):
     assert json.loads(result.out)["config"]["backbone"]["preset"] == "tiny/4"
 
 
+def test_an_option_of_a_recipe_that_is_in_the_way_is_named_and_can_be_taken_back(diffx):
+    flags = ("--recipe", "digits", "--ema.kind", "power")
+    result = diffx("train", *flags, "--dry-run")
+    assert result.rc == 2
+    line = recipe("digits").read_text().splitlines().index("  decay: 0.99") + 1
+    assert result.err.startswith(f"diffx: error: recipe digits:{line}: ema.decay: decay is 0.99")
+    assert shown(diffx, *flags, "--ema.decay", "none")["config"]["ema"]["kind"] == "power"
+
+
 def test_mistakes_beside_a_recipe_are_reported_together(diffx):
     result = diffx("train", "--recipe", "nope", "--train.lrr", "1", "--seed", "x")
     assert result.rc == 2

@@ -141,10 +141,15 @@ class _Resolver:
             return {}
         one = given["recipe"]
         try:
-            return read_yaml(recipe(str(one.value)), named=self.command.components)
+            file = recipe(str(one.value))
         except ConfigError as error:
             self.errors.append(ConfigError(*(f"{one.source}: {line}" for line in error.problems)))
             return {}
+        values = read_yaml(file, named=self.command.components)
+        ours, name = f"{file}:", f"recipe {one.value}:"
+        return {
+            key: evolve(two, source=two.source.replace(ours, name)) for key, two in values.items()
+        }
 
     def _over(
         self, low: dict[str, Given], high: Mapping[str, Given], where: str
