@@ -1,12 +1,16 @@
 """What the tests train, and what they look at."""
 
+import os
+import signal
+
 import torch
 from attrs import define, evolve, field, frozen
 from torch import nn
 
-from diffx_core import PREDICTIONS, Batch, Condition, Dataset, DataSpec, NetworkDenoiser
+from diffx_core import PREDICTIONS, Batch, Condition, DataError, Dataset, DataSpec, NetworkDenoiser
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped, Validated
+from diffx_core.engine.layout import place
 from diffx_core.engine.saving import save_checkpoint
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
@@ -20,6 +24,7 @@ from diffx_core.options import (
 from diffx_core.testing.oracle import ReferenceVP
 
 STEPS = 9
+MIDDLE = 4
 
 
 @frozen
@@ -37,7 +42,7 @@ class Points(Dataset):
 
 
 class Net(nn.Module):
-    """With a buffer, and a matrix that no loss depends on."""
+    """With a buffer, as tables of positions are."""
 
     def __init__(self):
         super().__init__()
@@ -65,6 +70,57 @@ class Keeper:
 
     def written(self):
         return []
+
+
+class Faulty(Net):
+    """Something happens from its second step on, in one of the processes.
+
+    Args:
+        happen: what.
+    """
+
+    def __init__(self, happen):
+        super().__init__()
+        self.happen, self.calls = happen, 0
+
+    def forward(self, x, noise_label, cond):
+        out = super().forward(x, noise_label, cond)
+        self.calls += torch.is_grad_enabled()
+        return self.happen(out) if self.calls > 1 and torch.is_grad_enabled() else out
+
+
+def break_(_):
+    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lose(out):
+    return out * float("nan")
+
+
+class Partial(Net):
+    """One of its parameters is of no use."""
+
+    def __init__(self):
+        super().__init__()
+        self.idle = nn.Parameter(torch.zeros(3))
+
+
+@frozen
+class Torn(Points):
+    """One of its examples cannot be read."""
+
+    def batch(self, index):
+        if 7 in index:
+            raise DataError("00007.png: is no image")
+        return Points.batch(self, index)
 
 
 def trainer(ranks, run=None, *, net=Net, dataset=None, **options):
@@ -116,3 +172,50 @@ def train(ranks, run=None, start=None, options=None):
 def train_each(ranks, variants):
     """Train with some options after others."""
     return {name: train(ranks, options=options) for name, options in variants.items()}
+
+
+def train_torn(ranks):
+    train(ranks, options={"dataset": Torn()})
+
+
+def train_partial(ranks):
+    train(ranks, options={"net": Partial})
+
+
+def train_faulty(ranks, happen):
+    """Train, and something happens in process 1."""
+    net = (lambda: Faulty(happen)) if ranks.rank == 1 else Net
+    train(ranks, options={"net": net})
+
+
+def train_asked(ranks, run, reason, step):
+    """Train until process 1 is asked to end; how many steps there were, and why no more."""
+    heard = Heard()
+    stop = lambda: reason if ranks.rank == 1 and len(heard.losses) == step else ""  # noqa: E731
+    outcome = evolve(trainer(ranks, run), observers=[heard], stop=stop).fit()
+    return outcome.step, outcome.reason
+
+
+def differ(ranks):
+    """Something is not the same in process 1."""
+    ranks.same("options", "all")
+    ranks.same("configuration", str(ranks.rank == 1))
+
+
+def tell(ranks):
+    """What all of them know of each other."""
+    rows = torch.full((ranks.rank, 2), float(ranks.rank))
+    return ranks.told(f"I am {ranks.rank}"), ranks.joined(rows).tolist()
+
+
+def stay_away(ranks):
+    """Process 1 does not come before the other has given up."""
+    if ranks.rank == 1:
+        return ranks.board.first(30).code
+    return ranks.wait()
+
+
+def train_and_go_on(ranks, run, options):
+    """Train; then go on from its middle, in another folder."""
+    whole = train(ranks, run / "whole", None, options)
+    return whole, train(ranks, run / "resumed", place(run / "whole", MIDDLE), options)

@@ -5,6 +5,7 @@ number from every process, whose largest says whether all go on; only if not do 
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -20,10 +21,12 @@ from torch.nn.parallel import DistributedDataParallel
 
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.words import Board
-from diffx_core.errors import CheckpointError, DiffxError
+from diffx_core.errors import CheckpointError, ComponentError, DiffxError
 
 PATIENCE = timedelta(minutes=30)
 """How long one process waits for another: longer than it takes to write a checkpoint."""
+PATIENT, BRIEF = 5.0, 1.0
+"""Seconds for others to read why this process fails."""
 GO_ON, END, FAIL = range(3)
 
 
@@ -42,6 +45,11 @@ class Together(Ranks):
     device: torch.device = field(kw_only=True)
     group: Any = field(kw_only=True)
     board: Board = field(kw_only=True)
+
+    @property
+    def keeps_the_store(self) -> bool:
+        """Whether the others cannot read any more what was written once it is gone."""
+        return self.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now: the reason of the first that has one; see `Ranks`."""
@@ -137,10 +145,12 @@ def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator
         ranks.wait()
     except BaseException as error:
         found = _reason(ranks.board, error)
-        if found is error:
-            ranks.board.post(error)
+        ranks.board.post(found)
         with suppress(RuntimeError):
             ranks.group.abort()  # wakes up whoever waits for this process
+        others = ranks.world - 1 if ranks.keeps_the_store else 0
+        # those that noticed by themselves that somebody is gone are about to read, or are gone
+        ranks.board.leave(others, PATIENT if found is error else BRIEF)
         if found is error:
             raise
         raise found from error
@@ -170,14 +180,18 @@ def _joined(device: torch.device, timeout: timedelta) -> Together:
 
 def _reason(board: Board, error: BaseException) -> BaseException:
     """What to fail of: the same, unless it is only that somebody else is gone."""
+    if "finished reduction in the prior iteration" in str(error):
+        return ComponentError(
+            "backbone", "has parameters that get no gradient, which processes cannot agree about"
+        )
     if not is_lost(error):
         return error
     words = board.first()
     if words is not None:
         return words.error()
     return DiffxError(
-        "another process of this run has ended without a word, as one does that is killed or runs "
-        "out of memory; --resume goes on from the newest checkpoint"
+        "another process of this run does not answer, as one that was killed or that hangs; "
+        "--resume goes on from the newest checkpoint"
     )
 
 

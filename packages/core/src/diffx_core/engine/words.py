@@ -6,8 +6,8 @@ all can read it, and closes its connections; the others wake up, read, and fail 
 
 import json
 import socket
+import time
 from contextlib import suppress
-from datetime import timedelta
 
 from attrs import define, frozen
 from torch.distributed import Store  # type: ignore[attr-defined] # public all the same
@@ -26,10 +26,10 @@ KINDS = {
     for one in (DiffxError, ConfigError, PluginError, DataError, CheckpointError, NonFiniteError)
 }
 INTERRUPTED = 130
-PATIENCE = timedelta(seconds=5)
-"""How long to wait for the words of a process whose connections are closed already."""
-WAKEFUL = timedelta(milliseconds=1)
-FIRST, SAID = "first", "said"
+PATIENCE = 5.0
+"""Seconds to wait for the words of a process whose connections are closed already."""
+PAUSE = 0.02
+FIRST, SAID, LEFT = "first", "said", "left"
 
 
 @frozen
@@ -98,13 +98,10 @@ class Board:
         except (RuntimeError, ValueError):  # whoever kept the store is gone
             return own
 
-    def first(self, wait: timedelta = PATIENCE) -> Words | None:
-        """The words that came first; None if nobody has left any in that time."""
-        try:
-            self.store.wait([FIRST], wait)
-            return Words.read(self.store.get(FIRST).decode())
-        except (RuntimeError, ValueError):
-            return None
+    def first(self, wait: float = PATIENCE) -> Words | None:
+        """The words that came first; None if nobody has left any in so many seconds."""
+        text = self._come(FIRST, wait)
+        return None if text is None else Words.read(text)
 
     def say(self) -> None:
         """Tell the others that the words have been said aloud."""
@@ -113,5 +110,29 @@ class Board:
 
     def listen(self) -> None:
         """Wait a little until they have: whoever ends first may take the others along."""
+        self._come(SAID, PATIENCE)
+
+    def leave(self, others: int, wait: float) -> None:
+        """Stay until so many others have gone, if they read from this process.
+
+        Args:
+            others: how many; 0 where someone else keeps the store.
+            wait: for how many seconds at most.
+        """
+        late = time.monotonic() + wait
         with suppress(RuntimeError):
-            self.store.wait([SAID], PATIENCE)
+            self.store.add(LEFT, 1)
+            while self.store.add(LEFT, 0) <= others and time.monotonic() < late:
+                time.sleep(PAUSE)
+
+    def _come(self, name: str, wait: float) -> str | None:
+        """What is written under a name; torch would complain aloud if it waited in vain."""
+        late = time.monotonic() + wait
+        try:
+            while not self.store.check([name]):
+                if time.monotonic() > late:
+                    return None
+                time.sleep(PAUSE)
+            return str(self.store.get(name).decode())
+        except RuntimeError:  # whoever kept the store is gone
+            return None
