@@ -55,7 +55,7 @@ def test_a_curve_of_next_to_nothing_is_drawn(rows, tmp_path):
 
 def test_the_curve_is_drawn_with_a_checkpoint_and_at_the_end_when_there_is_news(tmp_path):
     metrics, path = tmp_path / "metrics.jsonl", tmp_path / "loss.png"
-    curve = LossCurve(metrics, path)
+    curve = LossCurve(metrics, path, share=1, first=0)
 
     def is_drawn(event):
         path.unlink(missing_ok=True)
@@ -74,3 +74,16 @@ def test_the_curve_is_drawn_with_a_checkpoint_and_at_the_end_when_there_is_news(
     learn(20)
     assert is_drawn(Finished(20, 2.0))
     assert {file.name for file in tmp_path.iterdir()} == {"metrics.jsonl", "loss.png"}
+
+
+def test_drawing_takes_little_of_a_runs_time(tmp_path):
+    metrics, path = tmp_path / "metrics.jsonl", tmp_path / "loss.png"
+    metrics.write_text(json.dumps({"step": 1, "loss": 1.0}) + "\n")
+    curve = LossCurve(metrics, path, share=1e-9, first=0)
+    curve(Saved(1, tmp_path))
+    path.unlink()
+    metrics.write_text(metrics.read_text() * 2)
+    curve(Saved(2, tmp_path))
+    assert not path.exists()
+    curve(Finished(2, 1.0))
+    assert path.exists()

@@ -37,15 +37,9 @@ from diffx_core.pipeline.loading import load_weights
 from diffx_core.plugins.component import Kind
 
 WRITTEN = (
-    "config.yaml",
-    "env.json",
-    "metrics.jsonl",
-    "loss.png",
-    "checkpoints",
-    "best",
-    "latest",
-    "averages",
-    "samples",
+    *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "latest", "best"),
+    *("checkpoints", "averages", "samples"),
+    *("metrics.csv", "tensorboard", "wandb", "wandb-id", "mlflow", "mlflow-id"),
 )
 """What a run folder holds that diffx wrote."""
 

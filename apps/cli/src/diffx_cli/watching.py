@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 METRICS, CURVE, SAMPLES = "metrics.jsonl", "loss.png", "samples"
 """What observers write into the folder of a run."""
 
+COST = 60.0
+"""Seconds that a run trains before its first picture, which takes the longest to draw."""
 WINDOWS = 100
 """Points of the smoothed curve: each is the mean of as many lines, one after the other."""
 
@@ -65,26 +68,39 @@ class SampleGrids:
 
 @define
 class LossCurve:
-    """Draws the losses of a run with every checkpoint and at its end.
+    """Draws the losses of a run at its end, and with its checkpoints as far as time allows.
 
     Args:
         metrics: the file that has them, those before the run was resumed included.
         path: of the picture.
+        share: of the run's time that drawing may take.
+        first: seconds before the first picture, unless the run ends earlier.
     """
 
     metrics: Path
     path: Path
+    share: float = 0.01
+    first: float = COST
     _drawn: int = field(default=0, init=False)
+    _next: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._next = time.monotonic() + self.first
 
     def __call__(self, event: Event) -> None:
         """Draw, if there is something new."""
-        if not isinstance(event, Saved | Finished):
+        start = time.monotonic()
+        if not isinstance(event, Finished) and not (
+            isinstance(event, Saved) and start >= self._next
+        ):
             return
         rows = read_metrics(self.metrics)
         if len(rows) > self._drawn:
             self._drawn = len(rows)
             figure = loss_figure(rows)
             _replaced(self.path, lambda path: figure.savefig(path, dpi=100))
+            end = time.monotonic()
+            self._next = end + (end - start) * (1 / self.share - 1)
 
 
 def loss_figure(rows: Sequence[Mapping[str, Any]]) -> "Figure":

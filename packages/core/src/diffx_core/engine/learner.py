@@ -12,36 +12,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from attrs import asdict, define, frozen
+from attrs import asdict, frozen
 from torch import Tensor, nn
 
 from diffx_core.engine.averaging import Average
 from diffx_core.engine.checkpoint import Checkpoint
+from diffx_core.engine.course import Course
 from diffx_core.engine.optimizers import Optimizers
 from diffx_core.engine.saving import Snapshot
 from diffx_core.errors import CheckpointError
 from diffx_core.objective import Objective
-
-
-@define
-class Course:
-    """How far training has come.
-
-    Args:
-        step: steps taken: batches that have been seen.
-        updates: steps after which the weights had moved; the learning rate follows these.
-        lost: steps in a row after which they had not.
-        best: the least loss of held-out examples; None before the first look.
-        best_step: when that was.
-        since: looks since then.
-    """
-
-    step: int = 0
-    updates: int = 0
-    lost: int = 0
-    best: float | None = None
-    best_step: int | None = None
-    since: int = 0
 
 
 @frozen(eq=False)

@@ -1,34 +1,30 @@
 """The training loop, on one screen: everything else is somebody's it calls."""
 
-import logging
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from torch import Tensor, nn
 
 from diffx_core.dataset import Batch, Dataset
 from diffx_core.denoiser import NetworkDenoiser
-from diffx_core.engine.averaging import Average, average_of
+from diffx_core.engine.averaging import Average
 from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.duties import Duty, Look, Preview, Save
 from diffx_core.engine.events import Finished, Observer, Started, Stepped
-from diffx_core.engine.learner import Course, Learner
+from diffx_core.engine.learner import Learner
 from diffx_core.engine.observers import Told
-from diffx_core.engine.optimizers import optimizers_for
 from diffx_core.engine.order import DataOrder
-from diffx_core.engine.precision import cast, scaler_for
+from diffx_core.engine.parts import learner_for, update_for
 from diffx_core.engine.preflight import preflight
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.rates import learning_rate
 from diffx_core.engine.reading import read_ahead
-from diffx_core.engine.update import Taken, Update
 from diffx_core.engine.validation import Validation
-from diffx_core.errors import DataError, NonFiniteError
+from diffx_core.errors import DataError
 from diffx_core.objective import Objective
 from diffx_core.options import (
     EmaOptions,
@@ -40,13 +36,6 @@ from diffx_core.options import (
 
 if TYPE_CHECKING:
     from diffx_core.engine.saver import Saver
-
-log = logging.getLogger(__name__)
-
-RETRIES = 3
-"""Steps in a row that may be lost to numbers that are not finite."""
-SCALINGS = 40
-"""The same where the scale of the loss is still being found: it is halved each time."""
 
 
 @frozen(eq=False)
@@ -136,65 +125,43 @@ class Trainer:
         self.check()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            learner, update = self._prepared()
+            learner = learner_for(self.model, self.objective, self.options, self.ema, self.device)
             if start is not None:
                 learner.restore(start)
-            return self._fit(learner, update, self._saving(start))
+            return self._fit(learner, self._saving(start))
 
-    def _fit(self, learner: Learner, update: Update, saving: Save) -> Outcome:
+    def _fit(self, learner: Learner, saving: Save) -> Outcome:
         options, course, tell = self.options, learner.course, Told(tuple(self.observers))
-        duties = [*self._duties(), saving]
-        began, reason = time.perf_counter(), ""
+        began, reason = time.perf_counter(), "something went wrong"
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
-        with self._reading(course.step) as batches:
-            while course.step < options.steps:
-                batch, reason = self._next(batches, time.perf_counter() - began)
-                if batch is None:
-                    break
-                lr = learning_rate(options, course.updates)
-                taken = update(batch, course.step, lr)
-                self._count(learner, taken, batch)
-                seconds = time.perf_counter() - began
-                if taken.is_finite:
-                    tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
-                for duty in duties:
-                    reason = duty(learner, tell) or reason
-                if reason:
-                    break
-        saving.finish(learner, tell)
-        tell(Finished(course.step, time.perf_counter() - began, reason))
+        try:
+            with self._reading(course.step) as batches:
+                reason = self._steps(learner, batches, [*self._duties(), saving], tell)
+            saving.finish(learner, tell)
+        finally:
+            tell(Finished(course.step, time.perf_counter() - began, reason))
         return Outcome(course.step, learner.average, reason)
 
-    def _prepared(self) -> tuple[Learner, Update]:
-        """What learns, and what makes it learn."""
-        options, model = self.options, self.model.train()
-        objective = self.objective.to(self.device).train()
-        if options.channels_last:
-            model.to(memory_format=torch.channels_last)
-        faster: nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
-        network = self.ranks.wrap(faster)
-        backbone = cast(network, options.precision, channels_last=options.channels_last)
-        learner = Learner(
-            model,
-            objective,
-            optimizers_for(model, objective, options),
-            scaler_for(options.precision, self.device),
-            average_of(model, self.ema),
-            Course(),
-        )
-        mine = self.ranks.slots(options.batch_size)
-        update = Update(
-            evolve(self.denoiser, backbone=backbone),
-            network,
-            objective,
-            learner.optimizers,
-            learner.scaler,
-            self.ranks,
-            total=options.batch_size,
-            micro=options.micro_batch or len(mine),
-            clip=options.grad_clip,
-        )
-        return learner, update
+    def _steps(
+        self, learner: Learner, batches: Iterator[Batch], duties: Sequence[Duty], tell: Told
+    ) -> str:
+        """Take steps until there are enough, or there is a reason to end."""
+        options, course = self.options, learner.course
+        update = update_for(learner, self.denoiser, options, self.ranks)
+        scaling, began, reason = learner.scaler.is_enabled(), time.perf_counter(), ""
+        while course.step < options.steps and not reason:
+            batch, reason = self._next(batches, time.perf_counter() - began)
+            if batch is None:
+                break
+            lr = learning_rate(options, course.updates)
+            taken = update(batch, course.step, lr)
+            if course.took(taken, batch.index, scaling=scaling):
+                learner.average.update(course.updates)
+                seconds = time.perf_counter() - began
+                tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
+            for duty in duties:
+                reason = duty(learner, tell) or reason
+        return reason
 
     @contextmanager
     def _reading(self, first: int) -> Iterator[Iterator[Batch]]:
@@ -220,27 +187,6 @@ class Trainer:
             batch, error = None, cause
         reason = self.ranks.agree(reason, error)
         return (None, reason) if reason else (batch, "")
-
-    def _count(self, learner: Learner, taken: Taken, batch: Batch) -> None:
-        """What a step changes besides the weights."""
-        course = learner.course
-        course.step += 1
-        if taken.is_finite:
-            course.updates += 1
-            course.lost = 0
-            learner.average.update(course.updates)
-            return
-        course.lost += 1
-        scaling = learner.scaler.is_enabled() and math.isfinite(taken.loss)
-        seen = "" if batch.index is None else f", examples {batch.index[:8].tolist()} ..."
-        what = f"step {course.step}: loss {taken.loss}, gradient norm {taken.norm}{seen}"
-        if course.lost >= (SCALINGS if scaling else RETRIES):
-            raise NonFiniteError(
-                f"{what}; the weights have not moved for {course.lost} steps: a lower learning "
-                "rate may help"
-            )
-        if not scaling:
-            log.warning("%s: the weights do not move in this step", what)
 
     def _duties(self) -> list[Duty]:
         """What is done between steps, in this order: what is saved includes what was seen."""
