@@ -8,19 +8,16 @@ the same answer as every other mistake.
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from attrs import define, evolve, field
 
 from diffx_cli.command import Command
-from diffx_cli.console import note
-from diffx_cli.folders import AUTO, run_folder
+from diffx_cli.layers import layered
 from diffx_cli.loggers import shared_out
 from diffx_cli.options import Learning
-from diffx_cli.recipes import recipe
 from diffx_cli.request import Chosen, Request
-from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
-from diffx_core.errors import CheckpointError, ConfigError, DataError, DiffxError, PluginError
+from diffx_core.config import Given, nearest, options_of, show, structure
+from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
@@ -62,14 +59,11 @@ class _Resolver:
     command: Command
     registry: Registry
     errors: list[DiffxError] = field(factory=list)
-    told: frozenset[str] = frozenset()
-    by_recipe: frozenset[str] = frozenset()
 
     def resolve(self, texts: Mapping[str, str]) -> Request:
-        given = self._merged(
-            self._unaliased({key: Given(text, spelled(key)) for key, text in texts.items()})
-        )
-        given = self._named(given)
+        flags = {key: Given(text, spelled(key)) for key, text in texts.items()}
+        merged = layered(self.command, flags, self.errors)
+        given = self._named(merged.given)
         self._unknown(given)
         self._excluded(given)
         options = self._filled(self.command.options, given, "", f"diffx {self.command.name}")
@@ -100,80 +94,9 @@ class _Resolver:
             sections=sections,
             listed=listed,
             registry=self.registry,
-            told=self.told,
-            by_recipe=self.by_recipe,
+            told=merged.told,
+            by_recipe=merged.by_recipe,
         )
-
-    def _merged(self, flags: dict[str, Given]) -> dict[str, Given]:
-        own = self._over(self._file(flags), flags, "file")
-        recipe = self._recipe(own)
-        self.told, self.by_recipe = frozenset(own), frozenset(recipe)
-        return self._over(recipe, own, "recipe")
-
-    def _file(self, flags: Mapping[str, Given]) -> dict[str, Given]:
-        path = self._path(flags)
-        if path is None:
-            return {}
-        try:
-            file = read_yaml(path, named=self.command.components)
-        except ConfigError as error:
-            self.errors.append(error)
-            return {}
-        if "config" in file:
-            self._problem(f"{file['config'].source}: a file cannot name another file")
-        return self._unaliased(file)
-
-    def _path(self, flags: Mapping[str, Given]) -> Path | None:
-        """The configuration file: the one that is named, or that of a run that goes on."""
-        if "config" in flags:
-            return Path(str(flags["config"].value))
-        resumed = str(flags["resume"].value) if "resume" in flags else AUTO
-        if resumed == AUTO:
-            return None
-        file = run_folder(Path(resumed)) / "config.yaml"
-        if not file.is_file():
-            self.errors.append(CheckpointError(f"--resume {resumed}: there is no run"))
-            return None
-        return file
-
-    def _recipe(self, given: Mapping[str, Given]) -> dict[str, Given]:
-        if "recipe" not in given or "recipe" not in self.command.declared():
-            return {}
-        one = given["recipe"]
-        try:
-            file = recipe(str(one.value))
-        except ConfigError as error:
-            self.errors.append(ConfigError(*(f"{one.source}: {line}" for line in error.problems)))
-            return {}
-        values = read_yaml(file, named=self.command.components)
-        ours, name = f"{file}:", f"recipe {one.value}:"
-        return {
-            key: evolve(two, source=two.source.replace(ours, name)) for key, two in values.items()
-        }
-
-    def _over(
-        self, low: dict[str, Given], high: Mapping[str, Given], where: str
-    ) -> dict[str, Given]:
-        """What is said in two places, of which the one that is called `where` counts less."""
-        for kind in self.command.components:
-            self._replace(kind, low, high, where)
-        return {**low, **high}
-
-    def _replace(
-        self, kind: Kind, low: dict[str, Given], high: Mapping[str, Given], where: str
-    ) -> None:
-        """Forget the options of a component that another one takes the place of."""
-        if kind not in high or kind not in low:
-            return
-        old, new = str(low[kind].value), str(high[kind].value)
-        orphans = [key for key in low if key.startswith(f"{kind}.")]
-        if orphans and old.rpartition(":")[2] != new.rpartition(":")[2]:
-            note(
-                f"{high[kind].source} {new} replaces {old},"
-                f" so its options in the {where} are not used"
-            )
-            for key in orphans:
-                del low[key]
 
     def _named(self, given: dict[str, Given]) -> dict[str, Given]:
         """With the component that ``KIND NAME`` names, if any option of its own is given."""
@@ -181,15 +104,6 @@ class _Resolver:
         if kind not in self.command.components or "name" not in given or kind in given:
             return given
         return {**given, kind: given["name"]} if _under(given, kind) else given
-
-    def _unaliased(self, given: Mapping[str, Given]) -> dict[str, Given]:
-        renamed: dict[str, Given] = {}
-        for key, one in given.items():
-            name = self.command.aliases.get(key, key)
-            if name in renamed:
-                self._problem(f"{one.source}: is the same as {renamed[name].source}; give one")
-            renamed[name] = one
-        return renamed
 
     def _excluded(self, given: Mapping[str, Given]) -> None:
         for group in self.command.exclusive:
