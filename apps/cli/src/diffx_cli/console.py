@@ -6,12 +6,25 @@ import sys
 from diffx_core.errors import ConfigError
 
 
+class Voice:
+    """Whether this process is heard: of several that do one work together, one is enough."""
+
+    silent = False
+
+
+def hush(*, silent: bool) -> None:
+    """Say nothing from now on, or speak again."""
+    Voice.silent = silent
+
+
 def say(text: str) -> None:
     """Write a result to stdout; into the void if nobody reads it any more.
 
     Raises:
         ConfigError: it goes to a file, and the disk is full.
     """
+    if Voice.silent:
+        return
     try:
         print(text, flush=True)
     except UnicodeEncodeError:
@@ -32,6 +45,8 @@ def note(text: str) -> None:
 
 def complain(text: str) -> None:
     """Write a line to stderr, and go on if that is impossible."""
+    if Voice.silent:
+        return
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):

@@ -15,6 +15,7 @@ from diffx_cli.console import note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
+from diffx_cli.launching import again, joined, shared
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews
@@ -86,26 +87,42 @@ class Trained:
 
 def train(request: Request) -> Trained:
     """Train and save."""
-    options, every = request.options, request.sections["train"].log_every
+    options = request.options
+    resume, overwrite = again(options.resume, options.out, overwrite=options.overwrite)
+    request = evolve(request, options=evolve(options, overwrite=overwrite))
     if not is_run(options.out):
-        check_free(options.out, overwrite=options.overwrite)
-    with repeatable(wanted=options.deterministic), listening() as asked:
+        check_free(options.out, overwrite=overwrite)
+    with (
+        repeatable(wanted=options.deterministic),
+        listening() as asked,
+        joined(options.device) as ranks,
+    ):
         run = assemble(request)
-        source = origin(options.resume, options.out, run.record, overwrite=options.overwrite)
-        if source is None:
-            check_free(options.out, overwrite=options.overwrite)
-        trainer = _trainer(request, run)
+        ranks.same("configuration", json.dumps(run.record.to_json(), sort_keys=True))
+        trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
         trainer.check()
-        remark(request, run)
         if options.init_from is not None:
             load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
-        with _claimed(request, source) as place:
-            start = None if source is None else source.checkpoint(run.record)
-            _begin(request, run, place, again=source is not None)
-            told = observers_for(request, place.folder, _config(request, run), every)
-            outcome = _fit(evolve(trainer, stop=asked), place.folder, start, told)
-    steps = trainer.options.steps
-    return Trained(place.folder, outcome.step, steps, outcome.reason)
+        if ranks.is_first:
+            return _lead(request, run, trainer, resume)
+        outcome = trainer.fit(shared(ranks, None))
+        return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
+
+
+def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None) -> Trained:
+    """Train in a folder; the other processes, if there are any, have none."""
+    options, every = request.options, request.sections["train"].log_every
+    source = origin(resume, options.out, run.record, overwrite=options.overwrite)
+    if source is None:
+        check_free(options.out, overwrite=options.overwrite)
+    remark(request, run)
+    with _claimed(request, source) as place:
+        found = None if source is None else source.checkpoint(run.record)
+        start = shared(trainer.ranks, found)
+        _begin(request, run, place, again=source is not None)
+        told = observers_for(request, place.folder, _config(request, run), every)
+        outcome = _fit(trainer, place.folder, start, told)
+    return Trained(place.folder, outcome.step, trainer.options.steps, outcome.reason)
 
 
 def remark(request: Request, run: Assembly) -> None:

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import ge, optional
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -36,18 +37,26 @@ class TrainCommandOptions(Learning):
             ``--logger``.
         init_from: run or checkpoint whose averaged weights the network begins with.
         deterministic: compute in the same order each time, where an accelerator would not.
+        nproc: processes on this machine that share each batch, one for each accelerator; the run is
+            the same. torchrun starts them on many machines.
+        max_restarts: how often all processes are started again after one has failed, to go on from
+            the newest checkpoint.
     """
 
     resume: str | None = None
     loggers: tuple[str, ...] = ()
     init_from: Path | None = None
     deterministic: bool = False
+    nproc: int | None = field(default=None, validator=optional(ge(1)))
+    max_restarts: int = field(default=0, validator=ge(0))
 
     def __attrs_post_init__(self) -> None:
         if self.resume is not None and self.init_from is not None:
             raise ConfigError(
                 "--resume and --init-from exclude each other: a run that goes on has weights"
             )
+        if self.max_restarts and self.nproc is None:
+            raise ConfigError("--max-restarts needs --nproc: torchrun has an option of its own")
 
 
 def run(request: Request) -> None:
@@ -57,8 +66,12 @@ def run(request: Request) -> None:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
+    from diffx_cli.launching import is_launched, launch
     from diffx_cli.training import train
 
+    if options.nproc is not None and not is_launched():
+        launch(options.nproc, options.max_restarts)
+        return
     trained = train(request)
     if options.json:
         say(json.dumps(trained.facts()))
