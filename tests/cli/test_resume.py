@@ -72,6 +72,15 @@ def test_a_run_that_has_ended_is_left_as_it_is(diffx, whole):
     assert Path(whole, "checkpoints/step-00000006/manifest.json").stat().st_mtime_ns == before
 
 
+def test_a_way_that_is_given_up_is_left_behind(diffx, whole):
+    step = f"{whole}/checkpoints/step-00000002"
+    result = train(diffx, "--resume", step, "--train.steps", "3")
+    assert "goes on from step 2: removed step-00000004, step-00000006" in result.err
+    steps = sorted(one.name for one in Path(whole, "checkpoints").iterdir())
+    assert steps == ["step-00000002", "step-00000003"]
+    assert Path(whole, "latest").read_text().strip() == "step-00000003"
+
+
 def test_auto_begins_a_run_if_there_is_none_of_the_same_command(diffx):
     train(diffx, *SMALL, "--train.steps", "2")
     train(diffx, *SMALL, "--train.steps", "2", "--seed", "1", "--resume", "auto")

@@ -11,6 +11,8 @@ from diffx_cli.folders import AUTO, RUNS, is_run, run_folder
 from diffx_core.config import to_yaml
 from diffx_core.config.run import Run
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint, newest
+from diffx_core.engine.keeping import drop_later
+from diffx_core.engine.layout import checkpoints, step_of
 from diffx_core.errors import CheckpointError, ConfigError, DataError
 
 FREE: dict[str, frozenset[str]] = {
@@ -57,7 +59,18 @@ class Origin:
                 note(f"{line}; an earlier checkpoint is used")
             found = best.checkpoint
         require_same(Run.from_json(found.record), record, self.folder)
+        self._turn(found.step)
         return found
+
+    def _turn(self, step: int) -> None:
+        """Leave behind what came after an earlier checkpoint: the run goes another way from there.
+
+        Otherwise the newest checkpoint would be one of the way that was given up.
+        """
+        later = [one.name for one in checkpoints(self.folder) if (step_of(one) or 0) > step]
+        if self.path is not None and later:
+            drop_later(self.folder, step)
+            note(f"the run goes on from step {step}: removed {', '.join(sorted(later))}")
 
 
 def origin(resume: str | None, out: Path | None, record: Run, *, overwrite: bool) -> Origin | None:

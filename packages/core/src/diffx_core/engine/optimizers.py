@@ -67,9 +67,7 @@ class Optimizers:
         """
         if list(kinds) != self.kinds:
             were, are = " and ".join(kinds), " and ".join(self.kinds)
-            raise CheckpointError(
-                f"the weights were moved by {were}, which cannot go on as {are}"
-            )
+            raise CheckpointError(f"the weights were moved by {were}, which cannot go on as {are}")
         known: dict[str, dict[str, Tensor]] = {}
         for key, value in memory.items():
             name, _, what = key.rpartition("/")
