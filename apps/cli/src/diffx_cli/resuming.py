@@ -17,7 +17,10 @@ from diffx_core.errors import CheckpointError, ConfigError, DataError
 
 FREE: dict[str, frozenset[str]] = {
     "train": frozenset(
-        ("steps", "hours", "log_every", "workers", "micro_batch", "compile", "channels_last")
+        (
+            *("steps", "hours", "log_every", "workers", "micro_batch", "auto_micro_batch"),
+            *("compile", "channels_last"),
+        )
     ),
     "save": frozenset(("every", "keep")),
     "preview": frozenset(("every", "n", "nfe")),

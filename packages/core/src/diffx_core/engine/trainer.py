@@ -16,6 +16,7 @@ from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.duties import Duty, Look, Preview, Save
 from diffx_core.engine.events import Finished, Observer, Started, Stepped
 from diffx_core.engine.learner import Learner
+from diffx_core.engine.memory import advised, fitted
 from diffx_core.engine.observers import Told
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.parts import learner_for, update_for
@@ -23,6 +24,7 @@ from diffx_core.engine.preflight import preflight
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.rates import learning_rate
 from diffx_core.engine.reading import read_ahead
+from diffx_core.engine.update import Update
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import DataError
 from diffx_core.objective import Objective
@@ -147,14 +149,15 @@ class Trainer:
     ) -> str:
         """Take steps until there are enough, or there is a reason to end."""
         options, course = self.options, learner.course
-        update = update_for(learner, self.denoiser, options, self.ranks)
+        update = self._update(learner)
         scaling, began, reason = learner.scaler.is_enabled(), time.perf_counter(), ""
         while course.step < options.steps and not reason:
             batch, reason = self._next(batches, time.perf_counter() - began)
             if batch is None:
                 break
             lr = learning_rate(options, course.updates)
-            taken = update(batch, course.step, lr)
+            with advised(update.micro):
+                taken = update(batch, course.step, lr)
             if course.took(taken, batch.index, scaling=scaling):
                 learner.average.update(course.updates)
                 seconds = time.perf_counter() - began
@@ -162,6 +165,15 @@ class Trainer:
             for duty in duties:
                 reason = duty(learner, tell) or reason
         return reason
+
+    def _update(self, learner: Learner) -> Update:
+        """What makes steps, in parts that fit into memory if that is to be found out."""
+        update = update_for(learner, self.denoiser, self.options, self.ranks)
+        if not self.options.auto_micro_batch:
+            return update
+        step, order = learner.course.step, self.order.of(self.ranks.slots(self.options.batch_size))
+        batch = self.dataset.on(self.device).batch(order.indices(step)).to(self.device)
+        return fitted(update, batch, step)
 
     @contextmanager
     def _reading(self, first: int) -> Iterator[Iterator[Batch]]:

@@ -25,6 +25,8 @@ class TrainOptions:
         batch_size: examples in one step, on all processes together.
         micro_batch: examples that a process sends through the network at once; by default all of
             its share of the batch. Less needs less memory and gives the same gradients.
+        auto_micro_batch: find out before the first step how many fit into memory at once, from
+            micro_batch down.
         optimizer: adamw, adam, sgd (Nesterov, momentum 0.9), or muon for matrices, with adamw for
             everything else.
         lr: learning rate after warm-up.
@@ -46,6 +48,7 @@ class TrainOptions:
     steps: int = field(default=2000, validator=COUNT)
     batch_size: int = field(default=128, validator=COUNT)
     micro_batch: int | None = field(default=None, validator=SOME)
+    auto_micro_batch: bool = False
     optimizer: OptimizerName = field(default="adamw", validator=one_of(get_args(OptimizerName)))
     lr: float = field(default=2e-3, validator=gt(0))
     lr_schedule: RateName = field(default="constant", validator=one_of(get_args(RateName)))
