@@ -87,7 +87,7 @@ class Update:
         loss = batch.x.new_zeros(())
         for first in range(0, len(slots), self.micro):
             mine = slots[first : first + self.micro]
-            torch.manual_seed(key(seed, "network", step, mine.start))  # dropout, if there is any
+            reseed(key(seed, "network", step, mine.start), batch.x.device)
             if len(mine) == self.total:
                 whole: Tensor = self.objective(self.denoiser, batch, step)
                 self.scaler.scale(whole).backward()
@@ -100,3 +100,13 @@ class Update:
                 self.scaler.scale(part * self.ranks.world).backward()
             loss += part.detach()
         return loss
+
+
+def reseed(value: int, device: torch.device) -> None:
+    """Begin the global random numbers anew, which dropout draws: on the CPU and on one device.
+
+    `torch.manual_seed` would look at every kind of device there is, which takes 80 us.
+    """
+    torch.default_generator.manual_seed(value)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(value)
