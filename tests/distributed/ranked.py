@@ -14,8 +14,9 @@ from diffx_core.engine.together import together
 from diffx_core.errors import DiffxError
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch._dynamo", "diffx_core.engine.together", "diffx_core.testing"])
+SERVER.set_forkserver_preload(["torch._dynamo", "diffx_cli.training", "diffx_core.testing"])
 LATE = 60
+LATE_ENOUGH = timedelta(seconds=50)
 """Seconds after which a process that has not ended has failed its test."""
 
 
@@ -34,24 +35,29 @@ class End:
     text: str = ""
 
 
-def ends(world, work, *args, timeout=timedelta(seconds=50)):
-    """What becomes of so many processes that all do `work(ranks, *args)`."""
+def ends(world, work, *args, timeout=LATE_ENOUGH):
+    """What becomes of so many processes that all do `work(ranks, *args)`.
+
+    Without a timeout it is `work(*args)`, and they join each other by themselves.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
     started = []
     for rank in range(world):
         pipe, other = SERVER.Pipe(duplex=False)
-        process = SERVER.Process(target=_run, args=(other, rank, world, port, timeout, work, args))
+        place = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+        process = SERVER.Process(target=_run, args=(other, place, timeout, work, args))
         process.start()
         other.close()
         started.append((process, pipe))
     return [_end(*one) for one in started]
 
 
-def values(world, work, *args):
+def values(world, work, *args, timeout=LATE_ENOUGH):
     """What they return, if all goes well."""
-    found = ends(world, work, *args)
+    found = ends(world, work, *args, timeout=timeout)
     assert [one.text for one in found] == [""] * world
     return [one.value for one in found]
 
@@ -68,13 +74,15 @@ def _end(process, pipe):
     return End(value, code, text)
 
 
-def _run(pipe, rank, world, port, timeout, work, args):
+def _run(pipe, place, timeout, work, args):
     torch.set_num_threads(1)
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": rank, "WORLD_SIZE": world}
-    os.environ.update({name: str(value) for name, value in place.items()})
+    os.environ.update(place)
     try:
-        with together(torch.device("cpu"), timeout=timeout) as ranks:
-            value = work(ranks, *args)
+        if timeout is None:
+            value = work(*args)
+        else:
+            with together(torch.device("cpu"), timeout=timeout) as ranks:
+                value = work(ranks, *args)
     except DiffxError as error:
         _tell(pipe, None, error.exit_code, str(error))
     except KeyboardInterrupt:

@@ -24,6 +24,7 @@ from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.engine.manifest import NAME
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.together import Together, together
+from diffx_core.engine.words import Words
 from diffx_core.errors import ConfigError, StoppedError
 
 ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
@@ -94,7 +95,7 @@ def joined(device: str) -> Iterator[Ranks]:
             yield ranks
     except BaseException as error:
         if ranks is not None:
-            _leave(ranks, error)
+            hush(silent=not _speaks(ranks, ranks.board.post(error)))
         raise
 
 
@@ -148,16 +149,10 @@ def _own(device: torch.device) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _leave(ranks: Together, error: BaseException) -> None:
-    """Whoever failed first speaks, and one on every other machine; the others wait for it."""
-    words, local = ranks.board.post(error), os.environ.get("LOCAL_RANK", "0")
-    elsewhere = words.host != socket.gethostname() and local == "0"
-    speaks = words.rank == ranks.rank or elsewhere
-    hush(silent=not speaks)
-    if speaks:
-        ranks.board.say()
-    else:
-        ranks.board.listen()
+def _speaks(ranks: Together, words: Words) -> bool:
+    """Whoever failed first speaks, and one process on every other machine."""
+    elsewhere = words.host != socket.gethostname() and os.environ.get("LOCAL_RANK") == "0"
+    return words.rank == ranks.rank or elsewhere
 
 
 def _failed(failures: Mapping[int, Any]) -> StoppedError:

@@ -90,13 +90,13 @@ def train(request: Request) -> Trained:
     options = request.options
     resume, overwrite = again(options.resume, options.out, overwrite=options.overwrite)
     request = evolve(request, options=evolve(options, overwrite=overwrite))
-    if not is_run(options.out):
-        check_free(options.out, overwrite=overwrite)
     with (
         repeatable(wanted=options.deterministic),
         listening() as asked,
         joined(options.device) as ranks,
     ):
+        if ranks.is_first and not is_run(options.out):
+            check_free(options.out, overwrite=overwrite)
         run = assemble(request)
         ranks.same("configuration", json.dumps(run.record.to_json(), sort_keys=True))
         trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)

@@ -4,11 +4,13 @@ Gradients travel by NCCL between accelerators, everything else by gloo. Each ste
 number from every process, whose largest says whether all go on; only if not do they tell why.
 """
 
+import gc
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
+from traceback import clear_frames
 from typing import Any, cast
 
 import torch
@@ -38,25 +40,20 @@ class Together(Ranks):
         rank: which one this is.
         world: how many there are.
         device: where it computes.
-        group: by which they tell each other about what is on the CPU.
+        groups: all of them, last the one by which they tell each other about what is on the CPU.
         board: where the last words of those that failed are.
     """
 
     device: torch.device = field(kw_only=True)
-    group: Any = field(kw_only=True)
+    groups: list[Any] = field(kw_only=True)
     board: Board = field(kw_only=True)
-
-    @property
-    def keeps_the_store(self) -> bool:
-        """Whether the others cannot read any more what was written once it is gone."""
-        return self.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now: the reason of the first that has one; see `Ranks`."""
         if error is not None:
             self.board.post(error)
         most = torch.tensor(FAIL if error is not None else END if ending else GO_ON)
-        dist.all_reduce(most, dist.ReduceOp.MAX, group=self.group)
+        dist.all_reduce(most, dist.ReduceOp.MAX, group=self.groups[-1])
         if error is not None:
             raise error
         if most == GO_ON:
@@ -110,7 +107,7 @@ class Together(Ranks):
 
     def wait(self) -> None:
         """Wait until all of them are here."""
-        dist.barrier(group=self.group)
+        dist.barrier(group=self.groups[-1])
 
     def _texts(self, text: str) -> list[str]:
         return [bytes(one.tolist()).decode() for one in self._everyones(_bytes(text.encode()))]
@@ -118,11 +115,11 @@ class Together(Ranks):
     def _everyones(self, rows: Tensor) -> list[Tensor]:
         """The rows of each process."""
         sizes = list(torch.zeros(self.world, dtype=torch.int64))
-        dist.all_gather(sizes, torch.tensor(len(rows)), group=self.group)
+        dist.all_gather(sizes, torch.tensor(len(rows)), group=self.groups[-1])
         padded = rows.new_zeros(int(max(sizes)), *rows.shape[1:])
         padded[: len(rows)] = rows
         found = [torch.empty_like(padded) for _ in sizes]
-        dist.all_gather(found, padded, group=self.group)
+        dist.all_gather(found, padded, group=self.groups[-1])
         return [one[: int(size)] for one, size in zip(found, sizes, strict=True)]
 
 
@@ -146,16 +143,30 @@ def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator
     except BaseException as error:
         found = _reason(ranks.board, error)
         ranks.board.post(found)
-        with suppress(RuntimeError):
-            ranks.group.abort()  # wakes up whoever waits for this process
-        others = ranks.world - 1 if ranks.keeps_the_store else 0
+        _let_go(ranks, error)
         # those that noticed by themselves that somebody is gone are about to read, or are gone
-        ranks.board.leave(others, PATIENT if found is error else BRIEF)
+        ranks.board.leave(PATIENT if found is error else BRIEF)
         if found is error:
             raise
         raise found from error
-    finally:
+    else:
         dist.destroy_process_group()
+
+
+def _let_go(ranks: Together, error: BaseException | None) -> None:
+    """Close the connections, which wakes up whoever waits for this process.
+
+    They are closed when nothing holds them any more; so the frames of the error must not.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    with suppress(RuntimeError):
+        if ranks.device.type == "cuda":
+            ranks.groups[0].abort()
+        ranks.groups.clear()
+        dist.destroy_process_group()
+    gc.collect()
 
 
 def _joined(device: torch.device, timeout: timedelta) -> Together:
@@ -170,12 +181,15 @@ def _joined(device: torch.device, timeout: timedelta) -> Together:
             timeout=timeout,
             device_id=device if accelerated else None,
         )
-        group = dist.new_group(backend="gloo", timeout=timeout) if accelerated else dist.group.WORLD
+        groups: list[Any] = [dist.group.WORLD]
+        if accelerated:
+            groups.append(dist.new_group(backend="gloo", timeout=timeout))
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:500]
         raise DiffxError(f"the processes of this run do not find each other: {reason}") from error
-    board = Board(rank, PrefixStore("words", store))
-    return Together(rank, world, device=device, group=group, board=board)
+    lasts = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    board = Board(rank, world, PrefixStore("words", store), lasts)
+    return Together(rank, world, device=device, groups=groups, board=board)
 
 
 def _reason(board: Board, error: BaseException) -> BaseException:

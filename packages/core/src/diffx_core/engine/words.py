@@ -26,10 +26,10 @@ KINDS = {
     for one in (DiffxError, ConfigError, PluginError, DataError, CheckpointError, NonFiniteError)
 }
 INTERRUPTED = 130
-PATIENCE = 5.0
+PATIENCE = 3.0
 """Seconds to wait for the words of a process whose connections are closed already."""
 PAUSE = 0.02
-FIRST, SAID, LEFT = "first", "said", "left"
+FIRST, LEFT = "first", "left"
 
 
 @frozen
@@ -84,55 +84,63 @@ class Board:
 
     Args:
         rank: whose it is.
+        world: how many there are.
         store: what all of them can read and write.
+        lasts: whether the store outlives the processes; otherwise it ends with the first of them.
+        words: those that were first, once they are known.
     """
 
     rank: int
+    world: int
     store: Store
+    lasts: bool
+    words: Words | None = None
 
     def post(self, error: BaseException) -> Words:
         """Leave words; returns those that were there first, which may be others'."""
         own = Words.of(self.rank, error)
-        try:
-            return Words.read(self.store.compare_set(FIRST, "", own.written()).decode())
-        except (RuntimeError, ValueError):  # whoever kept the store is gone
-            return own
+        if self.words is None:
+            try:
+                self.words = Words.read(self.store.compare_set(FIRST, "", own.written()).decode())
+            except RuntimeError:  # whoever kept the store is gone
+                self.words = own
+        return self.words
 
     def first(self, wait: float = PATIENCE) -> Words | None:
         """The words that came first; None if nobody has left any in so many seconds."""
-        text = self._come(FIRST, wait)
-        return None if text is None else Words.read(text)
+        if self.words is None and self._come(FIRST, wait):
+            with suppress(RuntimeError):
+                self.words = Words.read(self.store.get(FIRST).decode())
+        return self.words
 
-    def say(self) -> None:
-        """Tell the others that the words have been said aloud."""
-        with suppress(RuntimeError):
-            self.store.set(SAID, "1")
-
-    def listen(self) -> None:
-        """Wait a little until they have: whoever ends first may take the others along."""
-        self._come(SAID, PATIENCE)
-
-    def leave(self, others: int, wait: float) -> None:
-        """Stay until so many others have gone, if they read from this process.
+    def leave(self, wait: float) -> None:
+        """Go, but not before whoever depends on it.
 
         Args:
-            others: how many; 0 where someone else keeps the store.
-            wait: for how many seconds at most.
+            wait: seconds to stay at most.
         """
-        late = time.monotonic() + wait
         with suppress(RuntimeError):
-            self.store.add(LEFT, 1)
-            while self.store.add(LEFT, 0) <= others and time.monotonic() < late:
-                time.sleep(PAUSE)
+            self.store.set(f"{LEFT}/{self.rank}", "1")
+        if self.lasts:
+            # a launcher ends all as soon as one has ended, also one that has not spoken yet
+            speaker = self.rank if self.words is None else self.words.rank
+            self._come(f"{LEFT}/{speaker}", wait)
+        elif self.rank == 0:
+            late = time.monotonic() + wait
+            for rank in range(1, self.world):
+                self._come(f"{LEFT}/{rank}", late - time.monotonic())
 
-    def _come(self, name: str, wait: float) -> str | None:
-        """What is written under a name; torch would complain aloud if it waited in vain."""
+    def _come(self, name: str, wait: float) -> bool:
+        """Whether something is written under a name, within so many seconds.
+
+        If torch waited in vain, it would complain aloud.
+        """
         late = time.monotonic() + wait
         try:
             while not self.store.check([name]):
                 if time.monotonic() > late:
-                    return None
+                    return False
                 time.sleep(PAUSE)
-            return str(self.store.get(name).decode())
-        except RuntimeError:  # whoever kept the store is gone
-            return None
+        except RuntimeError:
+            return False
+        return True
