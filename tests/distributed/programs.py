@@ -30,9 +30,8 @@ def fail():
 
 
 def fill():
-    raise CheckpointError("cannot write here: No space left on device") from OSError(
-        28, "No space left on device"
-    )
+    cause = OSError(28, "No space left on device")
+    raise CheckpointError("cannot write here: No space left on device") from cause
 
 
 def run(arguments, folder, rank, moment, happen, first=0):

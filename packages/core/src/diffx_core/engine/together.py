@@ -21,6 +21,7 @@ from torch.distributed import PrefixStore  # type: ignore[attr-defined] # public
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from diffx_core.engine.meeting import meeting
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.words import Board
 from diffx_core.errors import CheckpointError, ComponentError, DiffxError
@@ -172,10 +173,11 @@ def _let_go(ranks: Together, error: BaseException | None) -> None:
 def _joined(device: torch.device, timeout: timedelta) -> Together:
     try:
         store, rank, world = next(rendezvous("env://", timeout=timeout))
+        store = PrefixStore(meeting(store, rank, world, timeout), store)
         accelerated = device.type == "cuda"
         dist.init_process_group(
             "nccl" if accelerated else "gloo",
-            store=PrefixStore("diffx", store),
+            store=PrefixStore("group", store),
             rank=rank,
             world_size=world,
             timeout=timeout,

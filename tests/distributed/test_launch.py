@@ -1,0 +1,96 @@
+"""Runs that launchers start, as people and clusters do it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diffx_core.engine.layout import checkpoints, step_of
+
+POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16", "--device", "cpu"]
+OPTIONS = ["--train.batch_size", "8", "--train.log_every", "1", "--save.every", "5"]
+COMMAND = ["-m", "diffx_cli", "train", *POINTS, *OPTIONS, "--out", "run"]
+LATE = 100
+
+
+def started(folder, *arguments):
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def rank_of(launcher, rank):
+    """The process of a rank that a launcher has started."""
+    for task in Path(f"/proc/{launcher.pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if f"\0RANK={rank}\0" in f"\0{Path(f'/proc/{child}/environ').read_text()}":
+                return int(child)
+    raise LookupError(f"there is no process {rank}")
+
+
+def until(process, text):
+    """Read what a process complains until it says something."""
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if text in line:
+            return
+    raise AssertionError("".join(said))
+
+
+def steps(folder):
+    rows = (folder / "run" / "metrics.jsonl").read_text().splitlines()
+    return [row["step"] for row in map(json.loads, rows) if "loss" in row]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["launcher", "process"])
+def test_a_signal_to_anyone_ends_all_after_a_save(tmp_path, target):
+    run = started(tmp_path, *COMMAND, "--nproc", "2", "--train.steps", "100000")
+    while not (tmp_path / "run" / "checkpoints" / "step-00000005").exists():
+        assert run.poll() is None
+    os.kill(run.pid if target == "launcher" else rank_of(run, 1), signal.SIGTERM)
+    said, complained = run.communicate(timeout=LATE)
+    assert run.returncode == 143, complained
+    newest, *_ = checkpoints(tmp_path / "run")
+    assert f"ended after step {step_of(newest)} of 100000: SIGTERM; saved in run" in said
+    assert complained.endswith("diffx: error: stopped by SIGTERM\n")
+
+
+@pytest.mark.slow
+def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(tmp_path):
+    again = ["--nproc", "2", "--max-restarts", "1", "--train.steps", "300"]
+    run = started(tmp_path, *COMMAND, *again)
+    until(run, "step 30/300")
+    os.kill(rank_of(run, 1), signal.SIGKILL)
+    said, complained = run.communicate(timeout=LATE)
+    assert run.returncode == 0, complained
+    assert said == "trained: run\nsample it: diffx sample run\n"
+    assert steps(tmp_path) == list(range(1, 301))
+
+
+@pytest.mark.slow
+def test_two_machines_train_one_run(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "1"]
+    here = ["--local-addr", "127.0.0.1"]
+    nodes = [
+        started(tmp_path, *torchrun, *where, *here, *COMMAND, "--train.steps", "20")
+        for _ in range(2)
+    ]
+    said = [node.communicate(timeout=LATE) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert sorted(one for one, _ in said) == ["", "trained: run\nsample it: diffx sample run\n"]
+    assert steps(tmp_path) == list(range(1, 21))
