@@ -1,6 +1,7 @@
 """Training as the command line does it: in a folder, from the beginning or where it ended."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -135,6 +136,8 @@ def remark(request: Request, run: Assembly) -> None:
 @contextmanager
 def repeatable(*, wanted: bool) -> Iterator[None]:
     """Torch takes only algorithms that give the same every time, if wanted."""
+    if wanted:  # torch refuses products of matrices on CUDA without it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(wanted or before)
     try:
