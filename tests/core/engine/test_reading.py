@@ -146,9 +146,7 @@ def test_a_batch_that_cannot_be_sent_is_told_in_a_line(capfd):
         def augmented(self, index, *, seed, step):
             return Batch(self.batch(index).x, captions=[lambda: 0] * len(index))
 
-    with pytest.raises(
-        DataError, match=r"send what it has read: \w*Error: .*lambda.*; --train"
-    ):
+    with pytest.raises(DataError, match=r"send what it has read: \w*Error: .*lambda.*; --train"):
         read(Odd(), workers=2)
     assert capfd.readouterr().err == ""
 
@@ -164,9 +162,7 @@ def test_workers_that_cannot_be_started_are_told_in_a_line(monkeypatch):
         return started[-1]
 
     monkeypatch.setattr(Worker, "start", classmethod(some))
-    with pytest.raises(
-        DataError, match="worker 3 of 4 cannot be started: Too many open"
-    ):
+    with pytest.raises(DataError, match="worker 3 of 4 cannot be started: Too many open"):
         read(Counted(), workers=4)
     for one in started:
         with pytest.raises(ValueError, match="process object is closed"):
