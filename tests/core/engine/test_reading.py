@@ -1,8 +1,13 @@
 """Batches are the same whoever reads them, and a worker that fails is heard."""
 
+import errno
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Timer
 from time import sleep
@@ -14,8 +19,14 @@ from attrs import frozen
 from diffx_core import Batch, ComponentError, Condition, DataError, Dataset, DataSpec
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.reading import Reader, read_ahead
+from diffx_core.engine.workers import Worker
 
 CPU = torch.device("cpu")
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise ValueError("even this goes wrong")
 
 
 @frozen(kw_only=True)
@@ -45,6 +56,12 @@ class Counted(Dataset):
                 raise DataError("photo.png: is cut off", "photo2.png: too")
             case "code":
                 raise KeyError("photo")
+            case "memory":
+                raise MemoryError
+            case "exit":
+                sys.exit(3)
+            case "mute":
+                raise MuteError
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -105,8 +122,75 @@ def test_bad_data_end_the_run_with_their_own_lines(workers):
 
 
 def test_a_dataset_that_fails_in_a_worker_is_named():
-    with pytest.raises(ComponentError, match="dataset: KeyError in a worker: 'photo'"):
+    with pytest.raises(ComponentError, match="dataset: in a worker: KeyError: 'photo'"):
         read(Counted(harm="code"), workers=2)
+
+
+@pytest.mark.parametrize(
+    ("harm", "error", "message"),
+    [
+        ("memory", DataError, "no memory left for a batch: fewer --train.workers.*MemoryError"),
+        ("mute", ComponentError, "dataset: in a worker: MuteError$"),
+        ("exit", DataError, "cannot send what it has read: SystemExit: 3; --train.workers 0"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_worker_is_told_in_a_line(capfd, harm, error, message):
+    with pytest.raises(error, match=message) as caught:
+        read(Counted(harm=harm), workers=2)
+    assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_batch_that_cannot_be_sent_is_told_in_a_line(capfd):
+    class Odd(Counted):
+        def augmented(self, index, *, seed, step):
+            return Batch(self.batch(index).x, captions=[lambda: 0] * len(index))
+
+    with pytest.raises(DataError, match=r"send what it has read: \w*Error: .*lambda.*; --train"):
+        read(Odd(), workers=2)
+    assert capfd.readouterr().err == ""
+
+
+def test_workers_that_cannot_be_started_are_told_in_a_line(monkeypatch):
+    started = []
+    start = Worker.start.__func__
+
+    def some(kind, *args):
+        if len(started) == 2:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        started.append(start(kind, *args))
+        return started[-1]
+
+    monkeypatch.setattr(Worker, "start", classmethod(some))
+    with pytest.raises(DataError, match="worker 3 of 4 cannot be started: Too many open"):
+        read(Counted(), workers=4)
+    for one in started:
+        with pytest.raises(ValueError, match="process object is closed"):
+            one.process.is_alive()
+
+
+def test_what_cannot_be_received_is_not_blamed_on_memory(monkeypatch):
+    def recv(self):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Connection, "recv", recv)
+    with pytest.raises(DataError, match=r"cannot be received: OSError: .*Too many open files"):
+        read(Counted(), workers=1)
+
+
+def test_workers_leave_nothing_behind():
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_reading import Counted, read
+read(Counted(), workers=2)
+"""
+    home = str(Path(__file__).parent)
+    short = tempfile.mkdtemp()  # a path of a socket may have 100 characters
+    subprocess.run(
+        [sys.executable, "-c", program, home], check=True, env={**os.environ, "TMPDIR": short}
+    )
+    Path(short).rmdir()
 
 
 def test_a_worker_that_is_killed_ends_the_run_with_a_remedy():

@@ -13,11 +13,12 @@ from attrs import frozen
 
 from diffx_core.dataset import Batch, Dataset, Read
 from diffx_core.engine.order import DataOrder
-from diffx_core.engine.workers import from_workers
+from diffx_core.engine.workers import from_workers, reason_of
 from diffx_core.errors import ComponentError, DataError
 
 MOST_WORKERS = 8
 """How many there are unless told otherwise: more than that seldom read faster."""
+NO_MEMORY = "a worker has no memory left for a batch: fewer --train.workers need less"
 NO_ROOM = (
     "a worker has no shared memory left for a batch: enlarge /dev/shm, or read without workers by"
     " --train.workers 0"
@@ -67,8 +68,10 @@ class Reader:
             batch = self.batch(step)
         except DataError as error:
             return Failure(error.problems, is_data=True)
+        except MemoryError as error:
+            return Failure((f"{NO_MEMORY} ({reason_of(error)})",), is_data=True)
         except Exception as error:  # noqa: BLE001 - raised again by whoever asked for the batch
-            return Failure((f"{type(error).__name__} in a worker: {error}",), is_data=False)
+            return Failure((f"in a worker: {reason_of(error)}",), is_data=False)
         try:
             return batch.share_memory()  # torch would do it later, where an error is lost
         except RuntimeError as error:

@@ -5,15 +5,17 @@ system kills while it holds such a lock leaves the run waiting for ever. Here a 
 closes its pipe, which the run hears.
 """
 
-import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
 from itertools import cycle
+from multiprocessing import util
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Generic, TypeVar
 
 import torch
@@ -31,6 +33,20 @@ PATIENCE = 2.0
 """Seconds that a worker has to finish a batch that nobody wants any more."""
 LEAVE = b"next"
 """What a worker is sent for each batch that it may read."""
+
+
+WITHOUT = "--train.workers 0 reads without any"
+
+
+@frozen
+class Unsent:
+    """What a worker sends instead of a batch that it cannot send.
+
+    Args:
+        reason: why not.
+    """
+
+    reason: str
 
 
 @frozen(eq=False)
@@ -69,23 +85,28 @@ class Worker(Generic[T]):
         """The next batch.
 
         Raises:
-            DataError: the worker has died.
+            DataError: the worker has died, or what it has read cannot get here.
         """
         try:
-            found: T = self.pipe.recv()
+            found: T | Unsent = self.pipe.recv()
         except (OSError, EOFError) as error:
-            raise self.obituary() from error
+            raise self.loss(error) from error
+        if isinstance(found, Unsent):
+            raise DataError(f"a worker cannot send what it has read: {found.reason}; {WITHOUT}")
         self.allow(1)
         return found
 
-    def obituary(self) -> DataError:
-        """What to say of a worker that has died."""
+    def loss(self, error: Exception) -> DataError:
+        """What to say when a batch does not arrive."""
         self.process.join(PATIENCE)
-        code = self.process.exitcode or 0
-        reason = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        code = self.process.exitcode
+        if not code:  # it is there, or has ended as it should: the fault is here
+            reason = f"what a worker has read cannot be received: {reason_of(error)}"
+            return DataError(f"{reason}; {WITHOUT}")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return DataError(
-            f"a worker that reads data has died ({reason}); memory may have run out: fewer"
-            " --train.workers need less, and 0 reads without any"
+            f"a worker that reads data has died ({how}); memory may have run out: fewer"
+            f" --train.workers need less, and {WITHOUT}"
         )
 
 
@@ -98,12 +119,13 @@ def from_workers(read: Callable[[int], T], steps: Sequence[int], number: int) ->
         number: of workers.
 
     Raises:
-        DataError: a worker has died.
+        DataError: a worker cannot be started, has died, or cannot send what it has read.
     """
     workers: list[Worker[T]] = []
+    util.get_temp_dir()  # that of all workers, which goes when the run does
     try:
         for first in range(min(number, len(steps))):
-            worker = Worker.start(read, steps[first::number])
+            worker = _started(read, steps[first::number], f"{first + 1} of {number}")
             workers.append(worker)  # now, so that it is ended if the next one cannot be started
         for worker, _ in zip(cycle(workers), steps, strict=False):
             yield worker.take()
@@ -131,11 +153,37 @@ def _work(
     # (launchers send their signals to whole groups of processes)
     for one in ASKING:
         signal.signal(one, signal.SIG_IGN)
+    threading.excepthook = lambda _: None  # threads send memory; the run hears if it does not come
     torch.set_num_threads(1)
-    with suppress(OSError, EOFError):
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):
         for step in steps:
             pipe.recv_bytes()
-            pipe.send(read(step))
+            pipe.send_bytes(_packed(read, step))
         while pipe.recv_bytes():  # the memory of the last batches is had from this process
             pass
-    os._exit(0)  # what the run prints and saves at its end is not a worker's to do
+
+
+def _packed(read: Callable[[int], object], step: int) -> memoryview:
+    """What is read at a step, or why it cannot be sent, as it goes through a pipe."""
+    try:
+        return ForkingPickler.dumps(read(step))
+    except BaseException as error:  # noqa: BLE001 - the run hears of it and ends
+        return ForkingPickler.dumps(Unsent(reason_of(error)))
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
+        text = ""
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def _started(read: Callable[[int], T], steps: Sequence[int], which: str) -> Worker[T]:
+    try:
+        return Worker.start(read, steps)
+    except OSError as error:
+        raise DataError(
+            f"worker {which} cannot be started: {error.strerror}; fewer --train.workers may do"
+        ) from error
