@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from diffx_core.engine.layout import checkpoints, step_of
 from programs import differ, fail, fill, run, terminate
@@ -92,3 +94,31 @@ def test_processes_that_were_given_different_options_do_not_begin(tmp_path):
     assert [code for code, *_ in found] == [5, 5]
     assert sum("do not have the same configuration" in one for *_, one in found) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_samples_are_the_same_however_many_processes_draw_them(tmp_path):
+    train = [*COMMAND, *POINTS]
+    values(1, run, train, tmp_path, None, None, None, timeout=None)
+    for world in (1, 2, 4):
+        draw = [
+            "sample",
+            "run",
+            "--n",
+            "3",
+            "--nfe",
+            "4",
+            "--device",
+            "cpu",
+            "--out",
+            f"by-{world}",
+        ]
+        found = values(world, run, draw, tmp_path, None, None, None, timeout=None)
+        assert [code for code, *_ in found] == [0] * world
+        assert [bool(said) for _, said, _ in found] == [True] + [False] * (world - 1)
+    alone, *others = (
+        load_file(tmp_path / f"by-{world}" / "samples.safetensors") for world in (1, 2, 4)
+    )
+    for one in others:
+        torch.testing.assert_close(one, alone)
+    (points,) = (one for one in alone.values() if one.ndim == 2)
+    assert len(points.unique(dim=0)) == 3

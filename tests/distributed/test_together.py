@@ -13,6 +13,7 @@ VARIANTS = {
     "accumulation": {"batch_size": 11, "micro_batch": 2},
     "adaptive times": {"objective": {"times": "adaptive"}},
     "uncertainty": {"objective": {"uncertainty": True}},
+    "what fits": {"auto_micro_batch": True},
     "held out": {"validate": {"every": 2, "examples": 5}},
 }
 

@@ -36,7 +36,7 @@ class Ranks:
             raise ConfigError(
                 f"a batch of {total} for {self.world} processes leaves some without an example"
             )
-        return range(total * self.rank // self.world, total * (self.rank + 1) // self.world)
+        return share_of(total, self)
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now, if any of them has a reason.
@@ -92,3 +92,8 @@ class Ranks:
 
     def wait(self) -> None:
         """Wait until all of them are here."""
+
+
+def share_of(n: int, ranks: Ranks) -> range:
+    """Which of n things a process does: each is done by one, and some may have none to do."""
+    return range(n * ranks.rank // ranks.world, n * (ranks.rank + 1) // ranks.world)
