@@ -12,6 +12,7 @@ from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped, Validated
 from diffx_core.engine.layout import place
 from diffx_core.engine.saving import save_checkpoint
+from diffx_core.engine.together import together
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
 from diffx_core.options import (
@@ -29,8 +30,9 @@ MIDDLE = 4
 
 @frozen
 class Points(Dataset):
-    """Twenty-three points: no batch of 8 or 6 divides an epoch."""
+    """Twenty-three points, read by workers if that is wanted: no batch of 8 divides an epoch."""
 
+    streams: bool = False
     spec: DataSpec = field(factory=lambda: DataSpec((2,), num_classes=4, sigma_data=0.7))
 
     def __len__(self):
@@ -219,3 +221,12 @@ def train_and_go_on(ranks, run, options):
     """Train; then go on from its middle, in another folder."""
     whole = train(ranks, run / "whole", None, options)
     return whole, train(ranks, run / "resumed", place(run / "whole", MIDDLE), options)
+
+
+def train_by_nccl():
+    """Train on an accelerator of its own; the losses."""
+    device, heard = torch.device("cuda", int(os.environ["LOCAL_RANK"])), Heard()
+    torch.cuda.set_device(device)
+    with together(device) as ranks:
+        evolve(trainer(ranks), observers=[heard], device=device).fit()
+    return heard.losses

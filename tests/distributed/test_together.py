@@ -5,7 +5,7 @@ import torch
 
 from diffx_core.engine.ranks import Ranks
 from ranked import values
-from subjects import STEPS, train, train_each
+from subjects import STEPS, Points, train, train_by_nccl, train_each
 
 VARIANTS = {
     "plain": {},
@@ -14,7 +14,8 @@ VARIANTS = {
     "adaptive times": {"objective": {"times": "adaptive"}},
     "uncertainty": {"objective": {"uncertainty": True}},
     "what fits": {"auto_micro_batch": True},
-    "held out": {"validate": {"every": 2, "examples": 5}},
+    "held out": {"validate": {"every": 2, "examples": 3}},
+    "workers": {"dataset": Points(streams=True), "workers": 2},
 }
 
 
@@ -44,3 +45,12 @@ def test_all_processes_hold_the_same_weights(found, variant):
         assert heard == first
         assert all(torch.equal(value, weights[name]) for name, value in mine.items())
         assert all(torch.equal(value, average[name]) for name, value in averaged.items())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
+def test_accelerators_learn_what_one_process_learns():
+    alone, *_ = train(Ranks())
+    found = values(min(2, torch.cuda.device_count()), train_by_nccl, timeout=None)
+    for losses in found:
+        assert losses == pytest.approx(alone.losses, rel=1e-4)

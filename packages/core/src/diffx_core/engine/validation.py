@@ -11,7 +11,7 @@ from torch import Tensor
 from diffx_core.dataset import Dataset
 from diffx_core.denoiser import NetworkDenoiser
 from diffx_core.engine.events import Bin, Validated
-from diffx_core.engine.ranks import Ranks
+from diffx_core.engine.ranks import Ranks, share_of
 from diffx_core.objective import Objective, Part
 
 LOOK = -2
@@ -59,8 +59,8 @@ class Validation:
 
     def _terms(self) -> tuple[Tensor, Tensor]:
         total = len(self.positions)
-        mine = self.ranks.slots(total)
-        found = []
+        mine = share_of(total, self.ranks)
+        found = [torch.empty(2, 0, dtype=torch.float64)]
         for first in range(0, len(mine), self.batch_size):
             slots = mine[first : first + self.batch_size]
             batch = self.dataset.batch(self.positions[slots.start : slots.stop]).to(self.device)
