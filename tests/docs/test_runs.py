@@ -15,7 +15,7 @@ from diffx_core.options import OptimizerName, RateName, TrainOptions
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "training" / "runs.md").read_text(encoding="utf-8")
 SMALL = "--backbone mlp --backbone.width 16 --dataset toy2d"
-PICTURES = "--backbone.channels 16 --backbone.mults 1,1 --backbone.attention none"
+PICTURES = "--backbone.channels 16 --backbone.mults 1,1,1"
 
 
 def commands():
