@@ -99,7 +99,8 @@ def train(request: Request) -> Trained:
         if ranks.is_first and not is_run(options.out):
             check_free(options.out, overwrite=overwrite)
         run = assemble(request)
-        ranks.same("configuration", json.dumps(run.record.to_json(), sort_keys=True))
+        made_of = [run.record.to_json(), torch.__version__]
+        ranks.same("configuration", json.dumps(made_of, sort_keys=True))
         trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
         trainer.check()
         if options.init_from is not None:
