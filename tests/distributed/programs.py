@@ -46,6 +46,7 @@ def run(arguments, folder, rank, moment, happen, first=0):
         first: how many such moments pass before.
     """
     os.chdir(folder)
+    os.environ["TORCHELASTIC_ERROR_FILE"] = f"error-{os.environ['RANK']}.json"
     if int(os.environ["RANK"]) == rank:
         owner, name = MOMENTS[moment]
         passed, work = count(), getattr(owner, name)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import torch
 from attrs import frozen
 
-from diffx_core.engine.together import together
+from diffx_core.engine.joining import together
 from diffx_core.errors import DiffxError
 
 SERVER = multiprocessing.get_context("forkserver")

@@ -10,9 +10,9 @@ from torch import nn
 from diffx_core import PREDICTIONS, Batch, Condition, DataError, Dataset, DataSpec, NetworkDenoiser
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped, Validated
+from diffx_core.engine.joining import together
 from diffx_core.engine.layout import place
 from diffx_core.engine.saving import save_checkpoint
-from diffx_core.engine.together import together
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
 from diffx_core.options import (

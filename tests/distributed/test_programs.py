@@ -70,6 +70,9 @@ def test_whoever_fails_says_so_alone(tmp_path, rank):
     assert [code for code, *_ in found] == [1, 1]
     assert "internal error: RuntimeError: no such product" in found[rank][2]
     assert "error" not in found[1 - rank][2]
+    # torchrun ends its summary with what is written there
+    assert "no such product" in (tmp_path / f"error-{rank}.json").read_text()
+    assert not (tmp_path / f"error-{1 - rank}.json").exists()
 
 
 def test_a_folder_that_is_taken_is_one_complaint(tmp_path):

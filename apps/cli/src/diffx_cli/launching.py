@@ -1,40 +1,17 @@
-"""Several processes for one run: how they are started, and how each of them joins the others.
-
-torchrun starts them, or its own launcher from here; both tell each process by its environment who
-it is. What is said of the run, one of them says.
-"""
+"""Several processes for one run, started by torchrun's own launcher."""
 
 import logging
 import os
 import signal
-import socket
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import torch
+from diffx_core.errors import StoppedError
 
-from diffx_cli.console import hush
-from diffx_cli.devices import device_named
-from diffx_cli.folders import AUTO, run_folder
-from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
-from diffx_core.engine.manifest import NAME
-from diffx_core.engine.ranks import Ranks
-from diffx_core.engine.together import Together, together
-from diffx_core.engine.words import Words
-from diffx_core.errors import ConfigError, StoppedError
-
-ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
 MESSAGES = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
 """Torch complains of every connection that closes; what happened is said in a line of our own."""
-
-
-def is_launched() -> bool:
-    """Whether this is one of the processes that somebody has started for a run."""
-    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def launch(processes: int, restarts: int = 0) -> None:
@@ -73,86 +50,6 @@ def launch(processes: int, restarts: int = 0) -> None:
     except SignalException as error:
         interrupted = error.sigval == signal.SIGINT
         raise StoppedError(code=128 + (signal.SIGINT if interrupted else signal.SIGTERM)) from error
-
-
-@contextmanager
-def joined(device: str) -> Iterator[Ranks]:
-    """The processes of this run, as its environment names them; this one alone if it names none.
-
-    Only the first of them is heard; if one fails, only that one.
-
-    Args:
-        device: as the user named it.
-    """
-    if not is_launched() or os.environ["WORLD_SIZE"] == "1":
-        yield Ranks()
-        return
-    place = _own(device_named(device))
-    ranks: Together | None = None
-    try:
-        with together(place) as ranks:
-            hush(silent=not ranks.is_first)
-            yield ranks
-    except BaseException as error:
-        if ranks is not None:
-            hush(silent=not _speaks(ranks, ranks.board.post(error)))
-        raise
-
-
-def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
-    """Where the first goes on, as every process reads it for itself.
-
-    Args:
-        ranks: the processes.
-        start: where the first goes on; the others do not know yet.
-
-    Raises:
-        CheckpointError: they do not see the same.
-    """
-    if ranks.world == 1:
-        return start
-    path = ranks.told("" if start is None else str(start.path.resolve()))
-    if path and not ranks.is_first:
-        start = load_checkpoint(Path(path))
-    ranks.same("checkpoint", "" if start is None else (start.path / NAME).read_text("utf-8"))
-    return start
-
-
-def again(resume: str | None, out: Path | None, *, overwrite: bool) -> tuple[str | None, bool]:
-    """What --resume and --overwrite mean: a launcher that starts us again repeats them.
-
-    Args:
-        resume: as it was given.
-        out: as it was given.
-        overwrite: as it was given.
-    """
-    if int(os.environ.get(ATTEMPT, "0")) == 0:
-        return resume, overwrite
-    if resume not in (None, AUTO):
-        return str(run_folder(Path(str(resume)))), False
-    return (AUTO if out is None else resume), False
-
-
-def _own(device: torch.device) -> torch.device:
-    """The device of this process: each has an accelerator of its own."""
-    if device.type == "cpu":
-        return device
-    if device != torch.device("cuda"):
-        raise ConfigError(
-            f"--device {device}: several processes need --device cpu, or an accelerator of CUDA "
-            "for each of them, as --device cuda says"
-        )
-    index, number = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-    if index >= number:
-        raise ConfigError(f"--nproc: there are {number} accelerators for {index + 1} processes")
-    torch.cuda.set_device(index)
-    return torch.device("cuda", index)
-
-
-def _speaks(ranks: Together, words: Words) -> bool:
-    """Whoever failed first speaks, and one process on every other machine."""
-    elsewhere = words.host != socket.gethostname() and os.environ.get("LOCAL_RANK") == "0"
-    return words.rank == ranks.rank or elsewhere
 
 
 def _failed(failures: Mapping[int, Any]) -> StoppedError:

@@ -16,7 +16,7 @@ from diffx_cli.console import note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
-from diffx_cli.launching import again, joined, shared
+from diffx_cli.joining import again, joined, shared
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews

@@ -58,7 +58,8 @@ class SampleCommandOptions(Working):
 
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
-    from diffx_cli.launching import is_launched, joined, launch
+    from diffx_cli.joining import is_launched, joined
+    from diffx_cli.launching import launch
     from diffx_cli.sampling import Sampling
 
     options: SampleCommandOptions = request.options

@@ -66,7 +66,8 @@ def run(request: Request) -> None:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
-    from diffx_cli.launching import is_launched, launch
+    from diffx_cli.joining import is_launched
+    from diffx_cli.launching import launch
     from diffx_cli.training import train
 
     if options.nproc is not None and not is_launched():

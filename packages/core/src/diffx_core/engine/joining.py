@@ -1,0 +1,122 @@
+"""How processes come together, and part: all at the end, or at once when one of them fails.
+
+One that fails closes its connections, which wakes up those that wait for it. They find out why from
+what it has written down, so that all end with the same error.
+"""
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from traceback import clear_frames
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed import PrefixStore  # type: ignore[attr-defined] # public all the same
+from torch.distributed.rendezvous import rendezvous
+
+from diffx_core.engine.meeting import meeting
+from diffx_core.engine.together import Together
+from diffx_core.engine.words import Board
+from diffx_core.errors import ComponentError, DiffxError
+
+PATIENCE = timedelta(minutes=30)
+"""How long one process waits for another: longer than it takes to write a checkpoint."""
+PATIENT, BRIEF = 5.0, 1.0
+"""Seconds for others to read why this process fails."""
+
+
+@contextmanager
+def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator[Together]:
+    """Join the other processes that the environment names, as torchrun sets it.
+
+    All leave together. If one fails, each of them raises its error; the others name it.
+
+    Args:
+        device: where this process computes.
+        timeout: how long they wait for each other at most.
+
+    Raises:
+        DiffxError: the others cannot be found, or one of them has ended.
+    """
+    ranks = _joined(device, timeout)
+    try:
+        yield ranks
+        ranks.wait()
+    except BaseException as error:
+        found = _reason(ranks.board, error)
+        ranks.board.post(found)
+        _let_go(ranks, error)
+        # those that noticed by themselves that somebody is gone are about to read, or are gone
+        ranks.board.leave(PATIENT if found is error else BRIEF)
+        if found is error:
+            raise
+        raise found from error
+    else:
+        dist.destroy_process_group()
+
+
+def _let_go(ranks: Together, error: BaseException | None) -> None:
+    """Close the connections, which wakes up whoever waits for this process.
+
+    They are closed when nothing holds them any more; so the frames of the error must not.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    with suppress(RuntimeError):
+        if ranks.device.type == "cuda":
+            ranks.groups[0].abort()
+        ranks.groups.clear()
+        dist.destroy_process_group()
+    gc.collect()
+
+
+def _joined(device: torch.device, timeout: timedelta) -> Together:
+    try:
+        store, rank, world = next(rendezvous("env://", timeout=timeout))
+        store = PrefixStore(meeting(store, rank, world, timeout), store)
+        accelerated = device.type == "cuda"
+        dist.init_process_group(
+            "nccl" if accelerated else "gloo",
+            store=PrefixStore("group", store),
+            rank=rank,
+            world_size=world,
+            timeout=timeout,
+            device_id=device if accelerated else None,
+        )
+        groups: list[Any] = [dist.group.WORLD]
+        if accelerated:
+            groups.append(dist.new_group(backend="gloo", timeout=timeout))
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:500]
+        raise DiffxError(f"the processes of this run do not find each other: {reason}") from error
+    lasts = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    board = Board(rank, world, PrefixStore("words", store), lasts)
+    return Together(rank, world, device=device, groups=groups, board=board)
+
+
+def _reason(board: Board, error: BaseException) -> BaseException:
+    """What to fail of: the same, unless it is only that somebody else is gone."""
+    if "finished reduction in the prior iteration" in str(error):
+        return ComponentError(
+            "backbone", "has parameters that get no gradient, which processes cannot agree about"
+        )
+    if not is_lost(error):
+        return error
+    words = board.first()
+    if words is not None:
+        return words.error()
+    return DiffxError(
+        "another process of this run does not answer, as one that was killed or that hangs; "
+        "--resume goes on from the newest checkpoint"
+    )
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says no more than that another process does not answer."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
