@@ -7,6 +7,8 @@ import torch
 from attrs import define, evolve, field, frozen
 from torch import nn
 
+from diffx_cli import joining
+from diffx_cli.joining import shared
 from diffx_core import PREDICTIONS, Batch, Condition, DataError, Dataset, DataSpec, NetworkDenoiser
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped, Validated
@@ -230,3 +232,10 @@ def train_by_nccl():
     with together(device) as ranks:
         evolve(trainer(ranks), observers=[heard], device=device).fit()
     return heard.losses
+
+
+def share_another(ranks, one, other):
+    """Go on from a checkpoint of which process 1 sees another one."""
+    if ranks.rank == 1:
+        joining.load_checkpoint = lambda _: load_checkpoint(other)
+    shared(ranks, load_checkpoint(one) if ranks.is_first else None)

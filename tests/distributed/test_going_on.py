@@ -6,8 +6,8 @@ import torch
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.layout import place
 from diffx_core.engine.ranks import Ranks
-from ranked import values
-from subjects import MIDDLE, STEPS, train, train_and_go_on
+from ranked import ends, values
+from subjects import MIDDLE, STEPS, share_another, train, train_and_go_on
 
 OPTIONS = {
     "plain": {"batch_size": 7, "ema": {"every": 2}},
@@ -25,6 +25,13 @@ def test_two_go_on_to_the_last_bit(tmp_path, options):
         mine, others = getattr(whole, part), getattr(resumed, part)
         assert mine.keys() == others.keys()
         assert [name for name in mine if not torch.equal(mine[name], others[name])] == []
+
+
+def test_processes_that_see_different_checkpoints_do_not_begin(tmp_path):
+    train(Ranks(), tmp_path)
+    found = ends(2, share_another, place(tmp_path, MIDDLE), place(tmp_path, STEPS))
+    assert [one.code for one in found] == [5, 5]
+    assert all("do not have the same checkpoint" in one.text for one in found)
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
