@@ -19,7 +19,7 @@ VARIANTS = {
 }
 
 
-@pytest.fixture(scope="module", params=[2, 4])
+@pytest.fixture(scope="module", params=[2, pytest.param(4, marks=pytest.mark.slow)])
 def found(request):
     return values(request.param, train_each, VARIANTS)
 
