@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from diffx_cli.__main__ import main
 from diffx_core import ConfigError
 from diffx_datasets.autoencoder import Autoencoder
+from diffx_datasets.latents import Latents
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     (tmp_path / "latents").rename(tmp_path / "moved")
     capsys.readouterr()
     assert main(["decode-latents", drawn, "--vae", str(vae)]) == 4
-    assert "which is not there: name the folder with --latents" in capsys.readouterr().err
+    assert "which are not there: name the folder with --latents" in capsys.readouterr().err
 
 
 def test_a_model_of_latents_is_trained_by_text(vae, images, tmp_path, capsys):
@@ -155,6 +157,58 @@ def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, ca
     assert "does not say what the model was trained on" in capsys.readouterr().err
     (tmp_path / "sample.json").write_text('{"run": "run", "dataset": null}')  # it was imported
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
+
+
+def drawn_by_a_model_of_latents(folder, root, *, shape=(4, 6, 5), **options):
+    """Samples as of a model that was trained on the latents in a folder."""
+    data = Latents(root=root, **options)
+    dataset = {"name": "diffx-datasets:latents", "fingerprint": data.fingerprint}
+    dataset["options"] = {"root": str(root), **options}
+    folder.mkdir(exist_ok=True)
+    save_file({"samples": torch.ones(2, *shape)}, folder / "samples.safetensors")
+    (folder / "sample.json").write_text(json.dumps({"dataset": dataset}))
+    return folder
+
+
+def some_latents(root, scale=1.0):
+    root.mkdir(exist_ok=True)
+    z = torch.randn(3, 4, 6, 5, generator=torch.Generator().manual_seed(0)) * scale
+    save_file({"latents": z, "mirrored": z.flip(-1)}, root / "latents.safetensors")
+    return root
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["by the run", "by --latents"])
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "mirrored"])
+def test_samples_are_not_decoded_in_the_scale_of_other_latents(vae, tmp_path, capsys, named, flip):
+    root = some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", root, flip=flip)
+    words = ["decode-latents", str(drawn), "--vae", str(vae)]
+    words += ["--latents", str(root)] if named else []
+    assert main(words) == 0
+    shutil.rmtree(drawn / "decoded")
+    some_latents(root, scale=9.0)
+    capsys.readouterr()
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"was trained on other latents than are in {root} now" in said
+    assert "--latents" in said
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["nothing", "an empty folder"])
+def test_latents_that_are_not_found_from_here_are_one_line(tmp_path, capsys, monkeypatch, is_there):
+    monkeypatch.chdir(tmp_path)
+    some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", Path("latents"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if is_there:
+        (elsewhere / "latents").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert main(["decode-latents", str(drawn), "--vae", str(tmp_path)]) == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "latents in latents, which are not there: name the folder with --latents" in said
 
 
 def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):

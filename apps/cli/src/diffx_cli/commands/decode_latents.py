@@ -16,7 +16,11 @@ from diffx_cli.request import Request
 from diffx_core.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
+
+    from diffx_datasets.latent_moments import Standard
 
 SAMPLES = "samples.safetensors"
 FACTS = "sample.json"
@@ -48,49 +52,102 @@ class DecodeLatentsOptions(Shown):
 
 def run(request: Request) -> None:
     """Decode every sample and write the images and a picture of all of them."""
-    import torch
-
     from diffx_cli.devices import device_named
-    from diffx_cli.pictures import write_samples
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
-    from diffx_core.dataset import DataSpec
     from diffx_datasets.autoencoder import Autoencoder
-    from diffx_datasets.latents import Latents
 
     options: DecodeLatentsOptions = request.options
     out = options.out or options.samples / "decoded"
     check_free(out, overwrite=None)
     device = device_named(options.device)
     x = _samples(options.samples)
-    root = options.latents or _trained_on(options.samples)
-    data = None if root is None else Latents(root=root)
-    if data is not None and tuple(x.shape[1:]) != data.spec.shape:
-        raise DataError(
-            f"{options.samples}: has samples {tuple(x.shape[1:])}, not {data.spec.shape}"
-        )
+    shape = tuple(x.shape[1:])
+    standard = _standard(options, shape)
     autoencoder = Autoencoder.load(options.vae, device)
     channels = int(autoencoder.model.config.latent_channels)
     if x.ndim != 4 or x.shape[1] != channels:
-        shape = tuple(x.shape[1:])
         raise DataError(
             f"{options.samples}: has samples {shape}, not {channels} channels of latents"
         )
-    z = autoencoder.unscaled(x) if data is None else data.standard.undone(x)
-    columns = max(1, round(math.sqrt(len(x))))
-    with claimed(out, out, "", (), overwrite=None) as place:
-        parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
-        images = torch.cat(parts)
-        spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
-        with writing(place.folder):
-            file = write_samples(place.partial, images, spec, None, columns)
-            place.publish()
-    file = place.folder / file.name
+    z = autoencoder.unscaled(x) if standard is None else standard.undone(x)
+    parts = z.split(options.batch_size)
+    file = _write(out, lambda: [autoencoder.decode(one.to(device)).cpu() for one in parts])
     say(json.dumps({"picture": str(file), "n": len(x)}) if options.json else f"images: {file}")
 
 
-def _trained_on(folder: Path) -> Path | None:
-    """The latents that the model of the samples was trained on; None if it was on nothing such."""
+def _write(out: Path, decode: "Callable[[], list[Tensor]]") -> Path:
+    """Images in a folder that is claimed before they are decoded; returns the picture of all."""
+    import torch
+
+    from diffx_cli.pictures import write_samples
+    from diffx_cli.place import claimed
+    from diffx_cli.writing import writing
+    from diffx_core.dataset import DataSpec
+
+    with claimed(out, out, "", (), overwrite=None) as place:
+        images = torch.cat(decode())
+        spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
+        columns = max(1, round(math.sqrt(len(images))))
+        with writing(place.folder):
+            file = write_samples(place.partial, images, spec, None, columns)
+            place.publish()
+    return place.folder / file.name
+
+
+def _standard(options: DecodeLatentsOptions, shape: tuple[int, ...]) -> "Standard | None":
+    """The scale of the latents that the model was trained on; None if it was on nothing such.
+
+    Args:
+        options: name the samples, and perhaps the latents.
+        shape: of a sample.
+
+    Raises:
+        DataError: the latents are not there, are not those any more, or have another shape.
+    """
+    from diffx_datasets.latents import Latents
+
+    trained = _trained_on(options.samples, is_needed=options.latents is None)
+    root = options.latents or (None if trained is None else trained.root)
+    if root is None:
+        return None
+    if trained is None:
+        data = Latents(root=root)
+    else:
+        data = Latents(root=root, flip=trained.flip, captions=trained.captions)
+    if shape != data.spec.shape:
+        raise DataError(f"{options.samples}: has samples {shape}, not {data.spec.shape}")
+    if trained is not None and trained.fingerprint not in ("", data.fingerprint):
+        raise DataError(
+            f"{options.samples}: the model was trained on other latents than are in {root} now,"
+            " whose scale may be another: name the folder that has them with --latents"
+        )
+    return data.standard
+
+
+@frozen(kw_only=True)
+class TrainedOn:
+    """The latents that a model was trained on.
+
+    Args:
+        root: their folder.
+        flip: whether half of them were mirrored.
+        captions: whether their texts were read.
+        fingerprint: of what was read; empty if nobody knows it.
+    """
+
+    root: Path
+    flip: bool
+    captions: bool
+    fingerprint: str
+
+
+def _trained_on(folder: Path, *, is_needed: bool) -> TrainedOn | None:
+    """The latents that the model of the samples was trained on; None if it was on nothing such.
+
+    Args:
+        folder: of the samples.
+        is_needed: whether nobody else says where they are, and it is an error if that cannot be
+            read.
+    """
     file = folder / FACTS
     if not file.exists():
         return None
@@ -98,17 +155,25 @@ def _trained_on(folder: Path) -> Path | None:
         dataset = json.loads(file.read_text(encoding="utf-8"))["dataset"]
         if dataset is None or dataset["name"] != LATENTS:
             return None
-        root = Path(dataset["options"]["root"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        options = dataset["options"]
+        found = TrainedOn(
+            root=Path(options["root"]),
+            flip=options.get("flip") is True,
+            captions=options.get("captions") is True,
+            fingerprint=dataset.get("fingerprint", ""),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not is_needed:
+            return None
         raise DataError(
             f"{file}: does not say what the model was trained on: name the folder with --latents"
         ) from error
-    if not root.exists():
+    if is_needed and not any(found.root.glob("latents*.safetensors")):
         raise DataError(
-            f"{folder}: the model was trained on latents in {root}, which is not there: name the"
-            " folder with --latents"
+            f"{folder}: the model was trained on latents in {found.root}, which are not there: name"
+            " the folder with --latents"
         )
-    return root
+    return found
 
 
 def _samples(folder: Path) -> "Tensor":
