@@ -26,23 +26,6 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    diffusers = pytest.importorskip("diffusers", reason="needs diffusers")
-    folder = tmp_path_factory.mktemp("vae")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = diffusers.AutoencoderKL(
-            block_out_channels=(8, 8),
-            norm_num_groups=4,
-            latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-        )
-    model.save_pretrained(folder)
-    return folder
-
-
 def test_the_autoencoder_is_that_of_diffusers(vae):
     from diffusers import AutoencoderKL
 
