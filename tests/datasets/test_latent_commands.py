@@ -44,6 +44,12 @@ def test_an_autoencoder_of_a_pipeline_is_found(vae, tmp_path):
     assert Autoencoder.load(tmp_path, torch.device("cpu")).channels == 3
 
 
+def drawn(folder, samples):
+    """What `diffx sample` writes of an imported model."""
+    save_file({"samples": samples}, folder / "samples.safetensors")
+    (folder / "sample.json").write_text('{"dataset": null}')
+
+
 def test_a_size_that_the_autoencoder_cannot_halve_leaves_nothing(vae, images, tmp_path, capsys):
     words = ["--dataset.root", str(images), "--dataset.size", "17", "--vae", str(vae)]
     assert main(["encode-latents", *words, "--out", str(tmp_path / "out")]) == 2
@@ -134,7 +140,7 @@ def test_a_model_of_latents_is_trained_by_text(vae, images, tmp_path, capsys):
 
 
 def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     (tmp_path / "sample.json").write_text('{"run": "run"}')
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
     assert "does not say what the model was trained on" in capsys.readouterr().err
@@ -194,12 +200,24 @@ def test_latents_that_are_not_found_from_here_are_one_line(tmp_path, capsys, mon
     assert "latents in latents, which are not there: name the folder with --latents" in said
 
 
+def test_samples_whose_scale_nothing_says_are_refused(vae, tmp_path, capsys):
+    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    words = ["decode-latents", str(tmp_path), "--vae", str(vae)]
+    assert main(words) == 2
+    assert "has no sample.json, which says what scale the samples have" in capsys.readouterr().err
+    assert not (tmp_path / "decoded").exists()
+    root = tmp_path / "latents"
+    root.mkdir()
+    save_file({"latents": torch.randn(2, 4, 8, 8)}, root / "latents.safetensors")
+    assert main([*words, "--latents", str(root)]) == 0
+
+
 def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):
     from diffusers import AutoencoderKL
 
     theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
     samples = torch.linspace(-0.3, 0.3, 2 * 4 * 8 * 8).view(2, 4, 8, 8)
-    save_file({"samples": samples}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, samples)
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
     with torch.no_grad():
         expected = theirs.decode(samples / theirs.config.scaling_factor).sample
@@ -211,7 +229,7 @@ def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, t
 
 
 def test_samples_that_are_no_latents_of_the_autoencoder_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 3, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 3, 8, 8))
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
     assert "has samples (3, 8, 8), not 4 channels of latents" in capsys.readouterr().err
 
@@ -223,7 +241,7 @@ def test_samples_of_something_else_are_not_decoded(tmp_path, capsys):
     words = ["--latents", str(root), "--vae", str(tmp_path)]
     assert main(["decode-latents", str(tmp_path), *words]) == 4
     assert "has no samples of latents" in capsys.readouterr().err
-    save_file({"samples": torch.ones(2, 4, 3, 3)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 3, 3))
     assert main(["decode-latents", str(tmp_path), *words]) == 4
     assert "has samples (4, 3, 3), not (4, 6, 5)" in capsys.readouterr().err
 
@@ -245,7 +263,7 @@ def test_latents_that_cannot_be_written_are_one_line(vae, images, tmp_path, caps
 
 @pytest.mark.parametrize("size", [30, 1_000], ids=["an image", "the grid"])
 def test_images_that_cannot_be_written_are_one_line(vae, tmp_path, capsys, limited, size):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     limited(size)
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 2
     said = capsys.readouterr().err
@@ -255,7 +273,7 @@ def test_images_that_cannot_be_written_are_one_line(vae, tmp_path, capsys, limit
 
 @pytest.mark.parametrize("command", ["encode-latents", "decode-latents"])
 def test_a_folder_in_which_another_works_is_left_to_it(vae, images, tmp_path, capsys, command):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     words = {
         "encode-latents": ["--dataset.root", str(images), "--dataset.size", "16"],
         "decode-latents": [str(tmp_path)],
@@ -273,7 +291,7 @@ def test_an_interrupt_leaves_nothing(vae, images, tmp_path, monkeypatch, command
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Autoencoder, command.partition("-")[0], interrupt)
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     words = {
         "encode-latents": ["--dataset.root", str(images), "--dataset.size", "16"],
         "decode-latents": [str(tmp_path)],

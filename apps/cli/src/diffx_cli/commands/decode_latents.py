@@ -13,7 +13,7 @@ from diffx_cli.console import say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
-from diffx_core.errors import DataError
+from diffx_core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,10 +147,19 @@ def _trained_on(folder: Path, *, is_needed: bool) -> TrainedOn | None:
         folder: of the samples.
         is_needed: whether nobody else says where they are, and it is an error if that cannot be
             read.
+
+    Raises:
+        ConfigError: the samples come without what was written beside them.
+        DataError: it does not say the latents, or they are not there.
     """
     file = folder / FACTS
     if not file.exists():
-        return None
+        if not is_needed:
+            return None
+        raise ConfigError(
+            f"{folder}: has no {FACTS}, which says what scale the samples have: put it back, or"
+            " name the folder of the latents that the model was trained on with --latents"
+        )
     try:
         dataset = json.loads(file.read_text(encoding="utf-8"))["dataset"]
         if dataset is None or dataset["name"] != LATENTS:
