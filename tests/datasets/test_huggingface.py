@@ -191,9 +191,13 @@ def test_tables_that_do_not_fit_are_refused(tmp_path, columns, options, said):
         data(saved(tmp_path, table(**columns)), **options).examples()
 
 
-def test_texts_have_to_be_texts(tmp_path):
-    with pytest.raises(DataError, match="said of row 3 is no text: None"):
-        whole(data(saved(tmp_path, table(said=["a", "b", "c", None, *"efghi"])), caption="said"))
+@pytest.mark.parametrize("stream", [True, False])
+def test_rows_without_a_text_are_named_or_left_out(tmp_path, stream):
+    root = saved(tmp_path, table(said=["a", "b", "c", None, *"efghi"]))
+    with pytest.raises(DataError, match=r"row 3 of .* \(said is no text: None\).*on_bad skip"):
+        whole(data(root, caption="said", stream=stream))
+    found = whole(data(root, caption="said", stream=stream, on_bad="skip"))
+    assert set(found.captions) == set("abcefghi")
 
 
 def test_an_empty_table_is_refused(monkeypatch):

@@ -74,6 +74,7 @@ class HuggingFace(LargeImages):
         if self.caption is not None and self.caption not in table.features:
             self._refuse(f"has no column {self.caption}, but {', '.join(table.features)}")
         raw = table.cast_column(image, kinds.Image(decode=False))
+        captions = None if self.caption is None else Texts(raw, self.caption)
         return Examples(
             name="huggingface",
             facts={
@@ -83,10 +84,10 @@ class HuggingFace(LargeImages):
                 "options": (str(self._place()), self.split, self.size, self.grey),
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes()),
+            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes(), captions),
             label=label,
             num_classes=classes,
-            captions=None if self.caption is None else Texts(raw, self.caption),
+            captions=captions,
         )
 
     def _table(self) -> tuple[Any, list[object]]:
@@ -147,6 +148,7 @@ class Rows:
         size: side in pixels.
         grey: keep brightness only.
         homes: the folders in which it may name files; what is not absolute is in the first.
+        captions: one about each image; an image without one cannot be used.
     """
 
     table: Any = field(repr=False)
@@ -155,12 +157,15 @@ class Rows:
     size: int
     grey: bool
     homes: tuple[Path, ...]
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     def pixels(self, position: int) -> Pixels:
         """The image of a row: its bytes, or the file that it names."""
+        if self.captions is not None:
+            self.captions[position]
         found = self.table[position][self.column]
         if found is None or (found["bytes"] is None and found["path"] is None):
             raise UnreadableError("is empty")
@@ -200,9 +205,8 @@ class Texts(Sequence[str]):
         return len(self.table)
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
+        """A text, or an `UnreadableError` with the reason why there is none."""
         text = self.table[self.column][position]
         if not isinstance(text, str):
-            raise DataError(
-                f"huggingface: {self.column} of row {position} is no text: {text!r:.40}"
-            )
+            raise UnreadableError(f"has no caption ({self.column} is no text: {text!r:.40})")
         return one_line(text)
