@@ -140,10 +140,11 @@ def test_texts_that_were_asked_for_have_to_be_there(images, tmp_path):
         (b'["one", "two", 3]', "not the bytes of a JSON list of texts"),
         (b'{"one": 1}', "not the bytes of a JSON list of texts"),
         (b"[" * 100_000, "not the bytes of a JSON list of texts"),
+        (b'["", "a \\ud83d", ""]', r"number 1 has a text with '\\ud83d', half of a character"),
         (b'["\xff", "", ""]', "not the bytes of a JSON list of texts"),
         ([1.0], "not the bytes of a JSON list of texts"),
     ],
-    ids=["too few", "a number", "no list", "deep", "no UTF-8", "floats"],
+    ids=["too few", "a number", "no list", "deep", "half a character", "no UTF-8", "floats"],
 )
 def test_texts_that_make_no_sense_are_refused(tmp_path, found, problem):
     bytes_ = isinstance(found, bytes)

@@ -13,6 +13,7 @@ from diffx_core import ConfigError, DataError
 from diffx_datasets.huggingface import HuggingFace
 
 datasets = pytest.importorskip("datasets", reason="needs datasets")
+pyarrow = pytest.importorskip("pyarrow", reason="needs datasets")
 arrow = pytest.importorskip("pyarrow.parquet", reason="needs datasets")
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 3)).tolist()
 
@@ -189,6 +190,20 @@ def test_a_bad_image_is_named_by_its_row(tmp_path, bad, reason, stream):
 def test_tables_that_do_not_fit_are_refused(tmp_path, columns, options, said):
     with pytest.raises(DataError, match=said):
         data(saved(tmp_path, table(**columns)), **options).examples()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_texts_that_are_not_utf8_are_named_or_left_out(tmp_path, stream):
+    texts = pyarrow.array([*"abc", "xyz", *"efghi"])
+    offsets, content = texts.buffers()[1:]
+    damaged = content.to_pybytes().replace(b"xyz", "\ud83d".encode("utf-8", "surrogatepass"))
+    said = pyarrow.StringArray.from_buffers(len(texts), offsets, pyarrow.py_buffer(damaged))
+    made = table(said=None)
+    root = saved(tmp_path, made.add_column("said", said, feature=datasets.Value("string")))
+    with pytest.raises(DataError, match=r"row 3 of .* \(said is not UTF-8\).*on_bad skip"):
+        whole(data(root, caption="said", stream=stream))
+    found = whole(data(root, caption="said", stream=stream, on_bad="skip"))
+    assert set(found.captions) == set("abcefghi")
 
 
 @pytest.mark.parametrize("stream", [True, False])

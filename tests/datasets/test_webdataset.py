@@ -93,6 +93,19 @@ def test_examples_without_a_text_are_left_out_if_asked_for(tmp_path, part, strea
     assert {tuple(one) for one in colours(found.x)} == {tuple(COLOURS[0]), tuple(COLOURS[2])}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_half_a_character_is_refused_or_left_out(tmp_path, stream):
+    path = tmp_path / "one.tar"
+    with tarfile.open(path, "w") as archive:
+        for k, text in enumerate(("sand", "cat \ud83d", "sea")):
+            add_member(archive, f"{k}.png", png(COLOURS[k]))
+            add_member(archive, f"{k}.json", json.dumps({"said": text}).encode())
+    options = {"label": "", "caption": "json.said", "stream": stream}
+    with pytest.raises(DataError, match=r"one\.tar: 1\.png: .* half of a character.*on_bad skip"):
+        whole(data(path, **options))
+    assert set(whole(data(path, **options, on_bad="skip")).captions) == {"sand", "sea"}
+
+
 def test_a_shard_that_goes_away_is_named(tmp_path):
     one = data(write_shard(tmp_path / "one.tar", range(3)), stream=True)
     whole(one)

@@ -84,7 +84,15 @@ class HuggingFace(LargeImages):
                 "options": (str(self._place()), self.split, self.size, self.grey),
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes(), captions),
+            readable=Rows(
+                raw.select_columns([image]),
+                image,
+                self._place(),
+                self.size,
+                self.grey,
+                self._homes(),
+                captions,
+            ),
             label=label,
             num_classes=classes,
             captions=captions,
@@ -142,7 +150,7 @@ class Rows:
     """Images of a table by row.
 
     Args:
-        table: with images that are not decoded.
+        table: of images alone, which are not decoded.
         column: of the images.
         name: of the table, for messages.
         size: side in pixels.
@@ -206,7 +214,10 @@ class Texts(Sequence[str]):
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
         """A text, or an `UnreadableError` with the reason why there is none."""
-        text = self.table[self.column][position]
+        try:
+            text = self.table[self.column][position]
+        except UnicodeDecodeError:
+            raise UnreadableError(f"has no caption ({self.column} is not UTF-8)") from None
         if not isinstance(text, str):
             raise UnreadableError(f"has no caption ({self.column} is no text: {text!r:.40})")
         return one_line(text)

@@ -8,6 +8,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from diffx_core import DataError
+from diffx_datasets.captions import one_line
+from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.latent_shards import CAPTIONS, CLASSES, Shard
 
 DIGITS = 10
@@ -81,7 +83,14 @@ def _texts(path: Path, found: Tensor | None, count: int) -> list[str]:
         )
     if len(texts) != count:
         raise DataError(f"latents: {path} has {len(texts)} texts about {count} images")
-    return texts
+    return [_text(path, number, one) for number, one in enumerate(texts)]
+
+
+def _text(path: Path, number: int, text: str) -> str:
+    try:
+        return one_line(text)
+    except UnreadableError as error:
+        raise DataError(f"latents: {path}: number {number} {error}; encode it again") from error
 
 
 def _problem_of_classes(label: Tensor | None, said: str | None) -> str:

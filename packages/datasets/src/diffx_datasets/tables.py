@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from diffx_core import ConfigError, DataError, cache_folder
-from diffx_datasets.captions import one_line
 from diffx_datasets.packing import stamp
 
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
@@ -91,7 +90,7 @@ def reason(error: Exception) -> str:
     """
     if isinstance(error, library().exceptions.DatasetGenerationError) and error.__cause__:
         error = error.__cause__
-    return one_line(str(error))[:300] or type(error).__name__
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 @contextmanager
