@@ -8,11 +8,11 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, le
 
 from diffx_core import ConfigError, DataError
 from diffx_datasets.captions import one_line
-from diffx_datasets.classes import classes_of
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
@@ -50,7 +50,7 @@ class HuggingFace(LargeImages):
     image: str | None = None
     label: str | None = None
     caption: str | None = None
-    num_classes: int | None = field(default=None, validator=optional(ge(1)))
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
     size: int = field(default=64, validator=and_(ge(4), le(1024)))
     grey: bool = False
 
@@ -138,7 +138,7 @@ class HuggingFace(LargeImages):
         told = feature.num_classes if isinstance(feature, kind) else None
         if told is not None and highest >= told:
             self._refuse(f"has the label {highest} in {chosen}, which has {told} classes")
-        classes = classes_of(values, self.num_classes or told, where)
+        classes = classes_of(values, self.num_classes, where, told)
         return values.astype(np.int64), classes
 
     def _refuse(self, reason: str) -> NoReturn:

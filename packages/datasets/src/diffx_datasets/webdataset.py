@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, le
 
 from diffx_core import DataError
-from diffx_datasets.classes import classes_of
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.examples import Examples
 from diffx_datasets.keeping import kept
@@ -55,7 +55,7 @@ class WebDataset(LargeImages):
     grey: bool = False
     label: str = "cls"
     caption: str | None = None
-    num_classes: int | None = field(default=None, validator=optional(ge(1)))
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
 
     def examples(self) -> Examples:
         """The examples, by shard and place."""
