@@ -1,6 +1,6 @@
 """From a dataset of images to shards of latents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,21 +62,17 @@ def encode(
     for number, positions in enumerate(shards):
         latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
         texts = list[str]()
-        for index in positions.split(batch_size):
-            told(int(index[-1]) + 1)
-            batch, own = _own(data.batch(index), index)
-            if not len(own):
-                continue
-            batch = batch.to(device)
-            latents.append(_halves(autoencoder.encode(batch.x), own))
+        for batch, own in _batches(data, positions.split(batch_size), told):
+            x = batch.x.to(device)
+            latents.append(_halves(autoencoder.encode(x), own))
             if mirrored:
-                others.append(_halves(autoencoder.encode(batch.x.flip(-1)), own))
+                others.append(_halves(autoencoder.encode(x.flip(-1)), own))
             if batch.cond.label is not None:
                 labels.append(batch.cond.label.cpu())
             texts.extend(batch.captions or ())
         if not latents:
             ends = f"{int(positions[0])} to {int(positions[-1])}"
-            raise DataError(f"none of the images {ends} of the data can be used: leave them out")
+            raise DataError(f"none of the images {ends} of the data can be used")
         shard = Shard(
             path=folder,
             latents=torch.cat(latents),
@@ -88,6 +84,17 @@ def encode(
         write_shard(folder, shard, number, len(shards))
         examples += len(shard.latents)
     return Encoded(examples, len(shards))
+
+
+def _batches(
+    data: Dataset, parts: Iterable[Tensor], told: Callable[[int], None]
+) -> Iterator[tuple[Batch, Tensor]]:
+    """The images at positions, part by part, and the positions of those that can be used."""
+    for index in parts:
+        batch, own = _own(data.batch(index), index)
+        if len(own):
+            yield batch, own
+        told(int(index[-1]) + 1)
 
 
 def _own(batch: Batch, index: Tensor) -> tuple[Batch, Tensor]:
