@@ -138,6 +138,33 @@ def test_a_missing_shard_is_noticed(tmp_path):
         _ = Latents(root=root).spec
 
 
+def in_parts(root, *parts):
+    """A shard for each part that the headers say."""
+    root.mkdir()
+    for k, part in enumerate(parts):
+        header = {"part": part, "of": str(len(parts))}
+        save_file({"latents": raw(2, k)}, root / f"latents-{k:05d}.safetensors", header)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ("002", r"00001\.safetensors and latents-00000\.safetensors are both part 0 of 3"),
+        ("013", r"00002\.safetensors says that it is part '3', not one of 0 to 2"),
+        (("0", "1", "-1"), r"00002\.safetensors says that it is part '-1'"),
+        (("0", "1", "two"), r"00002\.safetensors says that it is part 'two'"),
+    ],
+)
+def test_every_part_is_there_once(tmp_path, parts, said):
+    with pytest.raises(DataError, match=said):
+        _ = Latents(root=in_parts(tmp_path / "latents", *parts)).spec
+
+
+def test_parts_may_be_in_any_order(tmp_path):
+    assert len(Latents(root=in_parts(tmp_path / "latents", *"201"))) == 6
+
+
 def test_a_damaged_shard_is_named(root):
     path = root / "latents-00001.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
