@@ -106,6 +106,8 @@ def test_the_moments_are_measured_once(root, monkeypatch):
         ({"latents": torch.ones(2, 3)}, r"has latents torch\.float32 \(2, 3\)"),
         ({"latents": torch.ones(2, 3, 4, 4).int()}, "not floats"),
         ({"latents": torch.ones(0, 3, 4, 4)}, "not floats"),
+        ({"latents": torch.ones(4, 4, 0, 0)}, r"00000\.safetensors has latents .* none of them 0"),
+        ({"latents": torch.ones(4, 0, 4, 4)}, r"00000\.safetensors has latents .* none of them 0"),
         ({"latents": raw(2), "label": torch.arange(3)}, r"has labels torch\.int64 \(3,\)"),
         ({"latents": raw(2), "label": torch.ones(2)}, r"has labels torch\.float32"),
         ({"latents": raw(2), "label": torch.tensor([0, -1])}, "labels below 0"),

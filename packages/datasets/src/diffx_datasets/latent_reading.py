@@ -131,8 +131,9 @@ def _problem(tensors: dict[str, Tensor]) -> str:
     if latents is None or set(tensors) - {"latents", "label", "mirrored"}:
         names = ", ".join(sorted(tensors)) or "nothing"
         return f"has {names}; not latents, label, mirrored and captions"
-    if latents.ndim != 4 or not len(latents) or not latents.is_floating_point():
-        return f"has latents {latents.dtype} {tuple(latents.shape)}; not floats (n, C, H, W)"
+    if latents.ndim != 4 or not latents.numel() or not latents.is_floating_point():
+        shape = tuple(latents.shape)
+        return f"has latents {latents.dtype} {shape}; not floats (n, C, H, W), none of them 0"
     label, mirrored = tensors.get("label"), tensors.get("mirrored")
     if mirrored is not None and mirrored.shape != latents.shape:
         return f"has {tuple(mirrored.shape)} mirrored ones of {tuple(latents.shape)}"
