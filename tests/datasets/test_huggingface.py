@@ -99,6 +99,37 @@ def test_a_split_is_chosen(tmp_path, save):
         len(data(root, split="validation"))
 
 
+def unnamed(folder, made):
+    (folder / "data").mkdir()
+    made.to_parquet(folder / "data" / "all.parquet")
+    return folder / "data"
+
+
+@pytest.mark.parametrize("save", [saved, one_file, unnamed])
+def test_a_split_of_a_table_that_has_none_is_refused(tmp_path, save):
+    root = save(tmp_path, table())
+    assert len(data(root, split="train")) == 9
+    with pytest.raises(DataError, match=r"no splits in it: leave out --dataset\.split test"):
+        len(data(root, split="test"))
+
+
+@pytest.mark.parametrize(
+    "inside", ["splits/test", "data/test-00000-of-00001.parquet"], ids=["saved", "file"]
+)
+def test_the_name_of_a_split_may_be_said_of_its_own_place(tmp_path, inside):
+    made = {one: table().select([0]) for one in ("train", "test")}
+    datasets.DatasetDict(made).save_to_disk(tmp_path / "splits")
+    parquet(tmp_path, table())
+    for split in ("test", "train"):
+        assert len(data(tmp_path / inside, split=split)) == 1
+
+
+def test_fewer_classes_than_the_column_has_are_refused(tmp_path):
+    root = saved(tmp_path, table(6, kind=[0, 1] * 3))
+    with pytest.raises(DataError, match=r"3 classes in kind, more than --dataset\.num_classes 2"):
+        data(root, num_classes=2).examples()
+
+
 def test_columns_can_be_chosen(tmp_path):
     batch = whole(data(saved(tmp_path, table()), image="picture", label="number"))
     assert batch.cond.label.tolist() == [k % 2 for k in range(9)]

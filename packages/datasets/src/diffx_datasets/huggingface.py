@@ -31,7 +31,7 @@ class HuggingFace(LargeImages):
         root: a folder that save_to_disk has made, a folder of parquet files, or a parquet file.
         name: instead of a root, what the table is called on the Hub.
         subset: which part of a table of the Hub, if it has several.
-        split: of the table.
+        split: of the table, if it has several.
         download: fetch a table of the Hub, if it is not in the library's cache.
         image: the column of images; by default the only one.
         label: the column of classes; by default the only one, if there is one.
@@ -138,6 +138,11 @@ class HuggingFace(LargeImages):
         told = feature.num_classes if isinstance(feature, kind) else None
         if told is not None and highest >= told:
             self._refuse(f"has the label {highest} in {chosen}, which has {told} classes")
+        if told is not None and self.num_classes is not None and self.num_classes < told:
+            self._refuse(
+                f"has {told} classes in {chosen}, more than --dataset.num_classes"
+                f" {self.num_classes}: leave that out"
+            )
         classes = classes_of(values, self.num_classes, where, told)
         return values.astype(np.int64), classes
 
