@@ -184,6 +184,15 @@ def test_samples_are_not_decoded_in_the_scale_of_other_latents(vae, tmp_path, ca
     assert "--latents" in said
 
 
+def test_latents_without_those_that_were_mirrored_are_others(tmp_path, capsys):
+    root = some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", root, flip=True)
+    z = load_file(root / "latents.safetensors")["latents"]
+    save_file({"latents": z}, root / "latents.safetensors")
+    assert main(["decode-latents", str(drawn), "--vae", str(tmp_path)]) == 4
+    assert "was trained on other latents than are in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("is_there", [False, True], ids=["nothing", "an empty folder"])
 def test_latents_that_are_not_found_from_here_are_one_line(tmp_path, capsys, monkeypatch, is_there):
     monkeypatch.chdir(tmp_path)

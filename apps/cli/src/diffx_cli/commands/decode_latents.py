@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from diffx_cli.console import say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
-from diffx_core.errors import ConfigError, DataError
+from diffx_cli.trained_on import TrainedOn, trained_on
+from diffx_core.errors import DataError, DiffxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from diffx_datasets.latent_moments import Standard
 
 SAMPLES = "samples.safetensors"
-FACTS = "sample.json"
-LATENTS = "diffx-datasets:latents"
 
 
 @frozen(kw_only=True)
@@ -105,17 +105,14 @@ def _standard(options: DecodeLatentsOptions, shape: tuple[int, ...]) -> "Standar
     """
     from diffx_datasets.latents import Latents
 
-    trained = _trained_on(options.samples, is_needed=options.latents is None)
+    trained = _trained_on(options)
     root = options.latents or (None if trained is None else trained.root)
     if root is None:
         return None
-    if trained is None:
-        data = Latents(root=root)
-    else:
-        data = Latents(root=root, flip=trained.flip, captions=trained.captions)
+    data = Latents(root=root)
     if shape != data.spec.shape:
         raise DataError(f"{options.samples}: has samples {shape}, not {data.spec.shape}")
-    if trained is not None and trained.fingerprint not in ("", data.fingerprint):
+    if trained is not None and not trained.are_in(root):
         raise DataError(
             f"{options.samples}: the model was trained on other latents than are in {root} now,"
             " whose scale may be another: name the folder that has them with --latents"
@@ -123,64 +120,17 @@ def _standard(options: DecodeLatentsOptions, shape: tuple[int, ...]) -> "Standar
     return data.standard
 
 
-@frozen(kw_only=True)
-class TrainedOn:
-    """The latents that a model was trained on.
-
-    Args:
-        root: their folder.
-        flip: whether half of them were mirrored.
-        captions: whether their texts were read.
-        fingerprint: of what was read; empty if nobody knows it.
-    """
-
-    root: Path
-    flip: bool
-    captions: bool
-    fingerprint: str
-
-
-def _trained_on(folder: Path, *, is_needed: bool) -> TrainedOn | None:
-    """The latents that the model of the samples was trained on; None if it was on nothing such.
-
-    Args:
-        folder: of the samples.
-        is_needed: whether nobody else says where they are, and it is an error if that cannot be
-            read.
-
-    Raises:
-        ConfigError: the samples come without what was written beside them.
-        DataError: it does not say the latents, or they are not there.
-    """
-    file = folder / FACTS
-    if not file.exists():
-        if not is_needed:
-            return None
-        raise ConfigError(
-            f"{folder}: has no {FACTS}, which says what scale the samples have: put it back, or"
-            " name the folder of the latents that the model was trained on with --latents"
-        )
-    try:
-        dataset = json.loads(file.read_text(encoding="utf-8"))["dataset"]
-        if dataset is None or dataset["name"] != LATENTS:
-            return None
-        options = dataset["options"]
-        found = TrainedOn(
-            root=Path(options["root"]),
-            flip=options.get("flip") is True,
-            captions=options.get("captions") is True,
-            fingerprint=dataset.get("fingerprint", ""),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if not is_needed:
-            return None
+def _trained_on(options: DecodeLatentsOptions) -> TrainedOn | None:
+    """What the samples say of the latents, which they have to if nobody else does."""
+    if options.latents is not None:
+        with suppress(DiffxError):
+            return trained_on(options.samples)
+        return None
+    found = trained_on(options.samples)
+    if found is not None and not found.are_there:
         raise DataError(
-            f"{file}: does not say what the model was trained on: name the folder with --latents"
-        ) from error
-    if is_needed and not any(found.root.glob("latents*.safetensors")):
-        raise DataError(
-            f"{folder}: the model was trained on latents in {found.root}, which are not there: name"
-            " the folder with --latents"
+            f"{options.samples}: the model was trained on latents in {found.root}, which are not"
+            " there: name the folder with --latents"
         )
     return found
 
