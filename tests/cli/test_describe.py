@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 
 SHAPE = ("--shape", "4,32,32", "--num-classes", "1000")
 
@@ -31,6 +32,42 @@ def test_context_is_counted(diffx):
     assert told["gflop"] > plain["gflop"]
 
 
+@pytest.fixture
+def captioned(tmp_path, monkeypatch):
+    """The flags of a folder of images with texts."""
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    for k in range(2):
+        Image.new("RGB", (8, 8), (90 * k, 9, 9)).save(tmp_path / "images" / f"{k}.png")
+        (tmp_path / "images" / f"{k}.txt").write_text("a text")
+    words = ["--dataset", "image_folder", "--dataset.root", str(tmp_path / "images")]
+    return [*words, "--dataset.size", "8", "--dataset.captions", "txt"]
+
+
+def test_texts_are_counted_as_the_encoder_makes_them(diffx, captioned):
+    text = ["--text", "bytes", "--text.length", "20"]
+    named = size(diffx, "dit", *captioned, *text)
+    by_shape = size(diffx, "dit", "--shape", "3,8,8", *text)
+    width = size(diffx, "dit", "--shape", "3,8,8", "--context", str(named["context"]))
+    assert named == by_shape
+    assert named["parameters"] == width["parameters"]
+    assert named["gflop"] < width["gflop"]  # 20 tokens, and not 77
+
+
+def test_captions_that_nothing_reads_are_refused_as_in_training(diffx, captioned):
+    said = "has captions, and nothing reads them: name an encoder with --text"
+    for words in (["describe", "backbone", "dit"], ["train", "--backbone", "dit", "--dry-run"]):
+        result = diffx(*words, *captioned)
+        assert (result.rc, result.out) == (2, "")
+        assert said in result.err
+
+
+def test_the_width_of_tokens_is_not_said_of_a_dataset(diffx, captioned):
+    result = diffx("describe", "backbone", "dit", *captioned, "--context", "256")
+    assert (result.rc, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "an encoder reads that --text names" in result.err
+
+
 def test_the_figures_stand_after_the_options(diffx):
     out = diffx("describe", "backbone", "dit", "--backbone.preset", "S/2", *SHAPE).out
     assert out.endswith(
@@ -48,6 +85,9 @@ REFUSED = {
     "a wrong option": (["dit", "--backbone.deth", "3", *SHAPE], "did you mean depth"),
     "two sources": (["dit", "--shape", "1,8,8", "--dataset", "digits"], "exclude each other"),
     "classes besides a dataset": (["dit", "--num-classes", "3", "--dataset", "digits"], "tells it"),
+    "two widths": (["dit", *SHAPE, "--context", "8", "--text", "bytes"], "exclude each other"),
+    "a text without data": (["dit", "--text", "bytes"], "--shape: is required"),
+    "a text without captions": (["dit", "--dataset", "digits", "--text", "bytes"], "no captions"),
     "a shape of nothing": (["dit", "--shape", "3,0,4"], "positive sizes, got (3, 0, 4)"),
 }
 

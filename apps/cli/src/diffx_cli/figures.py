@@ -11,7 +11,7 @@ from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ComponentError
 
 CONTEXT_LENGTH = 77
-"""Tokens of a context, as many as those of CLIP's texts."""
+"""Tokens of a context of which nothing else is known, as many as those of CLIP's texts."""
 
 
 @frozen(kw_only=True)
@@ -27,12 +27,15 @@ class Figures:
     flop: int
 
 
-def figures(build: Callable[[DataSpec], nn.Module], spec: DataSpec) -> Figures:
+def figures(
+    build: Callable[[DataSpec], nn.Module], spec: DataSpec, tokens: int = CONTEXT_LENGTH
+) -> Figures:
     """The figures of a network for data, counted on a device that computes nothing.
 
     Args:
         build: makes the network.
         spec: the facts about the data.
+        tokens: of the context that comes with them, if any does.
 
     Raises:
         ConfigError: it refuses such data.
@@ -46,7 +49,7 @@ def figures(build: Callable[[DataSpec], nn.Module], spec: DataSpec) -> Figures:
         cond = Condition(
             label=None if spec.num_classes is None else torch.zeros(1, dtype=torch.int64),
             image=x if spec.paired else None,
-            context=None if spec.context is None else torch.empty(1, CONTEXT_LENGTH, spec.context),
+            context=None if spec.context is None else torch.empty(1, tokens, spec.context),
         )
         try:
             with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
@@ -18,6 +18,9 @@ from diffx_core.errors import ConfigError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 
+if TYPE_CHECKING:
+    from diffx_core.dataset import DataSpec
+
 
 @frozen(kw_only=True)
 class DescribeOptions(Shown):
@@ -28,7 +31,8 @@ class DescribeOptions(Shown):
         name: the component, short or qualified; or the objective's prediction, by default all.
         shape: of the data of a backbone whose size and cost are shown, such as 3,32,32.
         num_classes: of these data.
-        context: width of the tokens, such as those of a text, that come with these data.
+        context: width of the tokens, such as those of a text, that come with these data; --text
+            names the encoder that makes them, instead.
     """
 
     kind: Literal[Kind, "objective"]
@@ -67,31 +71,29 @@ def _objective(options: DescribeOptions) -> None:
 def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
     """The figures of a backbone as plain JSON types, if data for it are named."""
     options: DescribeOptions = request.options
-    told = [name for name in ("shape", "num_classes", "context") if getattr(options, name)]
-    source = request.components.get("dataset")
+    told = [
+        name for name in ("shape", "num_classes", "context") if getattr(options, name) is not None
+    ]
+    told += [kind for kind in ("dataset", "text") if kind in request.components]
     if registered.kind != "backbone":
-        given = [*(f"--{name.replace('_', '-')}" for name in told), *(["--dataset"] * bool(source))]
-        if given:
-            raise ConfigError(f"{given[0]}: is for a backbone, and this is a {registered.kind}")
+        if told:
+            raise ConfigError(
+                f"{_flag(told[0])}: is for a backbone, and this is a {registered.kind}"
+            )
         return None
-    if source is None and options.shape is None:
+    if options.shape is None and "dataset" not in told:
         if told or "backbone" in request.components:
             raise ConfigError("--shape: is required, such as 3,32,32 (or --dataset NAME)")
         return None
-    if source is not None and told:
-        raise ConfigError(f"--{told[0].replace('_', '-')}: the dataset tells it; give one of them")
     from diffx_cli.blame import blaming
-    from diffx_cli.figures import figures
-    from diffx_core.dataset import DataSpec
+    from diffx_cli.figures import CONTEXT_LENGTH, figures
 
     chosen = request.components.get("backbone") or Chosen.by_default(registered)
-    spec = (
-        DataSpec(options.shape or (), options.num_classes, context=options.context)
-        if source is None
-        else source.build().spec
-    )
+    text = request.components.get("text")
+    tokens = CONTEXT_LENGTH if text is None else text.build().length
+    spec = _spec(request)
     with blaming({"backbone": registered.label}):
-        found = figures(chosen.build, spec)
+        found = figures(chosen.build, spec, tokens)
     return {
         "shape": list(spec.shape),
         "num_classes": spec.num_classes,
@@ -99,6 +101,30 @@ def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
         "parameters": found.parameters,
         "gflop": found.flop / 1e9,
     }
+
+
+def _spec(request: Request) -> "DataSpec":
+    """The facts about the data that are named."""
+    from diffx_cli.assembly import dataset_of
+    from diffx_core.dataset import DataSpec
+
+    options: DescribeOptions = request.options
+    source, text = (request.components.get(kind) for kind in ("dataset", "text"))
+    if source is None:
+        context = options.context if text is None else text.build().width
+        return DataSpec(options.shape or (), options.num_classes, context=context)
+    if options.num_classes is not None:
+        raise ConfigError("--num-classes: the dataset tells it; give one of them")
+    if options.context is not None:
+        raise ConfigError(
+            "--context: is for data that --shape names; those of a dataset are its captions, which"
+            " an encoder reads that --text names"
+        )
+    return dataset_of(source, text).spec
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _size_text(size: dict[str, Any]) -> str:
@@ -156,11 +182,12 @@ COMMAND = Command(
     run=run,
     words=("kind", "name"),
     names_one=True,
-    components={"backbone": None, "dataset": None},
-    exclusive=(("shape", "dataset"),),
+    components={"backbone": None, "dataset": None, "text": None},
+    exclusive=(("shape", "dataset"), ("context", "text")),
     examples=(
         "diffx describe scheduler vesde",
         "diffx describe backbone dit --backbone.preset S/2 --shape 4,32,32 --num-classes 1000",
+        "diffx describe backbone dit --shape 4,32,32 --text bytes",
         "diffx describe backbone dit --json",
         "diffx describe objective",
         "diffx describe objective edm",
