@@ -88,6 +88,16 @@ REFUSED = {
     "two widths": (["dit", *SHAPE, "--context", "8", "--text", "bytes"], "exclude each other"),
     "a text without data": (["dit", "--text", "bytes"], "--shape: is required"),
     "a text without captions": (["dit", "--dataset", "digits", "--text", "bytes"], "no captions"),
+    "too large a shape": (["unet", "--shape", f"{10**20},32,32"], "at most 2,147,483,648 numbers"),
+    "many large sides": (["mlp", "--shape", ",".join(["99999"] * 9)], "at most 2,147,483,648"),
+    "too many classes": (
+        ["dit", "--shape", "3,8,8", "--num-classes", f"{10**20}"],
+        "must be <= 2147483648",
+    ),
+    "too wide a token": (
+        ["dit", "--shape", "3,8,8", "--context", f"{10**20}"],
+        "--context: must be <=",
+    ),
     "a shape of nothing": (["dit", "--shape", "3,0,4"], "positive sizes, got (3, 0, 4)"),
 }
 
@@ -116,6 +126,11 @@ class Line(nn.Module):
     def forward(self, x, noise_label, cond):
         return self.layer(x)
 
+class Vast(Line):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.more = nn.Linear(10**20, 1)
+
 class Valued(Line):
     def forward(self, x, noise_label, cond):
         return x * float(noise_label.max())
@@ -126,7 +141,7 @@ from diffx_core import Component, hookimpl
 @hookimpl
 def diffx_backbones():
     target = "diffx_counted.networks:"
-    return [Component("line", target + "Line"), Component("valued", target + "Valued")]
+    return [Component(one.lower(), target + one) for one in ("Line", "Vast", "Valued")]
 """
 
 
@@ -146,6 +161,14 @@ def test_a_network_that_needs_values_is_named(diffx, counted):
     assert result.rc == 3
     assert "valued (diffx-counted 1.0)" in result.err
     assert "cannot be measured" in result.err
+
+
+def test_where_torch_has_raised_an_error_is_left_out(diffx, counted):
+    result = diffx("describe", "backbone", "vast", "--shape", "3")
+    assert (result.rc, result.err.count("\n")) == (3, 1)
+    assert "vast (diffx-counted 1.0) cannot be built: TypeError: empty()" in result.err
+    assert "frame" not in result.err
+    assert "raised from" not in result.err
 
 
 def test_networks_of_pairs_are_measured():

@@ -6,6 +6,7 @@ import torch
 from attrs import frozen
 from torch import nn
 
+from diffx_cli.blame import told
 from diffx_core.dataset import Condition, DataSpec
 from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ComponentError
@@ -55,6 +56,5 @@ def figures(
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 network(x, noise_label, cond)
         except Exception as error:
-            reason = f"cannot be measured: {type(error).__name__}: {error}"
-            raise ComponentError("backbone", reason) from error
+            raise ComponentError("backbone", f"cannot be measured: {told(error)}") from error
     return Figures(parameters=parameter_count(network), flop=counter.get_total_flops())

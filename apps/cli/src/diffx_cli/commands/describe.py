@@ -2,9 +2,11 @@
 
 import inspect
 import json
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import Attribute, field, frozen
+from attrs.validators import le, optional
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -22,6 +24,17 @@ if TYPE_CHECKING:
     from diffx_core.dataset import DataSpec
 
 
+MOST = 2**31
+"""Numbers of an example, classes or numbers of a token; with more, a network of usual widths has
+sizes that torch cannot count."""
+
+
+def _countable(_: object, attribute: "Attribute[Any]", shape: tuple[int, ...]) -> None:
+    """A validator: not more numbers than can be counted."""
+    if math.prod(shape) > MOST:
+        raise ValueError(f"'{attribute.name}' must be of at most {MOST:,} numbers: {shape}")
+
+
 @frozen(kw_only=True)
 class DescribeOptions(Shown):
     """What is described.
@@ -37,9 +50,9 @@ class DescribeOptions(Shown):
 
     kind: Literal[Kind, "objective"]
     name: str | None = None
-    shape: tuple[int, ...] | None = None
-    num_classes: int | None = None
-    context: int | None = None
+    shape: tuple[int, ...] | None = field(default=None, validator=optional(_countable))
+    num_classes: int | None = field(default=None, validator=optional(le(MOST)))
+    context: int | None = field(default=None, validator=optional(le(MOST)))
 
 
 def run(request: Request) -> None:
