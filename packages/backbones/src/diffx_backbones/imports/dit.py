@@ -19,6 +19,7 @@ from diffx_backbones.imports.moves import (
     is_size,
     shape_of,
     shapes_of,
+    unknown,
 )
 from diffx_backbones.imports.process import process_of
 from diffx_backbones.positions import positions
@@ -27,6 +28,22 @@ from diffx_core import CheckpointError, ConfigError, DataSpec, ForeignWeights, I
 
 LEAST_EPS, MOST_EPS = 1e-6, 1e-5
 """Beside the variance of a norm: what is between them gives equal numbers."""
+CHECKED = (
+    "num_attention_heads",
+    "attention_head_dim",
+    "in_channels",
+    "out_channels",
+    "num_layers",
+    "dropout",
+    "norm_num_groups",
+    "attention_bias",
+    "sample_size",
+    "patch_size",
+    "num_embeds_ada_norm",
+    "upcast_attention",
+    "norm_eps",
+)
+"""Options of a DiT of diffusers that the tensors say too, that are checked, or for training."""
 SIT_TIMES = 1000
 """Noise labels here are 1000 times those of SiT."""
 
@@ -121,6 +138,12 @@ def _check_config(foreign: ForeignWeights) -> None:
         "activation_fn": "gelu-approximate",
         "norm_type": "ada_norm_zero",
         "norm_elementwise_affine": False,
+        # of the class of which the DiT was a part once
+        "cross_attention_dim": None,
+        "double_self_attention": False,
+        "num_vector_embeds": None,
+        "only_cross_attention": False,
+        "use_linear_projection": False,
     }
     wrong = [
         f"{foreign.path}: {name} is {foreign.config[name]!r}, and dit has {value!r} only"
@@ -137,7 +160,7 @@ def _check_config(foreign: ForeignWeights) -> None:
         wrong.append(
             f"{foreign.path}: norm_eps is {eps!r}, and dit has {LEAST_EPS} to {MOST_EPS} only"
         )
-    if wrong:
+    if wrong := [*wrong, *unknown(foreign, (*wanted, *CHECKED))]:
         raise CheckpointError(*wrong)
 
 

@@ -166,6 +166,15 @@ def is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def unknown(foreign: ForeignWeights, known: Collection[str]) -> list[str]:
+    """A problem for each option of a config.json that is not known; those of `_` are no options."""
+    return [
+        f"{foreign.path}: config.json: {name} is {value!r:.40}, and what it means is not known here"
+        for name, value in foreign.config.items()
+        if name not in known and not name.startswith("_")
+    ]
+
+
 def agreed(foreign: ForeignWeights, found: Mapping[str, Any]) -> dict[str, Any]:
     """The options that a file has, and those that were told and that it does not decide.
 
