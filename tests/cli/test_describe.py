@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 
 SHAPE = ("--shape", "4,32,32", "--num-classes", "1000")
@@ -30,6 +31,12 @@ def test_context_is_counted(diffx):
     plain, told = (size(diffx, "dit", *SHAPE, *more) for more in ((), ("--context", "64")))
     assert told["parameters"] > plain["parameters"]
     assert told["gflop"] > plain["gflop"]
+
+
+def test_a_library_that_has_replaced_a_function_of_torch_changes_nothing(diffx, monkeypatch):
+    expected, made = size(diffx, "unet", "--shape", "1,8,8"), torch.linspace
+    monkeypatch.setattr(torch, "linspace", lambda *sizes, **how: made(*sizes, device="cpu", **how))
+    assert size(diffx, "unet", "--shape", "1,8,8") == expected
 
 
 @pytest.fixture

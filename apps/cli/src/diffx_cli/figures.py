@@ -45,7 +45,8 @@ def figures(
     from torch.utils.flop_counter import FlopCounterMode  # its import changes torch's defaults
 
     with torch.device("meta"):
-        network = build(spec).eval()
+        # a library of texts may have put functions of torch on the processor
+        network = build(spec).eval().to("meta")
         x, noise_label = torch.empty(1, *spec.shape), torch.empty(1)
         cond = Condition(
             label=None if spec.num_classes is None else torch.zeros(1, dtype=torch.int64),
