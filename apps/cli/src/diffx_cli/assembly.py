@@ -62,7 +62,7 @@ def assemble(request: Request) -> Assembly:
     """
     seed: int = request.options.seed
     source, text = request.components["dataset"], request.components.get("text")
-    dataset = _dataset(source, text)
+    dataset = dataset_of(source, text)
     scheduler = request.components["scheduler"].build()
     label = source.label if text is None else f"{source.label} with {text.label}"
     backbone = _backbone(request.components["backbone"], label, dataset, seed)
@@ -95,7 +95,16 @@ def _saved_text(chosen: Chosen) -> SavedComponent:
     return SavedComponent.of(chosen.registered, {**chosen.options, **here}, encoder.fingerprint)
 
 
-def _dataset(source: Chosen, text: Chosen | None) -> Dataset:
+def dataset_of(source: Chosen, text: Chosen | None) -> Dataset:
+    """The data, with tokens of their captions if they have any.
+
+    Args:
+        source: the dataset.
+        text: the encoder, if one is named.
+
+    Raises:
+        ConfigError: there are captions that nothing reads, or none to be read.
+    """
     dataset: Dataset = source.build()
     if text is None:
         if dataset.spec.captions:
