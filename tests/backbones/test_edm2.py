@@ -234,3 +234,12 @@ def test_dropout_acts_in_training_alone():
 def test_attention_is_at_the_sides_that_are_named(sides, count):
     network = EDM2(SPEC, channels=8, mults=(1, 2), blocks=1, attention_sides=sides)
     assert sum(isinstance(m, CosineAttention) for m in network.modules()) == count
+
+
+@pytest.mark.parametrize("mults", [(2, 1), (2, 2, 2), (3,)], ids=str)
+def test_the_first_level_may_have_any_multiple_of_the_channels(mults):
+    network = EDM2(SPEC, channels=8, mults=mults, blocks=1, attention_sides=())
+    network.gain.data.fill_(1.0)
+    y = network(*INPUTS)
+    assert y.shape == INPUTS[0].shape
+    assert y.isfinite().all()

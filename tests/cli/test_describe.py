@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import torch
+from PIL import Image
 
 SHAPE = ("--shape", "4,32,32", "--num-classes", "1000")
 
@@ -31,6 +33,48 @@ def test_context_is_counted(diffx):
     assert told["gflop"] > plain["gflop"]
 
 
+def test_a_library_that_has_replaced_a_function_of_torch_changes_nothing(diffx, monkeypatch):
+    expected, made = size(diffx, "unet", "--shape", "1,8,8"), torch.linspace
+    monkeypatch.setattr(torch, "linspace", lambda *sizes, **how: made(*sizes, device="cpu", **how))
+    assert size(diffx, "unet", "--shape", "1,8,8") == expected
+
+
+@pytest.fixture
+def captioned(tmp_path, monkeypatch):
+    """The flags of a folder of images with texts."""
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "images").mkdir()
+    for k in range(2):
+        Image.new("RGB", (8, 8), (90 * k, 9, 9)).save(tmp_path / "images" / f"{k}.png")
+        (tmp_path / "images" / f"{k}.txt").write_text("a text")
+    words = ["--dataset", "image_folder", "--dataset.root", str(tmp_path / "images")]
+    return [*words, "--dataset.size", "8", "--dataset.captions", "txt"]
+
+
+def test_texts_are_counted_as_the_encoder_makes_them(diffx, captioned):
+    text = ["--text", "bytes", "--text.length", "20"]
+    named = size(diffx, "dit", *captioned, *text)
+    by_shape = size(diffx, "dit", "--shape", "3,8,8", *text)
+    width = size(diffx, "dit", "--shape", "3,8,8", "--context", str(named["context"]))
+    assert named == by_shape
+    assert named["parameters"] == width["parameters"]
+    assert named["gflop"] < width["gflop"]  # 20 tokens, and not 77
+
+
+def test_captions_that_nothing_reads_are_refused_as_in_training(diffx, captioned):
+    said = "has captions, and nothing reads them: name an encoder with --text"
+    for words in (["describe", "backbone", "dit"], ["train", "--backbone", "dit", "--dry-run"]):
+        result = diffx(*words, *captioned)
+        assert (result.rc, result.out) == (2, "")
+        assert said in result.err
+
+
+def test_the_width_of_tokens_is_not_said_of_a_dataset(diffx, captioned):
+    result = diffx("describe", "backbone", "dit", *captioned, "--context", "256")
+    assert (result.rc, result.out, result.err.count("\n")) == (2, "", 1)
+    assert "an encoder reads that --text names" in result.err
+
+
 def test_the_figures_stand_after_the_options(diffx):
     out = diffx("describe", "backbone", "dit", "--backbone.preset", "S/2", *SHAPE).out
     assert out.endswith(
@@ -48,6 +92,19 @@ REFUSED = {
     "a wrong option": (["dit", "--backbone.deth", "3", *SHAPE], "did you mean depth"),
     "two sources": (["dit", "--shape", "1,8,8", "--dataset", "digits"], "exclude each other"),
     "classes besides a dataset": (["dit", "--num-classes", "3", "--dataset", "digits"], "tells it"),
+    "two widths": (["dit", *SHAPE, "--context", "8", "--text", "bytes"], "exclude each other"),
+    "a text without data": (["dit", "--text", "bytes"], "--shape: is required"),
+    "a text without captions": (["dit", "--dataset", "digits", "--text", "bytes"], "no captions"),
+    "too large a shape": (["unet", "--shape", f"{10**20},32,32"], "at most 2,147,483,648 numbers"),
+    "many large sides": (["mlp", "--shape", ",".join(["99999"] * 9)], "at most 2,147,483,648"),
+    "too many classes": (
+        ["dit", "--shape", "3,8,8", "--num-classes", f"{10**20}"],
+        "must be <= 2147483648",
+    ),
+    "too wide a token": (
+        ["dit", "--shape", "3,8,8", "--context", f"{10**20}"],
+        "--context: must be <=",
+    ),
     "a shape of nothing": (["dit", "--shape", "3,0,4"], "positive sizes, got (3, 0, 4)"),
 }
 
@@ -76,6 +133,11 @@ class Line(nn.Module):
     def forward(self, x, noise_label, cond):
         return self.layer(x)
 
+class Vast(Line):
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.more = nn.Linear(10**20, 1)
+
 class Valued(Line):
     def forward(self, x, noise_label, cond):
         return x * float(noise_label.max())
@@ -86,7 +148,7 @@ from diffx_core import Component, hookimpl
 @hookimpl
 def diffx_backbones():
     target = "diffx_counted.networks:"
-    return [Component("line", target + "Line"), Component("valued", target + "Valued")]
+    return [Component(one.lower(), target + one) for one in ("Line", "Vast", "Valued")]
 """
 
 
@@ -106,6 +168,14 @@ def test_a_network_that_needs_values_is_named(diffx, counted):
     assert result.rc == 3
     assert "valued (diffx-counted 1.0)" in result.err
     assert "cannot be measured" in result.err
+
+
+def test_where_torch_has_raised_an_error_is_left_out(diffx, counted):
+    result = diffx("describe", "backbone", "vast", "--shape", "3")
+    assert (result.rc, result.err.count("\n")) == (3, 1)
+    assert "vast (diffx-counted 1.0) cannot be built: TypeError: empty()" in result.err
+    assert "frame" not in result.err
+    assert "raised from" not in result.err
 
 
 def test_networks_of_pairs_are_measured():

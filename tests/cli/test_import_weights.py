@@ -137,6 +137,19 @@ def test_a_folder_of_diffusers_is_imported(diffx, pipeline):
     assert diffx("sample", "run", "--n", "2", "--steps", "2").rc == 0
 
 
+@pytest.mark.parametrize("inside", ["", "unet"])
+def test_a_folder_of_a_unet_says_which_backbone_takes_it(diffx, pipeline, inside):
+    result = diffx("import-weights", str(pipeline / inside), "--dry-run")
+    assert (result.rc, result.out, result.err.count("\n")) == (5, "", 1)
+    assert result.err.endswith("it is a U-Net: take it with --backbone ddpm_unet\n")
+
+
+def test_a_file_of_a_unet_says_which_backbone_takes_it(diffx, tmp_path):
+    torch.save(fill(PlainUNet()).state_dict(), tmp_path / "unet.pt")
+    result = diffx("import-weights", str(tmp_path / "unet.pt"), "--dry-run")
+    assert result.err.endswith("it is a U-Net: take it with --backbone ddpm_unet\n")
+
+
 def test_two_files_with_tensors_of_one_name_are_refused(diffx, pipeline):
     save_file({"conv_in.bias": torch.zeros(16)}, pipeline / "unet" / "other.safetensors")
     result = diffx("import-weights", str(pipeline), "--backbone", "ddpm_unet", "--dry-run")

@@ -1,6 +1,7 @@
 """The same command again goes on, and says what it cannot go on with."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,16 @@ def test_a_way_that_is_given_up_is_left_behind(diffx, whole):
     steps = sorted(one.name for one in Path(whole, "checkpoints").iterdir())
     assert steps == ["step-00000002", "step-00000003"]
     assert Path(whole, "latest").read_text().strip() == "step-00000003"
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_again(diffx):
+    command = [*SMALL, "--loggers", "csv", "--train.log-every", "1", "--out", "run"]
+    train(diffx, *command, "--train.steps", "2")
+    shutil.rmtree("run/checkpoints")
+    Path("run/latest").unlink()
+    train(diffx, *command, "--train.steps", "2")
+    assert [line["step"] for line in lines("run")] == [1, 2]
+    assert weights("run", 2)
 
 
 def test_auto_begins_a_run_if_there_is_none_of_the_same_command(diffx):

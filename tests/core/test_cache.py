@@ -23,6 +23,18 @@ def test_it_is_where_the_variables_say(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path, monkeypatch):
+    def nobody(_):
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(ConfigError, match=r"no home folder .* set DIFFX_CACHE to a folder"):
+        cache_folder()
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+
+
 @pytest.mark.parametrize("folder", ["relative", "."])
 def test_it_may_be_relative(tmp_path, monkeypatch, folder):
     monkeypatch.chdir(tmp_path)

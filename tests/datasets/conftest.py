@@ -119,3 +119,21 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("DIFFX_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def vae(tmp_path_factory):
+    """The folder of a small autoencoder."""
+    diffusers = pytest.importorskip("diffusers", reason="needs diffusers")
+    folder = tmp_path_factory.mktemp("vae")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = diffusers.AutoencoderKL(
+            block_out_channels=(8, 8),
+            norm_num_groups=4,
+            latent_channels=4,
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+        )
+    model.save_pretrained(folder)
+    return folder

@@ -8,6 +8,7 @@ from PIL import Image
 
 from diffx_core import DataError
 from diffx_core.testing import DatasetSuite
+from diffx_datasets.captions import one_line
 from diffx_datasets.image_folder import ImageFolder
 
 NAMES = ("sand/2.png", "sea/1.png", "sea/3.png")
@@ -113,6 +114,26 @@ def test_an_image_that_the_metadata_lack_is_left_out_if_asked_for(tmp_path, stre
     assert set(captions(metadata(tmp_path, *rows), **options)) == {TEXTS[0], TEXTS[2]}
     with pytest.raises(DataError, match=r"no line about sea/.\.png.*max_bad"):
         captions(metadata(tmp_path, rows[0]), **options)
+
+
+HALF = "cat \ud83d"
+
+
+def test_half_a_character_is_refused_with_its_line_or_left_out(tmp_path, stream):
+    rows = [{"file_name": NAMES[k], "text": TEXTS[k]} for k in (0, 2)]
+    rows.insert(1, {"file_name": NAMES[1], "text": HALF})
+    options = {"captions": "jsonl", "stream": stream}
+    reason = (
+        r"sea/1\.png: has no caption \(metadata\.jsonl:3 has a text with '\\ud83d'.*on_bad skip"
+    )
+    with pytest.raises(DataError, match=reason):
+        captions(metadata(tmp_path, *rows), **options)
+    assert set(captions(tmp_path, **options, on_bad="skip")) == {TEXTS[0], TEXTS[2]}
+
+
+@pytest.mark.parametrize("text", ["\U0001f408", "Möwe", "", "\ufffd"])
+def test_whole_characters_are_kept(text):
+    assert one_line(text) == text
 
 
 GOOD = {"file_name": "sea/1.png", "text": ""}

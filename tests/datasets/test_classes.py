@@ -4,10 +4,13 @@ import tarfile
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from diffx_core import DataError
-from diffx_datasets.classes import SURE, classes_of
+from diffx_datasets.classes import MOST, SURE, classes_of
 from diffx_datasets.huggingface import HuggingFace
+from diffx_datasets.latents import Latents
 from diffx_datasets.npz import Npz
 from diffx_datasets.webdataset import WebDataset
 from published_formats import COLOURS, add_member, png
@@ -38,7 +41,19 @@ def in_a_table(folder, labels, **options):
     return HuggingFace(root=folder / "saved", label="kind", size=8, **options)
 
 
-KINDS = {"webdataset": in_a_shard, "npz": in_an_npz, "huggingface": in_a_table}
+def in_latents(folder, labels, **options):
+    tensors = {"latents": torch.randn(len(labels), 4, 2, 2), "label": torch.tensor(labels)}
+    (folder / "one").mkdir()
+    save_file(tensors, folder / "one" / "latents.safetensors")
+    return Latents(root=folder / "one", **options)
+
+
+KINDS = {
+    "webdataset": in_a_shard,
+    "npz": in_an_npz,
+    "huggingface": in_a_table,
+    "latents": in_latents,
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -79,6 +94,35 @@ def test_as_many_classes_as_examples_are_believed():
     assert classes_of(labels[:3] * 0 + SURE - 1, None, "data") == SURE
     with pytest.raises(DataError, match=f"label {SURE} among {SURE} examples"):
         classes_of(labels[1:], None, "data")
+
+
+def test_more_classes_than_a_network_can_have_cannot_be_said(tmp_path, made):
+    with pytest.raises(ValueError, match="num_classes"):
+        made(tmp_path, [0, 1], num_classes=MOST + 1)
+
+
+@pytest.mark.parametrize("said", [None, MOST])
+def test_a_label_beyond_all_integers_is_refused(tmp_path, said):
+    images = np.zeros((2, 8, 8, 3), np.uint8)
+    np.savez(tmp_path / "one.npz", images=images, labels=np.array([0, 2**63 + 5], np.uint64))
+    with pytest.raises(DataError, match=f"has the label {2**63 + 5}"):
+        len(Npz(root=tmp_path / "one.npz", num_classes=said))
+
+
+def test_what_a_file_says_is_believed_within_reason():
+    labels = np.array([0, 1])
+    assert classes_of(labels, None, "data", MOST) == MOST
+    assert classes_of(labels, 5, "data", MOST + 1) == 5
+    with pytest.raises(DataError, match=f"says that there are {MOST + 1} classes.*num_classes"):
+        classes_of(labels, None, "data", MOST + 1)
+
+
+def test_what_a_shard_of_latents_says_is_believed_within_reason(tmp_path):
+    tensors = {"latents": torch.randn(2, 4, 2, 2), "label": torch.arange(2)}
+    save_file(tensors, tmp_path / "latents.safetensors", {"num_classes": "999999999"})
+    with pytest.raises(DataError, match=r"says that there are 999999999 classes, and has 2 ex"):
+        _ = Latents(root=tmp_path).spec
+    assert Latents(root=tmp_path, num_classes=3).spec.num_classes == 3
 
 
 def test_classes_of_data_without_labels_are_refused(tmp_path):

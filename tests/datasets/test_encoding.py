@@ -120,6 +120,33 @@ def test_texts_about_the_images_stay_with_them(images, tmp_path):
     assert latents.augmented(index, seed=0, step=1).captions == expected
 
 
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "kept"])
+def test_images_that_cannot_be_used_are_left_out_and_nothing_stands_in(images, tmp_path, stream):
+    whole = encoded(ImageFolder(root=images, size=8, captions="txt"), tmp_path / "whole")
+    (images / "a" / "2.png").write_bytes(b"spoilt")
+    bad = {"on_bad": "skip", "stream": stream, "max_bad": 0.5}
+    data = ImageFolder(root=images, size=8, captions="txt", **bad)
+    out = tmp_path / "out"
+    out.mkdir()
+    cpu = torch.device("cpu")
+    assert encode(data, Quarter(), out, device=cpu, batch_size=1, per_shard=4).examples == 5
+    before, after = (Latents(root=one, captions=True) for one in (whole, out))
+    old, new = before.batch(torch.tensor([0, 2, 3, 4, 5])), after.batch(torch.arange(5))
+    assert len(after) == 5
+    assert new.captions == old.captions
+    assert new.cond.label.tolist() == old.cond.label.tolist()
+    scaled = [one.standard.undone(some.x) for one, some in ((before, old), (after, new))]
+    torch.testing.assert_close(*scaled)
+
+
+def test_a_shard_of_which_nothing_can_be_used_is_refused(images, tmp_path):
+    for image in (images / "a").iterdir():
+        image.write_bytes(b"spoilt")
+    data = ImageFolder(root=images, size=8, on_bad="skip", stream=True, max_bad=0.5)
+    with pytest.raises(DataError, match="none of the images 0 to 1 of the data can be used"):
+        encode(data, Quarter(), tmp_path, device=torch.device("cpu"), per_shard=2)
+
+
 def test_texts_that_nobody_asked_for_are_left_where_they_are(images, tmp_path):
     data = ImageFolder(root=images, size=8, captions="txt")
     latents = Latents(root=encoded(data, tmp_path / "out"))
@@ -140,10 +167,11 @@ def test_texts_that_were_asked_for_have_to_be_there(images, tmp_path):
         (b'["one", "two", 3]', "not the bytes of a JSON list of texts"),
         (b'{"one": 1}', "not the bytes of a JSON list of texts"),
         (b"[" * 100_000, "not the bytes of a JSON list of texts"),
+        (b'["", "a \\ud83d", ""]', r"number 1 has a text with '\\ud83d', half of a character"),
         (b'["\xff", "", ""]', "not the bytes of a JSON list of texts"),
         ([1.0], "not the bytes of a JSON list of texts"),
     ],
-    ids=["too few", "a number", "no list", "deep", "no UTF-8", "floats"],
+    ids=["too few", "a number", "no list", "deep", "half a character", "no UTF-8", "floats"],
 )
 def test_texts_that_make_no_sense_are_refused(tmp_path, found, problem):
     bytes_ = isinstance(found, bytes)

@@ -13,6 +13,7 @@ from diffx_core import ConfigError, DataError
 from diffx_datasets.huggingface import HuggingFace
 
 datasets = pytest.importorskip("datasets", reason="needs datasets")
+pyarrow = pytest.importorskip("pyarrow", reason="needs datasets")
 arrow = pytest.importorskip("pyarrow.parquet", reason="needs datasets")
 COLOURS = np.random.default_rng(0).integers(0, 256, (9, 3)).tolist()
 
@@ -96,6 +97,37 @@ def test_a_split_is_chosen(tmp_path, save):
     assert len(data(root, split="test")) == 1
     with pytest.raises(DataError, match="validation"):
         len(data(root, split="validation"))
+
+
+def unnamed(folder, made):
+    (folder / "data").mkdir()
+    made.to_parquet(folder / "data" / "all.parquet")
+    return folder / "data"
+
+
+@pytest.mark.parametrize("save", [saved, one_file, unnamed])
+def test_a_split_of_a_table_that_has_none_is_refused(tmp_path, save):
+    root = save(tmp_path, table())
+    assert len(data(root, split="train")) == 9
+    with pytest.raises(DataError, match=r"no splits in it: leave out --dataset\.split test"):
+        len(data(root, split="test"))
+
+
+@pytest.mark.parametrize(
+    "inside", ["splits/test", "data/test-00000-of-00001.parquet"], ids=["saved", "file"]
+)
+def test_the_name_of_a_split_may_be_said_of_its_own_place(tmp_path, inside):
+    made = {one: table().select([0]) for one in ("train", "test")}
+    datasets.DatasetDict(made).save_to_disk(tmp_path / "splits")
+    parquet(tmp_path, table())
+    for split in ("test", "train"):
+        assert len(data(tmp_path / inside, split=split)) == 1
+
+
+def test_fewer_classes_than_the_column_has_are_refused(tmp_path):
+    root = saved(tmp_path, table(6, kind=[0, 1] * 3))
+    with pytest.raises(DataError, match=r"3 classes in kind, more than --dataset\.num_classes 2"):
+        data(root, num_classes=2).examples()
 
 
 def test_columns_can_be_chosen(tmp_path):
@@ -191,9 +223,27 @@ def test_tables_that_do_not_fit_are_refused(tmp_path, columns, options, said):
         data(saved(tmp_path, table(**columns)), **options).examples()
 
 
-def test_texts_have_to_be_texts(tmp_path):
-    with pytest.raises(DataError, match="said of row 3 is no text: None"):
-        whole(data(saved(tmp_path, table(said=["a", "b", "c", None, *"efghi"])), caption="said"))
+@pytest.mark.parametrize("stream", [True, False])
+def test_texts_that_are_not_utf8_are_named_or_left_out(tmp_path, stream):
+    texts = pyarrow.array([*"abc", "xyz", *"efghi"])
+    offsets, content = texts.buffers()[1:]
+    damaged = content.to_pybytes().replace(b"xyz", "\ud83d".encode("utf-8", "surrogatepass"))
+    said = pyarrow.StringArray.from_buffers(len(texts), offsets, pyarrow.py_buffer(damaged))
+    made = table(said=None)
+    root = saved(tmp_path, made.add_column("said", said, feature=datasets.Value("string")))
+    with pytest.raises(DataError, match=r"row 3 of .* \(said is not UTF-8\).*on_bad skip"):
+        whole(data(root, caption="said", stream=stream))
+    found = whole(data(root, caption="said", stream=stream, on_bad="skip"))
+    assert set(found.captions) == set("abcefghi")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_rows_without_a_text_are_named_or_left_out(tmp_path, stream):
+    root = saved(tmp_path, table(said=["a", "b", "c", None, *"efghi"]))
+    with pytest.raises(DataError, match=r"row 3 of .* \(said is no text: None\).*on_bad skip"):
+        whole(data(root, caption="said", stream=stream))
+    found = whole(data(root, caption="said", stream=stream, on_bad="skip"))
+    assert set(found.captions) == set("abcefghi")
 
 
 def test_an_empty_table_is_refused(monkeypatch):

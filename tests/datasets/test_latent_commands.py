@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from diffx_cli.__main__ import main
 from diffx_core import ConfigError
 from diffx_datasets.autoencoder import Autoencoder
+from diffx_datasets.latents import Latents
 
 
 @pytest.fixture
@@ -22,23 +24,6 @@ def images(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
     return tmp_path / "images"
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    diffusers = pytest.importorskip("diffusers", reason="needs diffusers")
-    folder = tmp_path_factory.mktemp("vae")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = diffusers.AutoencoderKL(
-            block_out_channels=(8, 8),
-            norm_num_groups=4,
-            latent_channels=4,
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-        )
-    model.save_pretrained(folder)
-    return folder
 
 
 def test_the_autoencoder_is_that_of_diffusers(vae):
@@ -57,6 +42,12 @@ def test_the_autoencoder_is_that_of_diffusers(vae):
 def test_an_autoencoder_of_a_pipeline_is_found(vae, tmp_path):
     (tmp_path / "vae").symlink_to(vae)
     assert Autoencoder.load(tmp_path, torch.device("cpu")).channels == 3
+
+
+def drawn(folder, samples):
+    """What `diffx sample` writes of an imported model."""
+    save_file({"samples": samples}, folder / "samples.safetensors")
+    (folder / "sample.json").write_text('{"dataset": null}')
 
 
 def test_a_size_that_the_autoencoder_cannot_halve_leaves_nothing(vae, images, tmp_path, capsys):
@@ -129,7 +120,7 @@ def test_images_become_latents_a_model_and_images_again(vae, images, tmp_path, c
     (tmp_path / "latents").rename(tmp_path / "moved")
     capsys.readouterr()
     assert main(["decode-latents", drawn, "--vae", str(vae)]) == 4
-    assert "which is not there: name the folder with --latents" in capsys.readouterr().err
+    assert "which are not there: name the folder with --latents" in capsys.readouterr().err
 
 
 def test_a_model_of_latents_is_trained_by_text(vae, images, tmp_path, capsys):
@@ -149,7 +140,7 @@ def test_a_model_of_latents_is_trained_by_text(vae, images, tmp_path, capsys):
 
 
 def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     (tmp_path / "sample.json").write_text('{"run": "run"}')
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
     assert "does not say what the model was trained on" in capsys.readouterr().err
@@ -157,12 +148,85 @@ def test_facts_of_samples_that_say_nothing_of_data_are_refused(vae, tmp_path, ca
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
 
 
+def drawn_by_a_model_of_latents(folder, root, *, shape=(4, 6, 5), **options):
+    """Samples as of a model that was trained on the latents in a folder."""
+    data = Latents(root=root, **options)
+    dataset = {"name": "diffx-datasets:latents", "fingerprint": data.fingerprint}
+    dataset["options"] = {"root": str(root), **options}
+    folder.mkdir(exist_ok=True)
+    save_file({"samples": torch.ones(2, *shape)}, folder / "samples.safetensors")
+    (folder / "sample.json").write_text(json.dumps({"dataset": dataset}))
+    return folder
+
+
+def some_latents(root, scale=1.0):
+    root.mkdir(exist_ok=True)
+    z = torch.randn(3, 4, 6, 5, generator=torch.Generator().manual_seed(0)) * scale
+    save_file({"latents": z, "mirrored": z.flip(-1)}, root / "latents.safetensors")
+    return root
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["by the run", "by --latents"])
+@pytest.mark.parametrize("flip", [False, True], ids=["plain", "mirrored"])
+def test_samples_are_not_decoded_in_the_scale_of_other_latents(vae, tmp_path, capsys, named, flip):
+    root = some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", root, flip=flip)
+    words = ["decode-latents", str(drawn), "--vae", str(vae)]
+    words += ["--latents", str(root)] if named else []
+    assert main(words) == 0
+    shutil.rmtree(drawn / "decoded")
+    some_latents(root, scale=9.0)
+    capsys.readouterr()
+    assert main(words) == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"was trained on other latents than are in {root} now" in said
+    assert "--latents" in said
+
+
+def test_latents_without_those_that_were_mirrored_are_others(tmp_path, capsys):
+    root = some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", root, flip=True)
+    z = load_file(root / "latents.safetensors")["latents"]
+    save_file({"latents": z}, root / "latents.safetensors")
+    assert main(["decode-latents", str(drawn), "--vae", str(tmp_path)]) == 4
+    assert "was trained on other latents than are in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_there", [False, True], ids=["nothing", "an empty folder"])
+def test_latents_that_are_not_found_from_here_are_one_line(tmp_path, capsys, monkeypatch, is_there):
+    monkeypatch.chdir(tmp_path)
+    some_latents(tmp_path / "latents")
+    drawn = drawn_by_a_model_of_latents(tmp_path / "drawn", Path("latents"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if is_there:
+        (elsewhere / "latents").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert main(["decode-latents", str(drawn), "--vae", str(tmp_path)]) == 4
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "latents in latents, which are not there: name the folder with --latents" in said
+
+
+def test_samples_whose_scale_nothing_says_are_refused(vae, tmp_path, capsys):
+    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    words = ["decode-latents", str(tmp_path), "--vae", str(vae)]
+    assert main(words) == 2
+    assert "has no sample.json, which says what scale the samples have" in capsys.readouterr().err
+    assert not (tmp_path / "decoded").exists()
+    root = tmp_path / "latents"
+    root.mkdir()
+    save_file({"latents": torch.randn(2, 4, 8, 8)}, root / "latents.safetensors")
+    assert main([*words, "--latents", str(root)]) == 0
+
+
 def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, tmp_path):
     from diffusers import AutoencoderKL
 
     theirs = AutoencoderKL.from_pretrained(vae, low_cpu_mem_usage=False).eval()
     samples = torch.linspace(-0.3, 0.3, 2 * 4 * 8 * 8).view(2, 4, 8, 8)
-    save_file({"samples": samples}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, samples)
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 0
     with torch.no_grad():
         expected = theirs.decode(samples / theirs.config.scaling_factor).sample
@@ -174,7 +238,7 @@ def test_samples_of_an_imported_model_are_in_the_scale_of_the_autoencoder(vae, t
 
 
 def test_samples_that_are_no_latents_of_the_autoencoder_are_refused(vae, tmp_path, capsys):
-    save_file({"samples": torch.ones(2, 3, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 3, 8, 8))
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 4
     assert "has samples (3, 8, 8), not 4 channels of latents" in capsys.readouterr().err
 
@@ -186,7 +250,7 @@ def test_samples_of_something_else_are_not_decoded(tmp_path, capsys):
     words = ["--latents", str(root), "--vae", str(tmp_path)]
     assert main(["decode-latents", str(tmp_path), *words]) == 4
     assert "has no samples of latents" in capsys.readouterr().err
-    save_file({"samples": torch.ones(2, 4, 3, 3)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 3, 3))
     assert main(["decode-latents", str(tmp_path), *words]) == 4
     assert "has samples (4, 3, 3), not (4, 6, 5)" in capsys.readouterr().err
 
@@ -208,7 +272,7 @@ def test_latents_that_cannot_be_written_are_one_line(vae, images, tmp_path, caps
 
 @pytest.mark.parametrize("size", [30, 1_000], ids=["an image", "the grid"])
 def test_images_that_cannot_be_written_are_one_line(vae, tmp_path, capsys, limited, size):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     limited(size)
     assert main(["decode-latents", str(tmp_path), "--vae", str(vae)]) == 2
     said = capsys.readouterr().err
@@ -218,7 +282,7 @@ def test_images_that_cannot_be_written_are_one_line(vae, tmp_path, capsys, limit
 
 @pytest.mark.parametrize("command", ["encode-latents", "decode-latents"])
 def test_a_folder_in_which_another_works_is_left_to_it(vae, images, tmp_path, capsys, command):
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     words = {
         "encode-latents": ["--dataset.root", str(images), "--dataset.size", "16"],
         "decode-latents": [str(tmp_path)],
@@ -236,7 +300,7 @@ def test_an_interrupt_leaves_nothing(vae, images, tmp_path, monkeypatch, command
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Autoencoder, command.partition("-")[0], interrupt)
-    save_file({"samples": torch.ones(2, 4, 8, 8)}, tmp_path / "samples.safetensors")
+    drawn(tmp_path, torch.ones(2, 4, 8, 8))
     words = {
         "encode-latents": ["--dataset.root", str(images), "--dataset.size", "16"],
         "decode-latents": [str(tmp_path)],

@@ -106,6 +106,8 @@ def test_the_moments_are_measured_once(root, monkeypatch):
         ({"latents": torch.ones(2, 3)}, r"has latents torch\.float32 \(2, 3\)"),
         ({"latents": torch.ones(2, 3, 4, 4).int()}, "not floats"),
         ({"latents": torch.ones(0, 3, 4, 4)}, "not floats"),
+        ({"latents": torch.ones(4, 4, 0, 0)}, r"00000\.safetensors has latents .* none of them 0"),
+        ({"latents": torch.ones(4, 0, 4, 4)}, r"00000\.safetensors has latents .* none of them 0"),
         ({"latents": raw(2), "label": torch.arange(3)}, r"has labels torch\.int64 \(3,\)"),
         ({"latents": raw(2), "label": torch.ones(2)}, r"has labels torch\.float32"),
         ({"latents": raw(2), "label": torch.tensor([0, -1])}, "labels below 0"),
@@ -136,6 +138,33 @@ def test_a_missing_shard_is_noticed(tmp_path):
     root = write(tmp_path / "latents", {"latents": raw(2)}, {"latents": raw(2)}, part="0", of="3")
     with pytest.raises(DataError, match="has 2 of 3 shards"):
         _ = Latents(root=root).spec
+
+
+def in_parts(root, *parts):
+    """A shard for each part that the headers say."""
+    root.mkdir()
+    for k, part in enumerate(parts):
+        header = {"part": part, "of": str(len(parts))}
+        save_file({"latents": raw(2, k)}, root / f"latents-{k:05d}.safetensors", header)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ("002", r"00001\.safetensors and latents-00000\.safetensors are both part 0 of 3"),
+        ("013", r"00002\.safetensors says that it is part '3', not one of 0 to 2"),
+        (("0", "1", "-1"), r"00002\.safetensors says that it is part '-1'"),
+        (("0", "1", "two"), r"00002\.safetensors says that it is part 'two'"),
+    ],
+)
+def test_every_part_is_there_once(tmp_path, parts, said):
+    with pytest.raises(DataError, match=said):
+        _ = Latents(root=in_parts(tmp_path / "latents", *parts)).spec
+
+
+def test_parts_may_be_in_any_order(tmp_path):
+    assert len(Latents(root=in_parts(tmp_path / "latents", *"201"))) == 6
 
 
 def test_a_damaged_shard_is_named(root):
@@ -205,7 +234,7 @@ def test_encoding_does_not_depend_on_the_batch(images, tmp_path, batch_size):
         data, Halving(), tmp_path / "out", device=torch.device("cpu"),
         batch_size=batch_size, per_shard=4, mirrored=True,
     )  # fmt: skip
-    assert count == 3
+    assert count == (10, 3)
     latents = Latents(root=tmp_path / "out", flip=True)
     expected = Halving().encode(whole(data).x).half().float()
     z = latents.standard.undone(whole(latents).x)

@@ -70,8 +70,40 @@ def test_a_field_that_is_no_text_is_no_caption(tmp_path, value):
     with tarfile.open(path, "w") as archive:
         add_member(archive, "0.png", png(COLOURS[0]))
         add_member(archive, "0.json", json.dumps({"said": value}).encode())
-    with pytest.raises(DataError, match=r"one\.tar: the json\.said at byte .* is neither a text"):
+    reason = r"one\.tar: 0\.png: has no caption \(the json\.said at byte .* is neither a text"
+    with pytest.raises(DataError, match=reason):
         whole(data(path, label="", caption="json.said", stream=True))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("part", ["json.said", "txt"])
+def test_examples_without_a_text_are_left_out_if_asked_for(tmp_path, part, stream):
+    path = tmp_path / "one.tar"
+    with tarfile.open(path, "w") as archive:
+        for k, text in enumerate(("sand", None, "sea")):
+            add_member(archive, f"{k}.png", png(COLOURS[k]))
+            add_member(archive, f"{k}.json", json.dumps({"said": text}).encode())
+            if text is not None:
+                add_member(archive, f"{k}.txt", text.encode())
+    options = {"label": "", "caption": part, "stream": stream}
+    with pytest.raises(DataError, match=r"--dataset\.on_bad skip"):
+        whole(data(path, **options))
+    found = whole(data(path, **options, on_bad="skip"))
+    assert set(found.captions) == {"sand", "sea"}
+    assert {tuple(one) for one in colours(found.x)} == {tuple(COLOURS[0]), tuple(COLOURS[2])}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_half_a_character_is_refused_or_left_out(tmp_path, stream):
+    path = tmp_path / "one.tar"
+    with tarfile.open(path, "w") as archive:
+        for k, text in enumerate(("sand", "cat \ud83d", "sea")):
+            add_member(archive, f"{k}.png", png(COLOURS[k]))
+            add_member(archive, f"{k}.json", json.dumps({"said": text}).encode())
+    options = {"label": "", "caption": "json.said", "stream": stream}
+    with pytest.raises(DataError, match=r"one\.tar: 1\.png: .* half of a character.*on_bad skip"):
+        whole(data(path, **options))
+    assert set(whole(data(path, **options, on_bad="skip")).captions) == {"sand", "sea"}
 
 
 def test_a_shard_that_goes_away_is_named(tmp_path):

@@ -111,6 +111,9 @@ OTHERS = {
     "activation of a dit": ("dit", {"activation_fn": "geglu"}, "activation_fn is 'geglu', and dit"),
     "norms of a dit": ("dit", {"norm_elementwise_affine": True}, "norm_elementwise_affine is True"),
     "a size added in norms of a dit": ("dit", {"norm_eps": 0.1}, "norm_eps is 0.1, and dit has"),
+    "an option of a unet": ("unet", {"newoption": 5}, "config.json: newoption is 5, and what it"),
+    "an option of a dit": ("dit", {"newoption": [0]}, r"newoption is \[0\], and what it means is"),
+    "texts of a dit": ("dit", {"cross_attention_dim": 8}, "cross_attention_dim is 8, and dit has"),
     "a size that is no number": ("dit", {"norm_eps": "1e-6"}, "norm_eps is '1e-6', and dit has"),
 }
 
@@ -120,6 +123,27 @@ def test_what_is_built_otherwise_is_refused(case, changes, message):
     config, shapes, _ = RECORD[case].values()
     with pytest.raises(CheckpointError, match=message):
         imported({**config, **changes}, record.tensors_of(shapes))
+
+
+@pytest.mark.parametrize("case", RECORD)
+def test_what_a_config_says_of_itself_is_free(case):
+    config, shapes, _ = RECORD[case].values()
+    imported({**config, "_diffusers_version": "9", "_own": 1}, record.tensors_of(shapes))
+
+
+def test_every_option_of_diffusers_is_known():
+    from inspect import signature
+
+    from diffx_backbones.imports import dit, unet2d
+
+    diffusers = pytest.importorskip("diffusers", reason="is in the dependency group bench")
+    names = {*signature(diffusers.UNet2DModel.__init__).parameters} - {"self"}
+    assert names == {*unet2d.ONLY, *unet2d.CHECKED} - {"_class_name"}
+    names = {*signature(diffusers.DiTTransformer2DModel.__init__).parameters} - {"self"}
+    assert names >= {*dit.CHECKED}
+    theirs = diffusers.DiTTransformer2DModel
+    config = {"_class_name": theirs.__name__, **theirs(num_layers=1, num_embeds_ada_norm=5).config}
+    dit._check_config(ForeignWeights(path="folder", tensors={}, config=config))
 
 
 def test_a_dit_whose_blocks_are_told_different_things_is_refused():

@@ -62,7 +62,7 @@ def assemble(request: Request) -> Assembly:
     """
     seed: int = request.options.seed
     source, text = request.components["dataset"], request.components.get("text")
-    dataset = dataset_of(request)
+    dataset = dataset_of(source, text)
     scheduler = request.components["scheduler"].build()
     label = source.label if text is None else f"{source.label} with {text.label}"
     backbone = _backbone(request.components["backbone"], label, dataset, seed)
@@ -95,13 +95,16 @@ def _saved_text(chosen: Chosen) -> SavedComponent:
     return SavedComponent.of(chosen.registered, {**chosen.options, **here}, encoder.fingerprint)
 
 
-def dataset_of(request: Request) -> Dataset:
-    """What is learned from, with its captions as the text encoder reads them.
+def dataset_of(source: Chosen, text: Chosen | None) -> Dataset:
+    """The data, with tokens of their captions if they have any.
+
+    Args:
+        source: the dataset.
+        text: the encoder, if one is named.
 
     Raises:
-        ConfigError: nothing reads the captions, or there are none to be read.
+        ConfigError: there are captions that nothing reads, or none to be read.
     """
-    source, text = request.components["dataset"], request.components.get("text")
     dataset: Dataset = source.build()
     if text is None:
         if dataset.spec.captions:

@@ -6,12 +6,13 @@ import torch
 from attrs import frozen
 from torch import nn
 
+from diffx_cli.blame import told
 from diffx_core.dataset import Condition, DataSpec
 from diffx_core.engine.trainer import parameter_count
 from diffx_core.errors import ComponentError
 
 CONTEXT_LENGTH = 77
-"""Tokens of a context, as many as those of CLIP's texts."""
+"""Tokens of a context of which nothing else is known, as many as those of CLIP's texts."""
 
 
 @frozen(kw_only=True)
@@ -27,12 +28,15 @@ class Figures:
     flop: int
 
 
-def figures(build: Callable[[DataSpec], nn.Module], spec: DataSpec) -> Figures:
+def figures(
+    build: Callable[[DataSpec], nn.Module], spec: DataSpec, tokens: int = CONTEXT_LENGTH
+) -> Figures:
     """The figures of a network for data, counted on a device that computes nothing.
 
     Args:
         build: makes the network.
         spec: the facts about the data.
+        tokens: of the context that comes with them, if any does.
 
     Raises:
         ConfigError: it refuses such data.
@@ -41,17 +45,17 @@ def figures(build: Callable[[DataSpec], nn.Module], spec: DataSpec) -> Figures:
     from torch.utils.flop_counter import FlopCounterMode  # its import changes torch's defaults
 
     with torch.device("meta"):
-        network = build(spec).eval()
+        # a library of texts may have put functions of torch on the processor
+        network = build(spec).eval().to("meta")
         x, noise_label = torch.empty(1, *spec.shape), torch.empty(1)
         cond = Condition(
             label=None if spec.num_classes is None else torch.zeros(1, dtype=torch.int64),
             image=x if spec.paired else None,
-            context=None if spec.context is None else torch.empty(1, CONTEXT_LENGTH, spec.context),
+            context=None if spec.context is None else torch.empty(1, tokens, spec.context),
         )
         try:
             with torch.no_grad(), FlopCounterMode(display=False) as counter:
                 network(x, noise_label, cond)
         except Exception as error:
-            reason = f"cannot be measured: {type(error).__name__}: {error}"
-            raise ComponentError("backbone", reason) from error
+            raise ComponentError("backbone", f"cannot be measured: {told(error)}") from error
     return Figures(parameters=parameter_count(network), flop=counter.get_total_flops())

@@ -5,6 +5,7 @@ from typing import Any, Self, TypeAlias
 
 from attrs import field, frozen
 
+from diffx_cli.blame import told
 from diffx_cli.command import Command
 from diffx_core.config import options_of, structure
 from diffx_core.errors import ComponentError, ConfigError, DiffxError
@@ -75,7 +76,7 @@ class Chosen:
         except ValueError as error:
             raise ConfigError(f"{self.label}: {error}") from error
         except Exception as error:
-            reason = f"{self.label} cannot be built: {type(error).__name__}: {error}"
+            reason = f"{self.label} cannot be built: {told(error)}"
             raise ComponentError(self.registered.kind, reason) from error
 
 

@@ -76,11 +76,20 @@ class Origin:
             note(f"the run goes on from step {step}: removed {', '.join(sorted(later))}")
 
 
-def origin(resume: str | None, out: Path | None, record: Run, *, overwrite: bool) -> Origin | None:
+def origin(
+    resume: str | None, out: Path | None, record: Run, config: Mapping[str, Any], *, overwrite: bool
+) -> Origin | None:
     """Where to go on, as the command line says; None to begin.
 
     Without ``--resume``, the same command goes on where it ended: the folder is named, and holds a
     run that was made by it.
+
+    Args:
+        resume: as it was given.
+        out: as it was given.
+        record: of the run that is wanted.
+        config: the same, as a configuration file says it.
+        overwrite: as it was given.
 
     Raises:
         ConfigError: what was said excludes itself.
@@ -93,7 +102,7 @@ def origin(resume: str | None, out: Path | None, record: Run, *, overwrite: bool
         return _named(Path(resume), out)
     if out is None:
         return _alike(record) if resume == AUTO else None
-    if not overwrite and _holds(out, record):
+    if not overwrite and _holds(out, config):
         return Origin(out)
     return None
 
@@ -169,7 +178,7 @@ def _named(path: Path, out: Path | None) -> Origin:
     return Origin(folder, path)
 
 
-def _holds(out: Path, record: Run) -> bool:
+def _holds(out: Path, config: Mapping[str, Any]) -> bool:
     """Whether a folder holds a run that was made by this command, or could have been.
 
     What is no run, or one of others, is left for whoever claims the folder to refuse.
@@ -178,7 +187,7 @@ def _holds(out: Path, record: Run) -> bool:
         return False
     if any((out / "checkpoints").glob("step-*")):
         return True
-    return (out / "config.yaml").read_text("utf-8") == to_yaml(record.to_config())
+    return (out / "config.yaml").read_text("utf-8") == to_yaml(dict(config))
 
 
 def _alike(record: Run) -> Origin | None:

@@ -48,7 +48,7 @@ def sized(request: Request) -> Request:
     device, backbone = device_named(options.device), request.components["backbone"]
     memory = memory_of(device)
     size = size_for(memory) if options.preset == "auto" else options.preset
-    dataset = dataset_of(request)
+    dataset = dataset_of(request.components["dataset"], request.components.get("text"))
     found = _asked(backbone, size, dataset)
     said, unsaid = request.told, request.told | request.by_recipe
     network = {

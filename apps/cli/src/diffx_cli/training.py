@@ -114,7 +114,8 @@ def train(request: Request) -> Trained:
 def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None) -> Trained:
     """Train in a folder; the other processes, if there are any, have none."""
     options, every = request.options, request.sections["train"].log_every
-    source = origin(resume, options.out, run.record, overwrite=options.overwrite)
+    config = _config(request, run)
+    source = origin(resume, options.out, run.record, config, overwrite=options.overwrite)
     if source is None:
         check_free(options.out, overwrite=options.overwrite)
     remark(request, run)
@@ -122,7 +123,7 @@ def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None)
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
         _begin(request, run, place, again=source is not None)
-        told = observers_for(request, place.folder, _config(request, run), every)
+        told = observers_for(request, place.folder, config, every)
         outcome = _fit(trainer, place.folder, start, told)
     return Trained(place.folder, outcome.step, trainer.options.steps, outcome.reason)
 

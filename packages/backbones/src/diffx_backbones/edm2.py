@@ -99,7 +99,7 @@ class EDM2(nn.Module):
             up(s.before, s.channels, heads=s.heads, reads=s.reads, doubles=s.is_step)
             for s in plan.way_up(spec)
         )
-        self.out = MPConv(plan.channels, spec.shape[0], 3)
+        self.out = MPConv(plan.channels * plan.mults[0], spec.shape[0], 3)
         self.gain = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:

@@ -66,21 +66,25 @@ class Listed(Sequence[str]):
 
     Args:
         names: of the images, as the file has them.
-        texts: by name.
+        texts: the number of the line and the text, by name.
     """
 
     names: Sequence[str]
-    texts: Mapping[str, str]
+    texts: Mapping[str, tuple[int, str]]
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
-        """A text, or an `UnreadableError` if there is none."""
+        """A text, or an `UnreadableError` with the reason why there is none."""
         name = self.names[position]
         if name not in self.texts:
             raise UnreadableError(f"has no caption ({METADATA} has no line about {name})")
-        return self.texts[name]
+        number, text = self.texts[name]
+        try:
+            return one_line(text)
+        except UnreadableError as error:
+            raise UnreadableError(f"has no caption ({METADATA}:{number} {error})") from None
 
 
 def captions_of(
@@ -118,15 +122,40 @@ def captions_of(
             f" ({len(missing)} of {len(names)} images have none); write one, or leave such images"
             " out with --dataset.on_bad skip"
         )
-    return Listed(names, texts), stamped
+    listed = Listed(names, texts)
+    if on_bad == "error":
+        _check(listed, root)
+    return listed, stamped
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, and without spaces at its ends."""
-    return " ".join(text.split())
+    """A text without line breaks, and without spaces at its ends.
+
+    Raises:
+        UnreadableError: it has a surrogate, which JSON can say and no encoder of text can read.
+    """
+    joined = " ".join(text.split())
+    try:
+        joined.encode()
+    except UnicodeEncodeError as error:
+        half = ascii(joined[error.start])
+        raise UnreadableError(f"has a text with {half}, half of a character") from None
+    return joined
 
 
-def _lines(metadata: Path) -> Iterator[tuple[str, str]]:
+def _check(listed: Listed, root: Path) -> None:
+    """Refuse a text that cannot be used before any image is decoded."""
+    for position, name in enumerate(listed.names):
+        try:
+            listed[position]
+        except UnreadableError as error:
+            raise DataError(
+                f"image_folder: {root / name}: {error}; mend it, or leave such images out with"
+                " --dataset.on_bad skip"
+            ) from error
+
+
+def _lines(metadata: Path) -> Iterator[tuple[str, tuple[int, str]]]:
     seen: set[str] = set()
     with metadata.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -135,7 +164,7 @@ def _lines(metadata: Path) -> Iterator[tuple[str, str]]:
                 if name in seen:
                     raise DataError(f"image_folder: {metadata}:{number}: {name} is there twice")
                 seen.add(name)
-                yield name, text
+                yield name, (number, text)
 
 
 def _pair(line: str, where: str) -> tuple[str, str]:
@@ -148,4 +177,4 @@ def _pair(line: str, where: str) -> tuple[str, str]:
     name = row.get("file_name")
     if not isinstance(name, str) or len(texts) != 1:
         raise DataError(f'{where}: needs "file_name" and one of "text" and "caption", as texts')
-    return name, one_line(texts[0])
+    return name, texts[0]

@@ -1,18 +1,32 @@
 """From a dataset of images to shards of latents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from diffx_core import ConfigError, DataError, Dataset
+from diffx_core import Batch, Condition, ConfigError, DataError, Dataset
 from diffx_datasets.autoencoder import Autoencoder
+from diffx_datasets.examples import BatchWithout
 from diffx_datasets.latent_shards import Shard, write_shard
 from diffx_datasets.packed_images import PackedImages
 
 PER_SHARD = 8192
 RANGE = (-1.0, 1.0)
+
+
+class Encoded(NamedTuple):
+    """How much was written.
+
+    Args:
+        examples: latents, without those of images that cannot be used.
+        shards: files of them.
+    """
+
+    examples: int
+    shards: int
 
 
 def encode(
@@ -25,8 +39,8 @@ def encode(
     batch_size: int = 32,
     per_shard: int = PER_SHARD,
     told: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Write the latents of all images; returns in how many shards.
+) -> Encoded:
+    """Write the latents of all images that can be used.
 
     Args:
         dataset: images in [-1, 1].
@@ -40,23 +54,25 @@ def encode(
 
     Raises:
         ConfigError: the data are not images that the autoencoder can read.
-        DataError: what it makes of one of them is not finite.
+        DataError: what it makes of one of them is not finite, or none of a whole shard can be used.
     """
     require(dataset, autoencoder)
-    data = dataset.on(device)
+    data, examples = dataset.on(device), 0
     shards = torch.arange(len(data)).split(per_shard)
     for number, positions in enumerate(shards):
         latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
         texts = list[str]()
-        for index in positions.split(batch_size):
-            batch = data.batch(index).to(device)
-            latents.append(_halves(autoencoder.encode(batch.x), index))
+        for batch, own in _batches(data, positions.split(batch_size), told):
+            x = batch.x.to(device)
+            latents.append(_halves(autoencoder.encode(x), own))
             if mirrored:
-                others.append(_halves(autoencoder.encode(batch.x.flip(-1)), index))
+                others.append(_halves(autoencoder.encode(x.flip(-1)), own))
             if batch.cond.label is not None:
                 labels.append(batch.cond.label.cpu())
             texts.extend(batch.captions or ())
-            told(int(index[-1]) + 1)
+        if not latents:
+            ends = f"{int(positions[0])} to {int(positions[-1])}"
+            raise DataError(f"none of the images {ends} of the data can be used")
         shard = Shard(
             path=folder,
             latents=torch.cat(latents),
@@ -66,7 +82,31 @@ def encode(
             captions=texts if dataset.spec.captions else None,
         )
         write_shard(folder, shard, number, len(shards))
-    return len(shards)
+        examples += len(shard.latents)
+    return Encoded(examples, len(shards))
+
+
+def _batches(
+    data: Dataset, parts: Iterable[Tensor], told: Callable[[int], None]
+) -> Iterator[tuple[Batch, Tensor]]:
+    """The images at positions, part by part, and the positions of those that can be used."""
+    for index in parts:
+        batch, own = _own(data.batch(index), index)
+        if len(own):
+            yield batch, own
+        told(int(index[-1]) + 1)
+
+
+def _own(batch: Batch, index: Tensor) -> tuple[Batch, Tensor]:
+    """A batch of (B,) positions without those where another image stands in; and the positions."""
+    replaced = batch.replaced if isinstance(batch, BatchWithout) else {}
+    rows = [row for row, position in enumerate(index.tolist()) if position not in replaced]
+    if len(rows) == len(index):
+        return batch, index
+    own, label, captions = index[rows], batch.cond.label, batch.captions
+    cond = Condition(label=None if label is None else label[rows])
+    texts = None if captions is None else [captions[row] for row in rows]
+    return Batch(batch.x[rows], cond, own, texts), own
 
 
 def _halves(latents: Tensor, index: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, le
 
 from diffx_core import ConfigError, DataError
 from diffx_datasets.captions import one_line
-from diffx_datasets.classes import classes_of
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
@@ -31,7 +31,7 @@ class HuggingFace(LargeImages):
         root: a folder that save_to_disk has made, a folder of parquet files, or a parquet file.
         name: instead of a root, what the table is called on the Hub.
         subset: which part of a table of the Hub, if it has several.
-        split: of the table.
+        split: of the table, if it has several.
         download: fetch a table of the Hub, if it is not in the library's cache.
         image: the column of images; by default the only one.
         label: the column of classes; by default the only one, if there is one.
@@ -50,7 +50,7 @@ class HuggingFace(LargeImages):
     image: str | None = None
     label: str | None = None
     caption: str | None = None
-    num_classes: int | None = field(default=None, validator=optional(ge(1)))
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
     size: int = field(default=64, validator=and_(ge(4), le(1024)))
     grey: bool = False
 
@@ -74,6 +74,7 @@ class HuggingFace(LargeImages):
         if self.caption is not None and self.caption not in table.features:
             self._refuse(f"has no column {self.caption}, but {', '.join(table.features)}")
         raw = table.cast_column(image, kinds.Image(decode=False))
+        captions = None if self.caption is None else Texts(raw, self.caption)
         return Examples(
             name="huggingface",
             facts={
@@ -83,10 +84,18 @@ class HuggingFace(LargeImages):
                 "options": (str(self._place()), self.split, self.size, self.grey),
             },
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Rows(raw, image, self._place(), self.size, self.grey, self._homes()),
+            readable=Rows(
+                raw.select_columns([image]),
+                image,
+                self._place(),
+                self.size,
+                self.grey,
+                self._homes(),
+                captions,
+            ),
             label=label,
             num_classes=classes,
-            captions=None if self.caption is None else Texts(raw, self.caption),
+            captions=captions,
         )
 
     def _table(self) -> tuple[Any, list[object]]:
@@ -129,7 +138,12 @@ class HuggingFace(LargeImages):
         told = feature.num_classes if isinstance(feature, kind) else None
         if told is not None and highest >= told:
             self._refuse(f"has the label {highest} in {chosen}, which has {told} classes")
-        classes = classes_of(values, self.num_classes or told, where)
+        if told is not None and self.num_classes is not None and self.num_classes < told:
+            self._refuse(
+                f"has {told} classes in {chosen}, more than --dataset.num_classes"
+                f" {self.num_classes}: leave that out"
+            )
+        classes = classes_of(values, self.num_classes, where, told)
         return values.astype(np.int64), classes
 
     def _refuse(self, reason: str) -> NoReturn:
@@ -141,12 +155,13 @@ class Rows:
     """Images of a table by row.
 
     Args:
-        table: with images that are not decoded.
+        table: of images alone, which are not decoded.
         column: of the images.
         name: of the table, for messages.
         size: side in pixels.
         grey: keep brightness only.
         homes: the folders in which it may name files; what is not absolute is in the first.
+        captions: one about each image; an image without one cannot be used.
     """
 
     table: Any = field(repr=False)
@@ -155,12 +170,15 @@ class Rows:
     size: int
     grey: bool
     homes: tuple[Path, ...]
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     def pixels(self, position: int) -> Pixels:
         """The image of a row: its bytes, or the file that it names."""
+        if self.captions is not None:
+            self.captions[position]
         found = self.table[position][self.column]
         if found is None or (found["bytes"] is None and found["path"] is None):
             raise UnreadableError("is empty")
@@ -200,9 +218,11 @@ class Texts(Sequence[str]):
         return len(self.table)
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
-        text = self.table[self.column][position]
+        """A text, or an `UnreadableError` with the reason why there is none."""
+        try:
+            text = self.table[self.column][position]
+        except UnicodeDecodeError:
+            raise UnreadableError(f"has no caption ({self.column} is not UTF-8)") from None
         if not isinstance(text, str):
-            raise DataError(
-                f"huggingface: {self.column} of row {position} is no text: {text!r:.40}"
-            )
+            raise UnreadableError(f"has no caption ({self.column} is no text: {text!r:.40})")
         return one_line(text)

@@ -8,6 +8,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from diffx_core import DataError
+from diffx_datasets.captions import one_line
+from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.latent_shards import CAPTIONS, CLASSES, Shard
 
 DIGITS = 10
@@ -29,7 +31,8 @@ def read_shards(root: Path, *, captions: bool = False) -> list[Shard]:
         raise DataError(
             f"latents: there is no latents*.safetensors in {root}; diffx encode-latents makes them"
         )
-    shards = [_read(path, len(paths), captions=captions) for path in paths]
+    parts: dict[int, Path] = {}
+    shards = [_read(path, len(paths), parts, captions=captions) for path in paths]
     for one in shards:
         if one.form != shards[0].form:
             raise DataError(
@@ -38,7 +41,8 @@ def read_shards(root: Path, *, captions: bool = False) -> list[Shard]:
     return shards
 
 
-def _read(path: Path, count: int, *, captions: bool) -> Shard:
+def _read(path: Path, count: int, parts: dict[int, Path], *, captions: bool) -> Shard:
+    """One of `count` shards, which is noted among the parts that were read."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -48,6 +52,7 @@ def _read(path: Path, count: int, *, captions: bool) -> Shard:
     said, classes = header.get("of", str(count)), header.get(CLASSES)
     if said != str(count):
         raise DataError(f"latents: {path.parent} has {count} of {said} shards; encode them again")
+    _note_part(parts, path, header.get("part"), count)
     texts = tensors.pop(CAPTIONS, None)
     wrong = _problem(tensors) or _problem_of_classes(tensors.get("label"), classes)
     if wrong:
@@ -58,6 +63,23 @@ def _read(path: Path, count: int, *, captions: bool) -> Shard:
         num_classes=None if classes is None else int(classes),
         captions=_texts(path, texts, len(tensors["latents"])) if captions else None,
     )
+
+
+def _note_part(parts: dict[int, Path], path: Path, said: str | None, count: int) -> None:
+    """Refuse a part that was read already, in place of which another one is missing."""
+    if said is None:
+        return
+    if said not in map(str, range(count)):
+        raise DataError(
+            f"latents: {path} says that it is part {said[:40]!r}, not one of 0 to {count - 1};"
+            " encode them again"
+        )
+    other = parts.setdefault(int(said), path)
+    if other != path:
+        raise DataError(
+            f"latents: {path} and {other.name} are both part {said} of {count}, so that another"
+            " part is missing; encode them again"
+        )
 
 
 def _texts(path: Path, found: Tensor | None, count: int) -> list[str]:
@@ -81,7 +103,14 @@ def _texts(path: Path, found: Tensor | None, count: int) -> list[str]:
         )
     if len(texts) != count:
         raise DataError(f"latents: {path} has {len(texts)} texts about {count} images")
-    return texts
+    return [_text(path, number, one) for number, one in enumerate(texts)]
+
+
+def _text(path: Path, number: int, text: str) -> str:
+    try:
+        return one_line(text)
+    except UnreadableError as error:
+        raise DataError(f"latents: {path}: number {number} {error}; encode it again") from error
 
 
 def _problem_of_classes(label: Tensor | None, said: str | None) -> str:
@@ -102,8 +131,9 @@ def _problem(tensors: dict[str, Tensor]) -> str:
     if latents is None or set(tensors) - {"latents", "label", "mirrored"}:
         names = ", ".join(sorted(tensors)) or "nothing"
         return f"has {names}; not latents, label, mirrored and captions"
-    if latents.ndim != 4 or not len(latents) or not latents.is_floating_point():
-        return f"has latents {latents.dtype} {tuple(latents.shape)}; not floats (n, C, H, W)"
+    if latents.ndim != 4 or not latents.numel() or not latents.is_floating_point():
+        shape = tuple(latents.shape)
+        return f"has latents {latents.dtype} {shape}; not floats (n, C, H, W), none of them 0"
     label, mirrored = tensors.get("label"), tensors.get("mirrored")
     if mirrored is not None and mirrored.shape != latents.shape:
         return f"has {tuple(mirrored.shape)} mirrored ones of {tuple(latents.shape)}"

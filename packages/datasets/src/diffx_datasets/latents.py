@@ -6,16 +6,20 @@ Shapes: z, x (C, H, W).
 """
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from diffx_core import DataError, Dataset, DataSpec
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.keeping import kept
 from diffx_datasets.latent_moments import Measured, Standard, measured
 from diffx_datasets.latent_reading import read_shards
+from diffx_datasets.latent_shards import Shard
 from diffx_datasets.latents_held import Held
 from diffx_datasets.packing import FACTS, stamp
 from diffx_datasets.prepared import Prepared
@@ -32,6 +36,8 @@ class Latents(Prepared):
         root: the folder with the shards.
         flip: whether training sees half of the images mirrored; their latents must be there, too.
         captions: whether the texts about the images, which must be there, are given to an encoder.
+        num_classes: how many classes there are, of which some may have no example here; by default
+            what the shards say, or else one more than the highest label.
 
     References:
         Rombach et al., 2022, High-resolution image synthesis with latent diffusion models
@@ -41,6 +47,7 @@ class Latents(Prepared):
     root: Path
     flip: bool = False
     captions: bool = False
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
 
     @cached_property
     def held(self) -> Held:
@@ -51,15 +58,15 @@ class Latents(Prepared):
                 f"latents: {self.root} has no latents of mirrored images; encode them again with"
                 " diffx encode-latents --mirrored true, or leave out --dataset.flip"
             )
+        classes = self._classes(shards)
         files = [stamp(one.path) for one in shards]
         facts = {"version": VERSION, "root": str(self.root.resolve()), "files": files}
         folder = kept("latents", facts, lambda empty: _write(measured(shards), empty))
         said = json.loads((folder / FACTS).read_text(encoding="utf-8"))
         standard, sums = Standard(**said["standard"]), said["sums"]
-        highest = [int(one.label.max()) for one in shards if one.label is not None]
         spec = DataSpec(
             shape=shards[0].latents.shape[1:],
-            num_classes=shards[0].num_classes or (max(highest) + 1 if highest else None),
+            num_classes=classes,
             sigma_data=standard.rms,
             captions=self.captions,
         )
@@ -71,6 +78,11 @@ class Latents(Prepared):
             flips=self.flip,
             sums={name: sums[name] for name in read},
         )
+
+    def _classes(self, shards: Sequence[Shard]) -> int | None:
+        labels = [one.label.numpy() for one in shards if one.label is not None]
+        found = np.concatenate(labels) if labels else None
+        return classes_of(found, self.num_classes, f"latents: {self.root}", shards[0].num_classes)
 
     @property
     def standard(self) -> Standard:

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le, optional
 
 from diffx_core import DataError
-from diffx_datasets.classes import classes_of
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.decoding import resized
 from diffx_datasets.packed_images import PackedImages
 from diffx_datasets.packing import Pixels, Source, stamp
@@ -41,7 +41,7 @@ class Npz(PackedImages):
     layout: Literal["auto", "hwc", "chw"] = field(
         default="auto", validator=in_(("auto", "hwc", "chw"))
     )
-    num_classes: int | None = field(default=None, validator=optional(ge(1)))
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
 
     def source(self) -> Source:
         """The arrays of the file."""

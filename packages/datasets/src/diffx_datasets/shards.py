@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from diffx_core import DataError
 from diffx_datasets.captions import one_line
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.packing import Pixels
@@ -46,18 +45,22 @@ class Shards:
         table: where the images are.
         size: side in pixels.
         grey: keep brightness only.
+        captions: one about each image; an image without one cannot be used.
     """
 
     paths: Sequence[Path] = field(repr=False)
     table: Table = field(repr=False)
     size: int
     grey: bool
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
 
     def pixels(self, position: int) -> Pixels:
         """The image of an example."""
+        if self.captions is not None:
+            self.captions[position]
         shard, offset, size, *_ = self.table[position].tolist()
         if size > SMALL:
             raise UnreadableError("claims to be larger than an image can be")
@@ -96,9 +99,15 @@ class Texts(Sequence[str]):
         return len(self.table)
 
     def __getitem__(self, position: int) -> str:  # type: ignore[override] # never a slice
+        """A text, or an `UnreadableError` with the reason why there is none."""
         row = self.table[position].tolist()
+        if row[Part.TEXT] < 0:
+            raise UnreadableError(f"has no caption (there is no {self.part})")
         place = self.paths[row[Part.SHARD]], row[Part.TEXT], row[Part.TEXT_SIZE]
-        return one_line(said(*place, self.part))
+        try:
+            return one_line(said(*place, self.part))
+        except UnreadableError as error:
+            raise UnreadableError(f"has no caption ({error})") from error
 
 
 def cut(path: Path, offset: int, size: int) -> bytes:
@@ -112,10 +121,10 @@ def said(path: Path, offset: int, size: int, part: str) -> str:
     """What a small file in an archive says: its text, or a field of it, such as json.label.
 
     Raises:
-        DataError: it is damaged, or has no such field.
+        UnreadableError: it is damaged, or has no such field.
     """
     if size > SMALL:
-        raise DataError(f"webdataset: {path}: the {part} at byte {offset} is too large for a text")
+        raise UnreadableError(f"the {part} at byte {offset} is too large for a text")
     try:
         text = cut(path, offset, size).decode("utf-8")
         if not part.startswith("json."):
@@ -123,9 +132,7 @@ def said(path: Path, offset: int, size: int, part: str) -> str:
         return _plain(json.loads(text)[part.removeprefix("json.")]).strip()
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else error
-        raise DataError(
-            f"webdataset: {path}: the {part} at byte {offset} cannot be read: {reason}"
-        ) from error
+        raise UnreadableError(f"the {part} at byte {offset} cannot be read: {reason}") from error
 
 
 def _plain(value: object) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from diffx_core import ConfigError, DataError, cache_folder
-from diffx_datasets.captions import one_line
 from diffx_datasets.packing import stamp
 
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
 """What `save_to_disk` leaves in the folder of a table, and in one of several."""
+USUAL = "train"
+"""The split that is meant where nothing is said, also of a table that has none."""
 SPLITS = ("train", "validation", "valid", "val", "test")
 FAILURES = (OSError, ValueError, TypeError, KeyError, RuntimeError, ConnectionError)
 """What the library raises about files that it cannot read, and about a Hub that it cannot reach."""
@@ -41,14 +42,18 @@ def local_table(root: Path, split: str) -> tuple[Any, list[object]]:
         split: of the table.
 
     Raises:
-        DataError: there is none that can be read.
+        DataError: there is none that can be read, or it has no such split.
     """
     datasets = library()
     home = root / split if (root / SAVED_SPLITS).is_file() else root
     try:
         if (home / SAVED).is_file():
             files = sorted(one for one in home.iterdir() if one.is_file())
-            return datasets.load_from_disk(str(home)), [stamp(one) for one in files]
+            table = datasets.load_from_disk(str(home))
+            if home == root:
+                is_part = (root.parent / SAVED_SPLITS).is_file()
+                _whole(split, root.name if is_part else str(table.split))
+            return table, [stamp(one) for one in files]
         files = list(_parquet(root, split))
         with _quiet():
             table = datasets.Dataset.from_parquet(
@@ -91,7 +96,7 @@ def reason(error: Exception) -> str:
     """
     if isinstance(error, library().exceptions.DatasetGenerationError) and error.__cause__:
         error = error.__cause__
-    return one_line(str(error))[:300] or type(error).__name__
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 @contextmanager
@@ -112,6 +117,7 @@ def _quiet() -> Iterator[None]:
 
 def _parquet(root: Path, split: str) -> Sequence[Path]:
     if root.is_file():
+        _whole(split, _split_of(root))
         return [root]
     files = sorted(root.rglob("*.parquet"))
     if not files:
@@ -123,7 +129,17 @@ def _parquet(root: Path, split: str) -> Sequence[Path]:
         if not found:
             raise FileNotFoundError(f"there is no split {split}, but {known}")
         return found
+    _whole(split, "")
     return files
+
+
+def _whole(split: str, own: str) -> None:
+    """Refuse to look for a split in a table of none, or of another one."""
+    if split not in (USUAL, own):
+        raise FileNotFoundError(
+            f"there are no splits in it: leave out --dataset.split {split}, or name the folder of"
+            " all splits with --dataset.root"
+        )
 
 
 def _split_of(path: Path) -> str:

@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, le
 
 from diffx_core import DataError
-from diffx_datasets.classes import classes_of
+from diffx_datasets.classes import CAN_BE_SAID, classes_of
+from diffx_datasets.decoding import UnreadableError
 from diffx_datasets.examples import Examples
 from diffx_datasets.keeping import kept
 from diffx_datasets.large_images import LargeImages
@@ -54,7 +55,7 @@ class WebDataset(LargeImages):
     grey: bool = False
     label: str = "cls"
     caption: str | None = None
-    num_classes: int | None = field(default=None, validator=optional(ge(1)))
+    num_classes: int | None = field(default=None, validator=CAN_BE_SAID)
 
     def examples(self) -> Examples:
         """The examples, by shard and place."""
@@ -71,21 +72,29 @@ class WebDataset(LargeImages):
         )
         table: Table = np.load(folder / "index.npy", mmap_mode="r")
         label = np.array(table[:, Part.LABEL]) if table[0, Part.LABEL] >= 0 else None
+        captions = self._texts(paths, table)
         return Examples(
             name="webdataset",
             facts={**facts, "options": (self.size, self.grey, self.num_classes)},
             shape=(1 if self.grey else 3, self.size, self.size),
-            readable=Shards(paths, table, self.size, self.grey),
+            readable=Shards(paths, table, self.size, self.grey, captions),
             label=label,
             num_classes=classes_of(label, self.num_classes, f"webdataset: {self.root}"),
-            captions=self._texts(paths, table),
+            captions=captions,
         )
 
     def _texts(self, paths: list[Path], table: Table) -> Texts | None:
         if self.caption is None:
             return None
-        if table[0, Part.TEXT] < 0:
+        count = int((table[:, Part.TEXT] >= 0).sum())
+        if not count:
             raise DataError(f"webdataset: the examples in {self.root} have no {self.caption}")
+        if count < len(table) and self.on_bad == "error":
+            raise DataError(
+                f"webdataset: {self.root} has texts for {count} of {len(table)} examples;"
+                " --dataset.caption names another file, or none, and --dataset.on_bad skip leaves"
+                " out those without one"
+            )
         return Texts(paths, table, self.caption)
 
     def _shards(self) -> list[Path]:
@@ -106,14 +115,12 @@ class WebDataset(LargeImages):
         if not found:
             raise DataError(f"webdataset: there are no images in {self.root}")
         table = np.concatenate(found)
-        checked = ((Part.LABEL, "labels", "label"), (Part.TEXT, "texts", "caption"))
-        for part, what, option in checked:
-            there = table[:, part] >= 0
-            if there.any() and not there.all():
-                raise DataError(
-                    f"webdataset: {self.root} has {what} for {int(there.sum())} of {len(table)}"
-                    f" examples; --dataset.{option} names another file, or none"
-                )
+        there = table[:, Part.LABEL] >= 0
+        if there.any() and not there.all():
+            raise DataError(
+                f"webdataset: {self.root} has labels for {int(there.sum())} of {len(table)}"
+                " examples; --dataset.label names another file, or none"
+            )
         return table
 
     def _rows(self, shard: int, path: Path) -> Iterator[list[int]]:
@@ -133,7 +140,10 @@ class WebDataset(LargeImages):
             ]
 
     def _number(self, path: Path, file: Member) -> int:
-        value = said(path, file.offset, file.size, self.label)
+        try:
+            value = said(path, file.offset, file.size, self.label)
+        except UnreadableError as error:
+            raise DataError(f"webdataset: {path}: {error}") from error
         if not (value.isdecimal() and value.isascii()) or len(value) > DIGITS:
             raise DataError(
                 f"webdataset: {path}: {file.name} says {value[:40]!r}, which is no class number"

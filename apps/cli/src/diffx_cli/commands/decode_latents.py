@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,17 @@ from diffx_cli.console import say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
-from diffx_core.errors import DataError
+from diffx_cli.trained_on import TrainedOn, trained_on
+from diffx_core.errors import DataError, DiffxError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
+    from diffx_datasets.latent_moments import Standard
+
 SAMPLES = "samples.safetensors"
-FACTS = "sample.json"
-LATENTS = "diffx-datasets:latents"
 
 
 @frozen(kw_only=True)
@@ -48,67 +52,87 @@ class DecodeLatentsOptions(Shown):
 
 def run(request: Request) -> None:
     """Decode every sample and write the images and a picture of all of them."""
-    import torch
-
     from diffx_cli.devices import device_named
-    from diffx_cli.pictures import write_samples
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
-    from diffx_core.dataset import DataSpec
     from diffx_datasets.autoencoder import Autoencoder
-    from diffx_datasets.latents import Latents
 
     options: DecodeLatentsOptions = request.options
     out = options.out or options.samples / "decoded"
     check_free(out, overwrite=None)
     device = device_named(options.device)
     x = _samples(options.samples)
-    root = options.latents or _trained_on(options.samples)
-    data = None if root is None else Latents(root=root)
-    if data is not None and tuple(x.shape[1:]) != data.spec.shape:
-        raise DataError(
-            f"{options.samples}: has samples {tuple(x.shape[1:])}, not {data.spec.shape}"
-        )
+    shape = tuple(x.shape[1:])
+    standard = _standard(options, shape)
     autoencoder = Autoencoder.load(options.vae, device)
     channels = int(autoencoder.model.config.latent_channels)
     if x.ndim != 4 or x.shape[1] != channels:
-        shape = tuple(x.shape[1:])
         raise DataError(
             f"{options.samples}: has samples {shape}, not {channels} channels of latents"
         )
-    z = autoencoder.unscaled(x) if data is None else data.standard.undone(x)
-    columns = max(1, round(math.sqrt(len(x))))
-    with claimed(out, out, "", (), overwrite=None) as place:
-        parts = [autoencoder.decode(part.to(device)).cpu() for part in z.split(options.batch_size)]
-        images = torch.cat(parts)
-        spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
-        with writing(place.folder):
-            file = write_samples(place.partial, images, spec, None, columns)
-            place.publish()
-    file = place.folder / file.name
+    z = autoencoder.unscaled(x) if standard is None else standard.undone(x)
+    parts = z.split(options.batch_size)
+    file = _write(out, lambda: [autoencoder.decode(one.to(device)).cpu() for one in parts])
     say(json.dumps({"picture": str(file), "n": len(x)}) if options.json else f"images: {file}")
 
 
-def _trained_on(folder: Path) -> Path | None:
-    """The latents that the model of the samples was trained on; None if it was on nothing such."""
-    file = folder / FACTS
-    if not file.exists():
+def _write(out: Path, decode: "Callable[[], list[Tensor]]") -> Path:
+    """Images in a folder that is claimed before they are decoded; returns the picture of all."""
+    import torch
+
+    from diffx_cli.pictures import write_samples
+    from diffx_cli.place import claimed
+    from diffx_cli.writing import writing
+    from diffx_core.dataset import DataSpec
+
+    with claimed(out, out, "", (), overwrite=None) as place:
+        images = torch.cat(decode())
+        spec = DataSpec(shape=images.shape[1:], value_range=(-1.0, 1.0))
+        columns = max(1, round(math.sqrt(len(images))))
+        with writing(place.folder):
+            file = write_samples(place.partial, images, spec, None, columns)
+            place.publish()
+    return place.folder / file.name
+
+
+def _standard(options: DecodeLatentsOptions, shape: tuple[int, ...]) -> "Standard | None":
+    """The scale of the latents that the model was trained on; None if it was on nothing such.
+
+    Args:
+        options: name the samples, and perhaps the latents.
+        shape: of a sample.
+
+    Raises:
+        DataError: the latents are not there, are not those any more, or have another shape.
+    """
+    from diffx_datasets.latents import Latents
+
+    trained = _trained_on(options)
+    root = options.latents or (None if trained is None else trained.root)
+    if root is None:
         return None
-    try:
-        dataset = json.loads(file.read_text(encoding="utf-8"))["dataset"]
-        if dataset is None or dataset["name"] != LATENTS:
-            return None
-        root = Path(dataset["options"]["root"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    data = Latents(root=root)
+    if shape != data.spec.shape:
+        raise DataError(f"{options.samples}: has samples {shape}, not {data.spec.shape}")
+    if trained is not None and not trained.are_in(root):
         raise DataError(
-            f"{file}: does not say what the model was trained on: name the folder with --latents"
-        ) from error
-    if not root.exists():
-        raise DataError(
-            f"{folder}: the model was trained on latents in {root}, which is not there: name the"
-            " folder with --latents"
+            f"{options.samples}: the model was trained on other latents than are in {root} now,"
+            " whose scale may be another: name the folder that has them with --latents"
         )
-    return root
+    return data.standard
+
+
+def _trained_on(options: DecodeLatentsOptions) -> TrainedOn | None:
+    """What the samples say of the latents, which they have to if nobody else does."""
+    if options.latents is not None:
+        with suppress(DiffxError):
+            return trained_on(options.samples)
+        return None
+    found = trained_on(options.samples)
+    if found is not None and not found.are_there:
+        raise DataError(
+            f"{options.samples}: the model was trained on latents in {found.root}, which are not"
+            " there: name the folder with --latents"
+        )
+    return found
 
 
 def _samples(folder: Path) -> "Tensor":

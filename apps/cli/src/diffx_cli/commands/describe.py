@@ -2,9 +2,11 @@
 
 import inspect
 import json
-from typing import Any, Literal
+import math
+from typing import TYPE_CHECKING, Any, Literal
 
-from attrs import frozen
+from attrs import Attribute, field, frozen
+from attrs.validators import le, optional
 
 from diffx_cli.command import Command
 from diffx_cli.console import say
@@ -18,6 +20,20 @@ from diffx_core.errors import ConfigError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 
+if TYPE_CHECKING:
+    from diffx_core.dataset import DataSpec
+
+
+MOST = 2**31
+"""Numbers of an example, classes or numbers of a token; with more, a network of usual widths has
+sizes that torch cannot count."""
+
+
+def _countable(_: object, attribute: "Attribute[Any]", shape: tuple[int, ...]) -> None:
+    """A validator: not more numbers than can be counted."""
+    if math.prod(shape) > MOST:
+        raise ValueError(f"'{attribute.name}' must be of at most {MOST:,} numbers: {shape}")
+
 
 @frozen(kw_only=True)
 class DescribeOptions(Shown):
@@ -28,14 +44,15 @@ class DescribeOptions(Shown):
         name: the component, short or qualified; or the objective's prediction, by default all.
         shape: of the data of a backbone whose size and cost are shown, such as 3,32,32.
         num_classes: of these data.
-        context: width of the tokens, such as those of a text, that come with these data.
+        context: width of the tokens, such as those of a text, that come with these data; --text
+            names the encoder that makes them, instead.
     """
 
     kind: Literal[Kind, "objective"]
     name: str | None = None
-    shape: tuple[int, ...] | None = None
-    num_classes: int | None = None
-    context: int | None = None
+    shape: tuple[int, ...] | None = field(default=None, validator=optional(_countable))
+    num_classes: int | None = field(default=None, validator=optional(le(MOST)))
+    context: int | None = field(default=None, validator=optional(le(MOST)))
 
 
 def run(request: Request) -> None:
@@ -67,31 +84,29 @@ def _objective(options: DescribeOptions) -> None:
 def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
     """The figures of a backbone as plain JSON types, if data for it are named."""
     options: DescribeOptions = request.options
-    told = [name for name in ("shape", "num_classes", "context") if getattr(options, name)]
-    source = request.components.get("dataset")
+    told = [
+        name for name in ("shape", "num_classes", "context") if getattr(options, name) is not None
+    ]
+    told += [kind for kind in ("dataset", "text") if kind in request.components]
     if registered.kind != "backbone":
-        given = [*(f"--{name.replace('_', '-')}" for name in told), *(["--dataset"] * bool(source))]
-        if given:
-            raise ConfigError(f"{given[0]}: is for a backbone, and this is a {registered.kind}")
+        if told:
+            raise ConfigError(
+                f"{_flag(told[0])}: is for a backbone, and this is a {registered.kind}"
+            )
         return None
-    if source is None and options.shape is None:
+    if options.shape is None and "dataset" not in told:
         if told or "backbone" in request.components:
             raise ConfigError("--shape: is required, such as 3,32,32 (or --dataset NAME)")
         return None
-    if source is not None and told:
-        raise ConfigError(f"--{told[0].replace('_', '-')}: the dataset tells it; give one of them")
     from diffx_cli.blame import blaming
-    from diffx_cli.figures import figures
-    from diffx_core.dataset import DataSpec
+    from diffx_cli.figures import CONTEXT_LENGTH, figures
 
     chosen = request.components.get("backbone") or Chosen.by_default(registered)
-    spec = (
-        DataSpec(options.shape or (), options.num_classes, context=options.context)
-        if source is None
-        else source.build().spec
-    )
+    text = request.components.get("text")
+    tokens = CONTEXT_LENGTH if text is None else text.build().length
+    spec = _spec(request)
     with blaming({"backbone": registered.label}):
-        found = figures(chosen.build, spec)
+        found = figures(chosen.build, spec, tokens)
     return {
         "shape": list(spec.shape),
         "num_classes": spec.num_classes,
@@ -99,6 +114,30 @@ def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
         "parameters": found.parameters,
         "gflop": found.flop / 1e9,
     }
+
+
+def _spec(request: Request) -> "DataSpec":
+    """The facts about the data that are named."""
+    from diffx_cli.assembly import dataset_of
+    from diffx_core.dataset import DataSpec
+
+    options: DescribeOptions = request.options
+    source, text = (request.components.get(kind) for kind in ("dataset", "text"))
+    if source is None:
+        context = options.context if text is None else text.build().width
+        return DataSpec(options.shape or (), options.num_classes, context=context)
+    if options.num_classes is not None:
+        raise ConfigError("--num-classes: the dataset tells it; give one of them")
+    if options.context is not None:
+        raise ConfigError(
+            "--context: is for data that --shape names; those of a dataset are its captions, which"
+            " an encoder reads that --text names"
+        )
+    return dataset_of(source, text).spec
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _size_text(size: dict[str, Any]) -> str:
@@ -156,11 +195,12 @@ COMMAND = Command(
     run=run,
     words=("kind", "name"),
     names_one=True,
-    components={"backbone": None, "dataset": None},
-    exclusive=(("shape", "dataset"),),
+    components={"backbone": None, "dataset": None, "text": None},
+    exclusive=(("shape", "dataset"), ("context", "text")),
     examples=(
         "diffx describe scheduler vesde",
         "diffx describe backbone dit --backbone.preset S/2 --shape 4,32,32 --num-classes 1000",
+        "diffx describe backbone dit --shape 4,32,32 --text bytes",
         "diffx describe backbone dit --json",
         "diffx describe objective",
         "diffx describe objective edm",

@@ -55,7 +55,7 @@ def run(request: Request) -> None:
         writing(place.folder),
         tqdm(total=len(dataset), unit="image", disable=not sys.stderr.isatty()) as bar,
     ):
-        shards = encode(
+        done = encode(
             dataset,
             autoencoder,
             place.partial,
@@ -67,7 +67,7 @@ def run(request: Request) -> None:
         place.publish()
     folder = place.folder
     if options.json:
-        say(json.dumps({"latents": str(folder), "examples": len(dataset), "shards": shards}))
+        say(json.dumps({"latents": str(folder), **done._asdict()}))
     else:
         texts = " --dataset.captions true --text bytes" if dataset.spec.captions else ""
         hint = f"diffx train --dataset latents --dataset.root {folder}{texts}"

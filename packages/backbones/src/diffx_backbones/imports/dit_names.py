@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
+UNET = "input_blocks.0.0.weight"
+"""A tensor of the U-Nets of guided-diffusion."""
 LAYOUTS = ("dit", "sit", "diffusers")
 
 
@@ -57,7 +59,9 @@ def layout_of(foreign: ForeignWeights) -> str:
         if f"{names.stem}.weight" in foreign.tensors:
             return layout
     first = ", ".join(list(foreign.tensors)[:3])
+    is_unet = foreign.config.get("_class_name") == "UNet2DModel" or UNET in foreign.tensors
+    hint = "; it is a U-Net: take it with --backbone ddpm_unet" if is_unet else ""
     raise CheckpointError(
         f"{foreign.path}: is no DiT or SiT as published, and none of diffusers: there is no"
-        f" {PUBLISHED.stem}.weight and no {DIFFUSERS.stem}.weight, but {first}, ..."
+        f" {PUBLISHED.stem}.weight and no {DIFFUSERS.stem}.weight, but {first}, ...{hint}"
     )

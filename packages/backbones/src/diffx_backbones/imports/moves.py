@@ -67,38 +67,47 @@ def carry(
     """
     carried: dict[str, Tensor] = {}
     problems: list[str] = []
-    left = set(foreign.tensors) - set(spare)
+    left, brought = set(foreign.tensors) - set(spare), set[str]()
     for move in moves:
         left.difference_update(move.theirs)
-        absent = [name for name in move.theirs if name not in foreign.tensors]
-        if absent or move.ours not in expected:
-            problems += [f"there is no {name}, which {move.ours} needs" for name in absent]
-            continue
-        if unfit := [why for name in move.theirs if (why := _unfit(name, foreign.tensors[name]))]:
-            problems += unfit
-            continue
+        brought.add(move.ours)
         try:
-            found = move.change(_stacked([foreign.tensors[name] for name in move.theirs]).float())
-        except (RuntimeError, ValueError, IndexError) as error:
-            problems.append(f"{move.theirs[0]} {_shapes(foreign, move.theirs)}: {error}")
-            continue
-        if found.shape != expected[move.ours]:
-            wanted = tuple(expected[move.ours])
-            problems.append(
-                f"{' + '.join(move.theirs)} {_shapes(foreign, move.theirs)} does not fit"
-                f" {move.ours} {wanted}"
-            )
-        carried[move.ours] = found
+            carried |= _moved(foreign, move, expected)
+        except CheckpointError as error:
+            problems += error.problems
     problems += [f"{name} {_shapes(foreign, [name])} has no place here" for name in sorted(left)]
-    brought = {move.ours for move in moves}
     problems += [f"nothing in it becomes {name}" for name in expected if name not in brought]
+    if more := len(problems[MOST_LINES:]):
+        problems = [*problems[:MOST_LINES], f"and {more} more like these"]
     if problems:
-        more = len(problems) - MOST_LINES
-        rest = [f"and {more} more like these"] if more > 0 else []
-        raise CheckpointError(
-            *(f"{foreign.path}: {one}" for one in [*problems[:MOST_LINES], *rest])
-        )
+        raise CheckpointError(*(f"{foreign.path}: {one}" for one in problems))
     return carried
+
+
+def _moved(
+    foreign: ForeignWeights, move: Move, expected: Mapping[str, torch.Size]
+) -> dict[str, Tensor]:
+    """One tensor of ours by its name; nothing, if there is none of that name.
+
+    Raises:
+        CheckpointError: it does not fit; the problems are without the path.
+    """
+    there = foreign.tensors
+    if absent := [name for name in move.theirs if name not in there]:
+        raise CheckpointError(*(f"there is no {name}, which {move.ours} needs" for name in absent))
+    if move.ours not in expected:
+        return {}
+    if unfit := [why for name in move.theirs if (why := _unfit(name, there[name]))]:
+        raise CheckpointError(*unfit)
+    shapes, wanted = _shapes(foreign, move.theirs), expected[move.ours]
+    try:
+        found = move.change(_stacked([there[name] for name in move.theirs]).float())
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise CheckpointError(f"{move.theirs[0]} {shapes}: {error}") from error
+    if found.shape != wanted:
+        names = " + ".join(move.theirs)
+        raise CheckpointError(f"{names} {shapes} does not fit {move.ours} {tuple(wanted)}")
+    return {move.ours: found}
 
 
 def _unfit(name: str, tensor: Tensor) -> str:
@@ -155,6 +164,15 @@ def count_of(foreign: ForeignWeights, prefix: str) -> int:
 def is_size(value: object) -> bool:
     """Whether something of a config.json is a number of things."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def unknown(foreign: ForeignWeights, known: Collection[str]) -> list[str]:
+    """A problem for each option of a config.json that is not known; those of `_` are no options."""
+    return [
+        f"{foreign.path}: config.json: {name} is {value!r:.40}, and what it means is not known here"
+        for name, value in foreign.config.items()
+        if name not in known and not name.startswith("_")
+    ]
 
 
 def agreed(foreign: ForeignWeights, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import evolve
 
 from diffx_backbones.embedding import MAX_PERIOD
-from diffx_backbones.imports.moves import count_of, is_size, shape_of
+from diffx_backbones.imports.moves import count_of, is_size, shape_of, unknown
 from diffx_backbones.imports.unet_names import AttentionNames, BlockNames, Found, Places
 from diffx_core import CheckpointError, ConfigError, ForeignWeights
 
@@ -38,6 +38,28 @@ ONLY = {
     "downsample_padding": (0, 1),
 }
 """What the options of a UNet2DModel may be."""
+CHECKED = (
+    "sample_size",
+    "in_channels",
+    "out_channels",
+    "freq_shift",
+    "flip_sin_to_cos",
+    "down_block_types",
+    "up_block_types",
+    "block_out_channels",
+    "layers_per_block",
+    "downsample_type",
+    "upsample_type",
+    "dropout",
+    "attention_head_dim",
+    "norm_num_groups",
+    "attn_norm_num_groups",
+    "norm_eps",
+    "add_attention",
+    "num_class_embeds",
+    "num_train_timesteps",
+)
+"""Its other options: what the tensors say too, what is checked, what is for training alone."""
 KINDS = {
     "DownBlock2D": (False, "conv"),
     "AttnDownBlock2D": (True, "conv"),
@@ -159,17 +181,18 @@ def _levels(foreign: ForeignWeights) -> tuple[tuple[int, ...], str]:
     ]
     if config.get("attn_norm_num_groups") not in (None, config.get("norm_num_groups", 32)):
         problems.append("attention has norms of other groups than the rest")
-    unknown = {*down, *up} - {*KINDS}
-    problems += [f"ddpm_unet has no {kind}" for kind in sorted(unknown)]
-    if not unknown:
+    others = {*down, *up} - {*KINDS}
+    problems += [f"ddpm_unet has no {kind}" for kind in sorted(others)]
+    if not others:
         shown = [KINDS[kind][0] for kind in down]
         if [KINDS[kind][0] for kind in reversed(up)] != shown:
             problems.append("attention is at other levels on the way up than on the way down")
         steps = {_step(config, kind) for kind in (*down[:-1], *up[:-1])}
         if len(steps) > 1:
             problems.append("some levels change sides by convolution and some by residual blocks")
-    if problems:
-        raise CheckpointError(*(f"{foreign.path}: {one}" for one in problems))
+    lines = [f"{foreign.path}: {one}" for one in problems]
+    if lines := [*lines, *unknown(foreign, (*ONLY, *CHECKED))]:
+        raise CheckpointError(*lines)
     attention = tuple(level for level, is_attended in enumerate(shown) if is_attended)
     return attention, "block" if steps == {"resnet"} else "conv"
 
