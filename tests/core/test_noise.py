@@ -128,3 +128,15 @@ def test_whole_numbers_of_other_libraries_make_the_same_noise(kind, number):
 def test_what_is_no_whole_number_is_refused(arguments, message):
     with pytest.raises(ConfigError, match=message):
         NoiseSource(*arguments)
+
+
+@pytest.mark.parametrize("indices", [torch.tensor(3), np.array(3), torch.zeros(2, 2, dtype=int), 3])
+def test_indices_are_one_number_for_each_sample(indices):
+    with pytest.raises(ConfigError, match="one whole number for each sample"):
+        NoiseSource(0, indices)
+
+
+@pytest.mark.parametrize("indices", [torch.zeros(2), np.array([0.5]), [True], torch.tensor([True])])
+def test_indices_are_whole_numbers(indices):
+    with pytest.raises(ConfigError, match="index must be a whole number"):
+        NoiseSource(0, indices)
