@@ -147,7 +147,8 @@ def each_index(indices: Sequence[int] | npt.NDArray[Any] | Tensor) -> Sequence[i
     """Indices as Python's own whole numbers."""
     if isinstance(indices, range):
         return indices
-    if not isinstance(indices, Iterable) or getattr(indices, "ndim", 1) != 1:
+    given: object = indices
+    if not isinstance(given, Iterable) or getattr(given, "ndim", 1) != 1:
         raise ConfigError(f"indices must be one whole number for each sample, got {indices!r}")
     found = tuple(indices.tolist() if isinstance(indices, Tensor | np.ndarray) else indices)
     if all(type(one) is int for one in found):  # a look at each one takes 8 us
