@@ -87,9 +87,13 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_again(diffx):
     train(diffx, *command, "--train.steps", "2")
     shutil.rmtree("run/checkpoints")
     Path("run/latest").unlink()
-    train(diffx, *command, "--train.steps", "2")
-    assert [line["step"] for line in lines("run")] == [1, 2]
-    assert weights("run", 2)
+    train(diffx, *command, "--train.steps", "3")
+    assert [line["step"] for line in lines("run")] == [1, 2, 3]
+    assert weights("run", 3)
+    shutil.rmtree("run/checkpoints")
+    Path("run/latest").unlink()
+    other = train(diffx, *command, "--train.lr", "0.5", rc=2)
+    assert "--overwrite" in other.err
 
 
 def test_auto_begins_a_run_if_there_is_none_of_the_same_command(diffx):
@@ -116,16 +120,34 @@ def test_another_run_is_never_mixed_into_one(diffx, whole, flags, message):
     assert before == {one: one.read_bytes() for one in Path(whole).rglob("*") if one.is_file()}
 
 
-def test_damage_is_passed_over_unless_it_was_asked_for(diffx, whole):
+@pytest.mark.parametrize("how", ["--resume", "--out", "auto"])
+def test_damage_is_passed_over_unless_it_was_asked_for(diffx, whole, how):
     damaged = Path(whole, "checkpoints/step-00000006/model.safetensors")
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     asked = train(diffx, "--resume", str(damaged.parent), "--train.steps", "8", rc=5)
     assert "model.safetensors" in asked.err
-    result = train(diffx, "--resume", whole, "--train.steps", "8", rc=5)
-    assert "step-00000006" in result.err
-    same = [*SMALL, "--train.log-every", "1", "--train.steps", "8", "--out", whole]
-    assert "an earlier checkpoint is used" in train(diffx, *same).err
+    onwards = ["--resume", whole] if how == "--resume" else [*SMALL, "--train.log-every", "1"]
+    where = ["--out", whole] if how == "--out" else []
+    if how == "auto":
+        Path("runs").mkdir()
+        Path(whole).rename("runs/00000-run")
+        onwards, whole = [*onwards, "--resume", "auto"], "runs/00000-run"
+    result = train(diffx, *onwards, *where, "--train.steps", "8")
+    assert "an earlier checkpoint is used" in result.err
     assert [line["step"] for line in lines(whole)] == [*range(1, 9)]
+
+
+def test_the_newest_checkpoint_counts_whatever_latest_says(diffx, whole):
+    Path(whole, "latest").write_text("step-00000002\n")  # killed between the two
+    result = train(diffx, "--resume", whole, "--train.steps", "7")
+    assert "removed" not in result.err
+    assert Path(whole, "checkpoints/step-00000006").is_dir()
+    assert [line["step"] for line in lines(whole)] == [*range(1, 8)]
+
+
+def test_fewer_steps_than_there_are_is_refused(diffx, whole):
+    result = train(diffx, "--resume", whole, "--train.steps", "5", rc=2)
+    assert "has taken 6 steps, more than train.steps, which is 5" in result.err
 
 
 def test_weights_of_another_run_are_where_one_begins(diffx, whole):
@@ -143,6 +165,14 @@ def test_weights_of_another_run_are_where_one_begins(diffx, whole):
     )
     old, new = weights(whole, 6)["ema"], weights("new", 1)["model"]
     assert all(torch.equal(old[name], one) for name, one in new.items())
+    again = train(diffx, "--config", "new/config.yaml", "--out", "again")
+    assert again.rc == 0
+    assert equal(weights("new", 1), weights("again", 1))
+    longer = train(diffx, "--resume", "new", "--train.steps", "2")
+    assert longer.rc == 0
+    assert "init_from" in Path("new/config.yaml").read_text()
+    onto = train(diffx, *SMALL, "--init-from", whole, "--out", whole, rc=2)
+    assert "--overwrite" in onto.err
     wide = train(diffx, *SMALL, "--backbone.depth", "9", "--init-from", whole, rc=5)
     assert "the weights do not fit the backbone" in wide.err
 

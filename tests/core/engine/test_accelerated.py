@@ -96,6 +96,23 @@ def test_images_may_lie_in_memory_as_convolutions_like_it(tmp_path, device):
         assert torch.allclose(value, found.weights[name], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "muon"])
+@pytest.mark.parametrize("before", [True, False], ids=["from the beginning", "from a plain run"])
+def test_a_run_whose_images_lie_otherwise_goes_on_alike(tmp_path, optimizer, before):
+    same = {"optimizer": optimizer, "channels_last": True}
+    whole = trained(tmp_path / "whole", **same)
+    trained(tmp_path / "first", optimizer=optimizer, channels_last=before)
+    middle = load_checkpoint(tmp_path / "first" / "checkpoints" / "step-00000003")
+    resumed = trained(tmp_path / "resumed", middle, **same)
+    for part in ("weights", "ema", "training"):
+        one, other = getattr(whole, part), getattr(resumed, part)
+        for name, value in one.items():
+            if before:
+                assert torch.equal(value, other[name]), name
+            else:  # the plain steps before sum in another order
+                assert torch.allclose(value, other[name], rtol=1e-3, atol=1e-6), name
+
+
 @pytest.fixture
 def deterministic(monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

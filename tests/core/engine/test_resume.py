@@ -136,6 +136,7 @@ VARIANTS = {
     "muon": {"optimizer": "muon", "lr_schedule": "inverse_sqrt"},
     "sgd": {"optimizer": "sgd", "lr_schedule": "linear", "lr": 0.05},
     "power": {"ema": {"kind": "power", "every": 2}},
+    "rare average": {"ema": {"every": 8}},
     "late average": {"ema": {"start": 6, "every": 2}},
     "unaveraged": {"ema": {"kind": "none"}},
     "adaptive times": {"objective": {"times": "adaptive"}},

@@ -1,10 +1,22 @@
 """Held-out examples are never trained on, and judged at the same noise each time."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
-from diffx_core import PREDICTIONS, Batch, Condition, DataError, Dataset, DataSpec, NetworkDenoiser
+from diffx_core import (
+    PREDICTIONS,
+    Batch,
+    ComponentError,
+    Condition,
+    DataError,
+    Dataset,
+    DataSpec,
+    NetworkDenoiser,
+)
+from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.events import Finished, Sampled, Stepped, Validated
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.ranks import Ranks
@@ -147,6 +159,96 @@ def test_training_ends_when_it_no_longer_gets_better():
     assert outcome.reason.startswith("no better loss of held-out examples than ")
     assert [event.reason for event in heard if isinstance(event, Finished)] == [outcome.reason]
     assert len([event for event in heard if isinstance(event, Stepped)]) == 6
+
+
+def test_training_that_was_given_up_stays_given_up():
+    run = trainer(every=2, examples=10, patience=2, min_change=1e9)
+    kept = Kept()
+    evolve(run, saver=kept).fit()
+    again = trainer(every=2, examples=10, patience=2, min_change=1e9).fit(kept.checkpoint)
+    assert (again.step, again.reason.partition(" than ")[0]) == (
+        6,
+        "no better loss of held-out examples",
+    )
+
+
+@define
+class Kept:
+    """Keeps the last snapshot in memory, as a checkpoint that was loaded."""
+
+    run: Path = Path()
+    step: int | None = None
+    checkpoint: Checkpoint | None = None
+
+    def save(self, one, *, best=None):
+        self.step = one.step
+        self.checkpoint = Checkpoint(
+            Path(), one.step, one.weights, one.ema, one.training, one.progress, one.record
+        )
+
+    def finish(self):
+        pass
+
+    def written(self):
+        return []
+
+
+def test_a_look_that_is_not_finite_is_never_the_best():
+    kept, heard = Kept(), []
+    run = trainer(heard=heard, every=1, examples=10)
+    judged = []
+
+    class Broken(Net):
+        def forward(self, x, noise_label, cond):
+            judged.append(not self.training)
+            said = super().forward(x, noise_label, cond)
+            # the first look of all is that of the checks, the second judges the first step
+            return said + float("nan") if judged[-1] and sum(judged) == 2 else said
+
+    evolve(run, denoiser=evolve(run.denoiser, backbone=Broken()), saver=kept).fit()
+    losses = [event.loss for event in heard if isinstance(event, Validated)]
+    assert losses[0] != losses[0]
+    assert kept.checkpoint.progress["course"]["best"] == min(losses[1:])
+
+
+def test_a_preview_that_cannot_be_drawn_is_missed_and_nothing_else(caplog):
+    def draw(denoiser):
+        raise ComponentError("backbone", "returned numbers that are not finite")
+
+    heard = []
+    run = evolve(trainer(heard=heard), preview=PreviewOptions(every=4), draw=draw)
+    assert run.fit().step == 12
+    assert [event for event in heard if isinstance(event, Sampled)] == []
+    assert "no preview of step 4: backbone: returned numbers" in caplog.text
+
+
+def test_a_preview_is_left_for_whoever_asks_the_run_to_end():
+    calls = []
+
+    def draw(denoiser):
+        for _ in range(1000):
+            calls.append(1)
+            denoiser(torch.zeros(1, 2), 0.5, Condition(torch.zeros(1).long()))
+
+    asked = iter([*[""] * 5, *["SIGTERM"] * 9])
+    run = evolve(trainer(), preview=PreviewOptions(every=1), draw=draw, stop=lambda: next(asked))
+    outcome = run.fit()
+    assert (outcome.step, outcome.reason) == (1, "SIGTERM")
+    assert len(calls) < 9
+
+
+def test_looks_send_no_more_through_the_network_than_steps_do():
+    seen = []
+
+    class Watched(Net):
+        def forward(self, x, noise_label, cond):
+            seen.append(len(x))
+            return super().forward(x, noise_label, cond)
+
+    run = trainer(every=6, examples=10)
+    options = evolve(run.options, micro_batch=2)
+    evolve(run, options=options, denoiser=evolve(run.denoiser, backbone=Watched())).fit()
+    assert max(seen) == 2
 
 
 def test_training_ends_when_its_time_is_over():

@@ -78,7 +78,7 @@ def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path
 
 def clear(folder: Path, names: Collection[str]) -> None:
     """Remove earlier results by name; what diffx did not write is not touched."""
-    for name in names:
+    for name in sorted(names, key=lambda one: one in MARKERS):  # last, what says that it is ours
         old = folder / name
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)

@@ -64,6 +64,8 @@ class _Layers:
         if "config" in file:
             line = f"{file['config'].source}: a file cannot name another file"
             self.errors.append(ConfigError(line))
+        if "config" not in flags:  # of a run that goes on, which has begun with weights already
+            file.pop("init_from", None)
         return self._unaliased(file)
 
     def _path(self, flags: Mapping[str, Given]) -> Path | None:

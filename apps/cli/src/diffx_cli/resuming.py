@@ -1,6 +1,6 @@
 """Where a run goes on: which folder and checkpoint, and whether it is the same run at all."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,7 @@ from attrs import frozen
 
 from diffx_cli.console import note
 from diffx_cli.folders import AUTO, RUNS, is_run, run_folder
-from diffx_core.config import to_yaml
+from diffx_core.config import read_yaml
 from diffx_core.config.run import Run
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint, newest
 from diffx_core.engine.keeping import drop_later
@@ -62,6 +62,12 @@ class Origin:
                 note(f"{line}; an earlier checkpoint is used")
             found = best.checkpoint
         require_same(Run.from_json(found.record), record, self.folder)
+        steps = record.sections["train"]["steps"]
+        if steps < found.step:
+            raise ConfigError(
+                f"{self.folder}: has taken {found.step} steps, more than train.steps, which is "
+                f"{steps}: name an earlier checkpoint with --resume"
+            )
         self._turn(found.step)
         return found
 
@@ -175,7 +181,7 @@ def _named(path: Path, out: Path | None) -> Origin:
         raise ConfigError(f"--resume {path}: goes on in its own folder; leave out --out {out}")
     if not path.is_dir():
         raise CheckpointError(f"--resume {path}: there is no such folder")
-    return Origin(folder, path)
+    return Origin(folder) if path == folder else Origin(folder, path)
 
 
 def _holds(out: Path, config: Mapping[str, Any]) -> bool:
@@ -187,16 +193,42 @@ def _holds(out: Path, config: Mapping[str, Any]) -> bool:
         return False
     if any((out / "checkpoints").glob("step-*")):
         return True
-    return (out / "config.yaml").read_text("utf-8") == to_yaml(dict(config))
+    written = ((key, one.value) for key, one in read_yaml(out / "config.yaml").items())
+    return _lasting(written) == _lasting(_flat(config))
+
+
+def _lasting(values: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """What may not change while a run goes on, of all that a configuration file says."""
+    free = {f"{section}.{name}" for section, names in FREE.items() for name in names}
+    return {
+        key: value
+        for key, value in values
+        if key not in free and key.partition(".")[0] not in {"logger", "loggers"}
+    }
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
 
 
 def _alike(record: Run) -> Origin | None:
     """The newest of the numbered runs that this command has made."""
-    for pointer in sorted(RUNS.glob("*/checkpoints"), reverse=True):
+    for folder in sorted({one.parent for one in RUNS.glob("*/checkpoints")}, reverse=True):
+        saved = _record(folder)
+        if saved is not None and not list(differences(saved, record)):
+            return Origin(folder)
+    return None
+
+
+def _record(folder: Path) -> Run | None:
+    """How a run was made, as the newest of its checkpoints says that can be read."""
+    for one in checkpoints(folder):
         try:
-            saved = Run.from_json(load_checkpoint(pointer.parent, parts=()).record)
-        except CheckpointError:
+            return Run.from_json(load_checkpoint(one, parts=()).record)
+        except CheckpointError:  # whoever goes on with the run says which are damaged
             continue
-        if not list(differences(saved, record)):
-            return Origin(pointer.parent)
     return None

@@ -25,7 +25,7 @@ from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
 from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
-from diffx_core.config import to_yaml, write_yaml
+from diffx_core.config import read_yaml, to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Observer
@@ -33,7 +33,7 @@ from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.signals import exit_code, listening
 from diffx_core.engine.trainer import Outcome, Trainer
-from diffx_core.errors import DiffxError, StoppedError
+from diffx_core.errors import CheckpointError, StoppedError
 from diffx_core.objective import Objective
 from diffx_core.pipeline.loading import load_weights
 from diffx_core.plugins.component import Kind
@@ -116,7 +116,7 @@ def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None)
     options, every = request.options, request.sections["train"].log_every
     config = _config(request, run)
     source = origin(resume, options.out, run.record, config, overwrite=options.overwrite)
-    if source is None:
+    if source is None or options.init_from is not None:
         check_free(options.out, overwrite=options.overwrite)
     remark(request, run)
     with _claimed(request, source) as place:
@@ -185,6 +185,9 @@ def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> Non
     with writing(place.folder):
         check_room(place.folder, run.state_bytes)
         if again:
+            began = read_yaml(place.folder / "config.yaml").get("init_from")
+            if began is not None:
+                config["init_from"] = began.value
             replace_text(place.folder / "config.yaml", to_yaml(config))
             replace_text(place.folder / "env.json", text)
         else:
@@ -195,7 +198,10 @@ def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> Non
 
 def _config(request: Request, run: Assembly) -> dict[str, Any]:
     """What a configuration file says that makes the same run."""
-    return {**run.record.to_config(), **saved(request)}
+    options = request.options
+    begun = {} if options.init_from is None else {"init_from": str(options.init_from.resolve())}
+    exact = {"deterministic": True} if options.deterministic else {}
+    return {**run.record.to_config(), **begun, **exact, **saved(request)}
 
 
 def _fit(
@@ -207,7 +213,11 @@ def _fit(
     try:
         with writing(folder):
             return evolve(trainer, saver=saver, observers=observers).fit(start)
-    except (KeyboardInterrupt, DiffxError):
+    except BaseException:
+        try:
+            saver.finish()  # the folder is ours until nobody writes there
+        except CheckpointError as error:
+            note(str(error))
         last = saver.step if saver.step is not None else start and start.step
         kept = "no weights were saved" if last is None else f"step {last} is its last checkpoint"
         note(f"the run in {folder} has ended early: {kept}")

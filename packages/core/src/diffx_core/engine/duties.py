@@ -1,24 +1,30 @@
 """What is done between steps, now and then: judging, showing and saving what was learned."""
 
+import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor
 
-from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.dataset import Condition
+from diffx_core.denoiser import Backbone, NetworkDenoiser
+from diffx_core.engine.course import Course
 from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
-from diffx_core.errors import CheckpointError
+from diffx_core.errors import CheckpointError, DiffxError
 from diffx_core.options import ValidateOptions
 
 if TYPE_CHECKING:
     from diffx_core.engine.saver import Saver
+
+log = logging.getLogger(__name__)
 
 Tell = Callable[[Event], None]
 
@@ -68,36 +74,75 @@ class Look:
         with judged(learner):
             found = self.validation(course.step)
         tell(found)
-        if course.best is None or found.loss < course.best - self.options.min_change:
+        worst = math.inf if course.best is None else course.best - self.options.min_change
+        if math.isfinite(found.loss) and found.loss < worst:
             course.best, course.best_step, course.since = found.loss, course.step, 0
-            return ""
-        course.since += 1
-        patience = self.options.patience
-        if patience is None or course.since < patience:
-            return ""
-        return f"no better loss of held-out examples than {course.best:.6g} in {patience} looks"
+        else:
+            course.since += 1
+        return given_up(course, self.options)
+
+
+def given_up(course: Course, options: ValidateOptions) -> str:
+    """Why training ends that no longer gets better; empty if it still may."""
+    if options.patience is None or course.since < options.patience:
+        return ""
+    best = "" if course.best is None else f" than {course.best:.6g}"
+    return f"no better loss of held-out examples{best} in {course.since} looks"
+
+
+class Leave(BaseException):
+    """Whoever draws a preview is wanted elsewhere; nobody who handles errors should handle it."""
+
+
+@frozen(eq=False)
+class Asking:
+    """A network that asks before each call whether there is time for it.
+
+    Args:
+        backbone: the network.
+        stop: why there is none; empty if there is.
+    """
+
+    backbone: Backbone
+    stop: Callable[[], str]
+
+    def __call__(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
+        """What the network says."""
+        if self.stop():
+            raise Leave
+        return self.backbone(x, noise_label, cond)
 
 
 @frozen(eq=False)
 class Preview:
-    """Shows samples of the average.
+    """Shows samples of the average; one that cannot be drawn is missed, and nothing else.
 
     Args:
         denoiser: the model.
         draw: makes images (B, C, H, W) of bytes.
         every: steps between two grids.
+        stop: why to leave a grid undone; empty if there is no reason.
     """
 
     denoiser: NetworkDenoiser
     draw: Callable[[NetworkDenoiser], Tensor]
     every: int
+    stop: Callable[[], str]
 
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Draw, if it is time."""
-        if due(learner.course.step, self.every):
-            with judged(learner), torch.no_grad():
-                images = self.draw(self.denoiser)
-            tell(Sampled(learner.course.step, images))
+        step = learner.course.step
+        if due(step, self.every):
+            asking = evolve(self.denoiser, backbone=Asking(self.denoiser.backbone, self.stop))
+            try:
+                with judged(learner), torch.no_grad():
+                    images = self.draw(asking)
+            except Leave:
+                return ""
+            except DiffxError as error:
+                log.warning("no preview of step %s: %s", step, error)
+                return ""
+            tell(Sampled(step, images))
         return ""
 
 

@@ -79,9 +79,20 @@ class Optimizers:
             state = part.state_dict()
             places = enumerate(one for group in part.param_groups for one in group["params"])
             state["state"] = {
-                place: known[self.names[one]] for place, one in places if self.names[one] in known
+                place: {
+                    what: _laid_out(value, one) for what, value in known[self.names[one]].items()
+                }
+                for place, one in places
+                if self.names[one] in known
             }
             part.load_state_dict(state)
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """A moment as its parameter lies in memory, through which fused kernels pass as it is."""
+    if value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def optimizers_for(model: nn.Module, objective: nn.Module, options: TrainOptions) -> Optimizers:

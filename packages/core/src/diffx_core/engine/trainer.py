@@ -13,7 +13,7 @@ from diffx_core.dataset import Batch, Dataset
 from diffx_core.denoiser import NetworkDenoiser
 from diffx_core.engine.averaging import Average
 from diffx_core.engine.checkpoint import Checkpoint
-from diffx_core.engine.duties import Duty, Look, Preview, Save
+from diffx_core.engine.duties import Duty, Look, Preview, Save, given_up
 from diffx_core.engine.events import Finished, Observer, Started, Stepped
 from diffx_core.engine.learner import Learner
 from diffx_core.engine.memory import advised, fitted
@@ -138,19 +138,19 @@ class Trainer:
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
         try:
             with self._reading(course.step) as batches:
-                reason = self._steps(learner, batches, [*self._duties(), saving], tell)
+                reason = self._steps(learner, batches, saving, tell)
             saving.finish(learner, tell)
         finally:
             tell(Finished(course.step, time.perf_counter() - began, reason))
         return Outcome(course.step, learner.average, reason)
 
-    def _steps(
-        self, learner: Learner, batches: Iterator[Batch], duties: Sequence[Duty], tell: Told
-    ) -> str:
+    def _steps(self, learner: Learner, batches: Iterator[Batch], saving: Save, tell: Told) -> str:
         """Take steps until there are enough, or there is a reason to end."""
         options, course = self.options, learner.course
         update = self._update(learner)
-        scaling, began, reason = learner.scaler.is_enabled(), time.perf_counter(), ""
+        duties = [*self._duties(update.micro), saving]
+        scaling, began = learner.scaler.is_enabled(), time.perf_counter()
+        reason = given_up(course, self.validate)
         while course.step < options.steps and not reason:
             batch, reason = self._next(batches, time.perf_counter() - began)
             if batch is None:
@@ -158,12 +158,12 @@ class Trainer:
             lr = learning_rate(options, course.updates)
             with advised(update.micro):
                 taken = update(batch, course.step, lr)
-            if course.took(taken, batch.index, scaling=scaling):
-                learner.average.update(course.updates)
-                seconds = time.perf_counter() - began
-                tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
-            for duty in duties:
-                reason = duty(learner, tell) or reason
+                if course.took(taken, batch.index, scaling=scaling):
+                    learner.average.update(course.updates)
+                    seconds = time.perf_counter() - began
+                    tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
+                for duty in duties:
+                    reason = duty(learner, tell) or reason
         return reason
 
     def _update(self, learner: Learner) -> Update:
@@ -200,23 +200,19 @@ class Trainer:
         reason = self.ranks.agree(reason, error)
         return (None, reason) if reason else (batch, "")
 
-    def _duties(self) -> list[Duty]:
-        """What is done between steps, in this order: what is saved includes what was seen."""
+    def _duties(self, size: int) -> list[Duty]:
+        """What is done between steps, in this order: what is saved includes what was seen.
+
+        Args:
+            size: examples that fit through the network at once.
+        """
         duties: list[Duty] = []
         if self.validate.every is not None:
-            data, size = self.dataset.on(self.device), self.options.batch_size
-            look = Validation(
-                self.denoiser,
-                data,
-                self.objective,
-                self.order.unseen,
-                size,
-                self.device,
-                self.ranks,
-            )
+            whom = self.denoiser, self.dataset.on(self.device), self.objective, self.order.unseen
+            look = Validation(*whom, size, self.device, self.ranks)
             duties.append(Look(look, self.validate))
         if self.draw is not None and self.preview.every is not None and self.ranks.is_first:
-            duties.append(Preview(self.denoiser, self.draw, self.preview.every))
+            duties.append(Preview(self.denoiser, self.draw, self.preview.every, self.stop))
         return duties
 
     def _saving(self, start: Checkpoint | None) -> Save:

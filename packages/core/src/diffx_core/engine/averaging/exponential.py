@@ -51,7 +51,10 @@ class Exponential(Average):
         return self._average.shadow_params if self._is_fed else self.weights.now()
 
     def _memory(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return {}, {"updates": self._average.num_updates, "is_fed": self._is_fed}
+        facts = {"updates": self._average.num_updates, "is_fed": self._is_fed}
+        if self._is_fed:  # then the average that is shown is all
+            return {}, facts
+        return self.weights.named(self._average.shadow_params), facts
 
     def _restore(
         self,
@@ -59,7 +62,7 @@ class Exponential(Average):
         tensors: Mapping[str, Tensor],
         facts: Mapping[str, Any],
     ) -> None:
-        del tensors  # there are none: the average itself and its count are all
-        fill(self._average.shadow_params, self.weights.sorted_out(averaged, "the average"))
         self._average.num_updates = int(facts["updates"])
         self._is_fed = bool(facts["is_fed"])
+        begun = averaged if self._is_fed else tensors
+        fill(self._average.shadow_params, self.weights.sorted_out(begun, "the average"))
