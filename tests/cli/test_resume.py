@@ -229,3 +229,12 @@ def test_a_run_that_is_killed_goes_on_from_its_last_checkpoint(diffx):
     train(diffx, *SMALL, "--train.steps", str(last + 3), "--out", "whole")
     assert equal(weights("run", last + 3), weights("whole", last + 3))
     assert not Path("run/.partial").exists()
+
+
+def test_the_best_checkpoint_is_that_of_the_way_that_is_gone(diffx):
+    flags = [*SMALL, "--validate.every", "2", "--train.steps", "8", "--save.keep", "9"]
+    train(diffx, *flags, "--out", "run")
+    best = json.loads(Path("run/best").read_text())
+    assert best["step"] > 4
+    train(diffx, "--resume", "run/checkpoints/step-00000004", "--train.steps", "4")
+    assert json.loads(Path("run/best").read_text())["step"] == 4

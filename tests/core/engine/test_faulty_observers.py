@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -119,7 +120,6 @@ def test_a_disk_that_is_full_costs_the_files_and_not_the_run(tmp_path):
     heard, *notes = done.stdout.splitlines()
     assert int(heard) == 402
     assert [note.partition(" is switched off, the run goes on: OSError")[0] for note in notes] == [
-        "MetricsFile",
         "logger csv",
     ]
     rows = read_metrics(tmp_path / "metrics.jsonl")
@@ -155,3 +155,16 @@ def test_a_run_that_was_killed_in_the_middle_of_a_line_goes_on_with_its_file(tmp
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(1, 42))
     assert rows[-1]["loss"] == 0.25
+
+
+def test_figures_go_on_after_a_disk_was_full(tmp_path, limited, caplog):
+    metrics = MetricsFile(tmp_path / "metrics.jsonl", every=1)
+    metrics(Started(steps=9, batch_size=1, parameters=1))
+    for step in range(1, 10):
+        if step in {3, 4}:
+            limited((tmp_path / "metrics.jsonl").stat().st_size + 20)
+        metrics(Stepped(step, 1.0, 1.0, 1.0, 1.0))
+        limited(resource.RLIM_INFINITY)
+    steps = [row["step"] for row in read_metrics(tmp_path / "metrics.jsonl")]
+    assert steps == [1, 2, 5, 6, 7, 8, 9]
+    assert caplog.text.count("lines are lost until there is room") == 1

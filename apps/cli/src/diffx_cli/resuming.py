@@ -1,6 +1,7 @@
 """Where a run goes on: which folder and checkpoint, and whether it is the same run at all."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from diffx_cli.folders import AUTO, RUNS, is_run, run_folder
 from diffx_core.config import read_yaml
 from diffx_core.config.run import Run
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint, newest
-from diffx_core.engine.keeping import drop_later
+from diffx_core.engine.keeping import best, drop_later, mark_best
 from diffx_core.engine.layout import checkpoints, step_of
 from diffx_core.errors import CheckpointError, ConfigError, DataError
 
@@ -53,14 +54,14 @@ class Origin:
             found = load_checkpoint(self.path)
         else:
             try:
-                best = newest(self.folder)
+                sought = newest(self.folder)
             except CheckpointError:
                 if any((self.folder / "checkpoints").glob("step-*")):
                     raise
                 return None
-            for line in best.skipped:
+            for line in sought.skipped:
                 note(f"{line}; an earlier checkpoint is used")
-            found = best.checkpoint
+            found = sought.checkpoint
         require_same(Run.from_json(found.record), record, self.folder)
         steps = record.sections["train"]["steps"]
         if steps < found.step:
@@ -68,17 +69,22 @@ class Origin:
                 f"{self.folder}: has taken {found.step} steps, more than train.steps, which is "
                 f"{steps}: name an earlier checkpoint with --resume"
             )
-        self._turn(found.step)
+        self._turn(found)
         return found
 
-    def _turn(self, step: int) -> None:
+    def _turn(self, found: Checkpoint) -> None:
         """Leave behind what came after an earlier checkpoint: the run goes another way from there.
 
         Otherwise the newest checkpoint would be one of the way that was given up.
         """
+        step = found.step
         later = [one.name for one in checkpoints(self.folder) if (step_of(one) or 0) > step]
         if self.path is not None and later:
             drop_later(self.folder, step)
+            course = found.progress.get("course", {})
+            if best(self.folder) is None and course.get("best_step") is not None:
+                with suppress(CheckpointError):  # it may have been pruned
+                    mark_best(self.folder, course["best_step"], course["best"])
             note(f"the run goes on from step {step}: removed {', '.join(sorted(later))}")
 
 

@@ -8,6 +8,7 @@ left unfinished. Figures that are not finite are null, as JSON has no others.
 """
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,14 @@ from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Event, Started, Stepped, Validated
 from diffx_core.engine.observers.figures import Pace
 
+log = logging.getLogger(__name__)
+
 
 @define
 class MetricsFile:
     """A line for each step whose figures are wanted, and for each look at held-out examples.
+
+    A line that cannot be written is lost, and said once; later ones are written again.
 
     Args:
         path: of the file.
@@ -31,6 +36,7 @@ class MetricsFile:
     path: Path
     every: int = 10
     _pace: Pace = field(init=False)
+    _is_torn: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._pace = Pace(every=self.every)
@@ -51,8 +57,16 @@ class MetricsFile:
                 pass
 
     def _write(self, values: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(_line(values))
+        begun = "\n" if self._is_torn else ""  # else this line would go on where the last one broke
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(begun + _line(values))
+        except OSError as error:
+            if not self._is_torn:
+                log.warning("%s: %s; lines are lost until there is room", self.path, error.strerror)
+            self._is_torn = True
+        else:
+            self._is_torn = False
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
