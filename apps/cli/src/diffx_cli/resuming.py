@@ -225,16 +225,19 @@ def _alike(record: Run) -> Origin | None:
     """The newest of the numbered runs that this command has made."""
     for folder in sorted({one.parent for one in RUNS.glob("*/checkpoints")}, reverse=True):
         saved = _record(folder)
-        if saved is not None and not list(differences(saved, record)):
+        if saved is None or list(differences(saved[0], record)):
+            continue
+        if saved[1] <= record.sections["train"]["steps"]:
             return Origin(folder)
     return None
 
 
-def _record(folder: Path) -> Run | None:
-    """How a run was made, as the newest of its checkpoints says that can be read."""
+def _record(folder: Path) -> tuple[Run, int] | None:
+    """How a run was made and how far it came, by the newest of its checkpoints that can be read."""
     for one in checkpoints(folder):
         try:
-            return Run.from_json(load_checkpoint(one, parts=()).record)
+            found = load_checkpoint(one, parts=())
+            return Run.from_json(found.record), found.step
         except CheckpointError:  # whoever goes on with the run says which are damaged
             continue
     return None
