@@ -137,3 +137,14 @@ def vae(tmp_path_factory):
         )
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of ten images in two classes."""
+    random = np.random.default_rng(0)
+    for k in range(10):
+        path = tmp_path / "images" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "images"

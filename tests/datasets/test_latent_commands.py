@@ -17,16 +17,6 @@ from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latents import Latents
 
 
-@pytest.fixture
-def images(tmp_path):
-    random = np.random.default_rng(0)
-    for k in range(10):
-        path = tmp_path / "images" / "ab"[k % 2] / f"{k}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
-    return tmp_path / "images"
-
-
 def test_the_autoencoder_is_that_of_diffusers(vae):
     from diffusers import AutoencoderKL
 

@@ -1,9 +1,7 @@
 """Latents: standardised by channel, from shards as they are or as `encode-latents` writes them."""
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from diffx_core import ConfigError, DataError
@@ -214,16 +212,6 @@ class Halving:
     def encode(self, images):
         small = images[:, :, ::2, ::2]
         return torch.cat([small, small.mean(1, keepdim=True)], 1)
-
-
-@pytest.fixture
-def images(tmp_path):
-    random = np.random.default_rng(0)
-    for k in range(10):
-        path = tmp_path / "images" / "ab"[k % 2] / f"{k}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
-    return tmp_path / "images"
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])

@@ -132,7 +132,7 @@ def test_a_dataset_that_fails_in_a_worker_is_named():
     [
         ("memory", DataError, "no memory left for a batch: fewer --train.workers.*MemoryError"),
         ("mute", ComponentError, "dataset: in a worker: MuteError$"),
-        ("exit", DataError, "cannot send what it has read: SystemExit: 3; --train.workers 0"),
+        ("exit", DataError, r"send what it has read: it called sys.exit\(3\); --train.workers 0"),
     ],
 )
 def test_whatever_goes_wrong_in_a_worker_is_told_in_a_line(capfd, harm, error, message):

@@ -11,9 +11,9 @@ from diffx_cli.layout import columns
 from diffx_cli.request import Chosen
 from diffx_core.config import REQUIRED, options_of
 from diffx_core.dataset import Dataset
-from diffx_core.errors import ConfigError, DataError, DiffxError
+from diffx_core.errors import ConfigError, DataError, DiffxError, reason
 from diffx_core.plugins.component import Kind
-from diffx_core.plugins.isolation import IsolatedError, isolated, reason
+from diffx_core.plugins.isolation import IsolatedError, isolated
 from diffx_core.plugins.registered import Registered
 from diffx_core.testing import (
     BACKBONE_LAWS,

@@ -14,10 +14,10 @@ from attrs import evolve, frozen
 from diffx_cli.request import Chosen
 from diffx_core import PREDICTIONS, Sampler, Scheduler, require
 from diffx_core.config import REQUIRED, options_of
-from diffx_core.errors import ConfigError, DiffxError
+from diffx_core.errors import ConfigError, DiffxError, one_line, reason
 from diffx_core.options import PredictionName
 from diffx_core.plugins import Plugin
-from diffx_core.plugins.isolation import IsolatedError, isolated, one_line, reason
+from diffx_core.plugins.isolation import IsolatedError, isolated
 from diffx_core.plugins.registered import Registered
 from diffx_core.testing.predicted import disagreement
 from diffx_core.testing.sampler_laws import ORDER_TOLERANCE, measured_order, unmeasurable

@@ -7,6 +7,9 @@ to hear of three.
 
 from typing import ClassVar
 
+_LONGEST = 300
+"""Characters of a line that somebody reads."""
+
 
 class DiffxError(Exception):
     """The root of every error that diffx raises on purpose.
@@ -91,3 +94,22 @@ class StoppedError(DiffxError):
     def exit_code(self) -> int:  # type: ignore[override] # not the same for all of them
         """What the program ends with."""
         return self.code
+
+
+def reason(cause: BaseException) -> str:
+    """What went wrong, as one printable line."""
+    if isinstance(cause, SystemExit):
+        return f"it called sys.exit({cause.code!r})"
+    try:
+        message = str(cause)
+    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
+        message = ""
+    if isinstance(cause, DiffxError):
+        return one_line(message)
+    return one_line(f"{type(cause).__name__}: {message}").removesuffix(":")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and terminal escapes, cut where nobody reads on."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

@@ -143,6 +143,16 @@ def one_line(text: str) -> str:
     return joined
 
 
+def require_text(captions: Sequence[str] | None, position: int) -> None:
+    """Refuse an image whose text cannot be read, if texts are wanted at all.
+
+    Raises:
+        UnreadableError: it cannot.
+    """
+    if captions is not None:
+        captions[position]
+
+
 def _check(listed: Listed, root: Path) -> None:
     """Refuse a text that cannot be used before any image is decoded."""
     for position, name in enumerate(listed.names):

@@ -60,30 +60,45 @@ def encode(
     data, examples = dataset.on(device), 0
     shards = torch.arange(len(data)).split(per_shard)
     for number, positions in enumerate(shards):
-        latents, others, labels = list[Tensor](), list[Tensor](), list[Tensor]()
-        texts = list[str]()
-        for batch, own in _batches(data, positions.split(batch_size), told):
-            x = batch.x.to(device)
-            latents.append(_halves(autoencoder.encode(x), own))
-            if mirrored:
-                others.append(_halves(autoencoder.encode(x.flip(-1)), own))
-            if batch.cond.label is not None:
-                labels.append(batch.cond.label.cpu())
-            texts.extend(batch.captions or ())
-        if not latents:
+        batches = _batches(data, positions.split(batch_size), told)
+        shard = _shard(folder, data, batches, autoencoder, device, mirrored=mirrored)
+        if shard is None:
             ends = f"{int(positions[0])} to {int(positions[-1])}"
             raise DataError(f"none of the images {ends} of the data can be used")
-        shard = Shard(
-            path=folder,
-            latents=torch.cat(latents),
-            label=torch.cat(labels) if labels else None,
-            mirrored=torch.cat(others) if others else None,
-            num_classes=dataset.spec.num_classes if labels else None,
-            captions=texts if dataset.spec.captions else None,
-        )
         write_shard(folder, shard, number, len(shards))
         examples += len(shard.latents)
     return Encoded(examples, len(shards))
+
+
+def _shard(
+    folder: Path,
+    data: Dataset,
+    batches: Iterable[tuple[Batch, Tensor]],
+    autoencoder: Autoencoder,
+    device: torch.device,
+    *,
+    mirrored: bool,
+) -> Shard | None:
+    """The latents of some images, with what is known of these; None if there are no images."""
+    latents, others, labels, texts = list[Tensor](), list[Tensor](), list[Tensor](), list[str]()
+    for batch, own in batches:
+        x = batch.x.to(device)
+        latents.append(_halves(autoencoder.encode(x), own))
+        if mirrored:
+            others.append(_halves(autoencoder.encode(x.flip(-1)), own))
+        if batch.cond.label is not None:
+            labels.append(batch.cond.label.cpu())
+        texts.extend(batch.captions or ())
+    if not latents:
+        return None
+    return Shard(
+        path=folder,
+        latents=torch.cat(latents),
+        label=torch.cat(labels) if labels else None,
+        mirrored=torch.cat(others) if others else None,
+        num_classes=data.spec.num_classes if labels else None,
+        captions=texts if data.spec.captions else None,
+    )
 
 
 def _batches(

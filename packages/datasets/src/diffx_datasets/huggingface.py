@@ -11,7 +11,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
 from diffx_core import ConfigError, DataError
-from diffx_datasets.captions import one_line
+from diffx_datasets.captions import one_line, require_text
 from diffx_datasets.classes import CAN_BE_SAID, classes_of
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
@@ -177,8 +177,7 @@ class Rows:
 
     def pixels(self, position: int) -> Pixels:
         """The image of a row: its bytes, or the file that it names."""
-        if self.captions is not None:
-            self.captions[position]
+        require_text(self.captions, position)
         found = self.table[position][self.column]
         if found is None or (found["bytes"] is None and found["path"] is None):
             raise UnreadableError("is empty")

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le
 
 from diffx_core import DataError
-from diffx_datasets.captions import CaptionFiles, captions_of
+from diffx_datasets.captions import CaptionFiles, captions_of, require_text
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.examples import Examples
 from diffx_datasets.large_images import LargeImages
@@ -44,8 +44,7 @@ class Files:
 
     def pixels(self, position: int) -> Pixels:
         """The image in a file, and after it the one that it is told."""
-        if self.captions is not None:
-            self.captions[position]
+        require_text(self.captions, position)
         image = decoded(self.paths[position], self.size, grey=self.grey)
         if self.beside is None:
             return image

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from diffx_datasets.captions import one_line
+from diffx_datasets.captions import one_line, require_text
 from diffx_datasets.decoding import UnreadableError, decoded
 from diffx_datasets.packing import Pixels
 from diffx_datasets.places import SMALL
@@ -59,8 +59,7 @@ class Shards:
 
     def pixels(self, position: int) -> Pixels:
         """The image of an example."""
-        if self.captions is not None:
-            self.captions[position]
+        require_text(self.captions, position)
         shard, offset, size, *_ = self.table[position].tolist()
         if size > SMALL:
             raise UnreadableError("claims to be larger than an image can be")

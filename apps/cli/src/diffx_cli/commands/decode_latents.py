@@ -123,7 +123,7 @@ def _standard(options: DecodeLatentsOptions, shape: tuple[int, ...]) -> "Standar
 def _trained_on(options: DecodeLatentsOptions) -> TrainedOn | None:
     """What the samples say of the latents, which they have to if nobody else does."""
     if options.latents is not None:
-        with suppress(DiffxError):
+        with suppress(DiffxError):  # then nobody can compare them, and they were named
             return trained_on(options.samples)
         return None
     found = trained_on(options.samples)

@@ -13,8 +13,8 @@ from attrs import frozen
 
 from diffx_core.dataset import Batch, Dataset, Read
 from diffx_core.engine.order import DataOrder
-from diffx_core.engine.workers import from_workers, reason_of
-from diffx_core.errors import ComponentError, DataError
+from diffx_core.engine.workers import from_workers
+from diffx_core.errors import ComponentError, DataError, reason
 
 MOST_WORKERS = 8
 """How many there are unless told otherwise: more than that seldom read faster."""
@@ -69,9 +69,9 @@ class Reader:
         except DataError as error:
             return Failure(error.problems, is_data=True)
         except MemoryError as error:
-            return Failure((f"{NO_MEMORY} ({reason_of(error)})",), is_data=True)
+            return Failure((f"{NO_MEMORY} ({reason(error)})",), is_data=True)
         except Exception as error:  # noqa: BLE001 - raised again by whoever asked for the batch
-            return Failure((f"in a worker: {reason_of(error)}",), is_data=False)
+            return Failure((f"in a worker: {reason(error)}",), is_data=False)
         try:
             return batch.share_memory()  # torch would do it later, where an error is lost
         except RuntimeError as error:

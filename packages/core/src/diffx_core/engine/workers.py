@@ -13,7 +13,6 @@ from contextlib import suppress
 from itertools import cycle
 from multiprocessing import util
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Generic, TypeVar
@@ -23,7 +22,7 @@ from attrs import frozen
 from torch import multiprocessing
 
 from diffx_core.engine.signals import ASKING
-from diffx_core.errors import DataError
+from diffx_core.errors import DataError, reason
 
 T = TypeVar("T")
 
@@ -33,9 +32,8 @@ PATIENCE = 2.0
 """Seconds that a worker has to finish a batch that nobody wants any more."""
 LEAVE = b"next"
 """What a worker is sent for each batch that it may read."""
-
-
 WITHOUT = "--train.workers 0 reads without any"
+"""What to do if nothing else helps."""
 
 
 @frozen
@@ -64,9 +62,8 @@ class Worker(Generic[T]):
     @classmethod
     def start(cls, read: Callable[[int], T], steps: Sequence[int]) -> "Worker[T]":
         """Begin to read."""
-        context: BaseContext = multiprocessing.get_context()
-        pipe, end = context.Pipe()
-        process = context.Process(  # type: ignore[attr-defined] # a context of one kind has it
+        pipe, end = multiprocessing.Pipe()
+        process = multiprocessing.Process(
             target=_work, args=(read, steps, pipe, end), name="diffx reader", daemon=True
         )
         process.start()
@@ -101,8 +98,8 @@ class Worker(Generic[T]):
         self.process.join(PATIENCE)
         code = self.process.exitcode
         if not code:  # it is there, or has ended as it should: the fault is here
-            reason = f"what a worker has read cannot be received: {reason_of(error)}"
-            return DataError(f"{reason}; {WITHOUT}")
+            why = reason(error)
+            return DataError(f"what a worker has read cannot be received: {why}; {WITHOUT}")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return DataError(
             f"a worker that reads data has died ({how}); memory may have run out: fewer"
@@ -168,16 +165,7 @@ def _packed(read: Callable[[int], object], step: int) -> memoryview:
     try:
         return ForkingPickler.dumps(read(step))
     except BaseException as error:  # noqa: BLE001 - the run hears of it and ends
-        return ForkingPickler.dumps(Unsent(reason_of(error)))
-
-
-def reason_of(error: BaseException) -> str:
-    """What went wrong, in one line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
-        text = ""
-    return f"{type(error).__name__}: {text}".removesuffix(": ")
+        return ForkingPickler.dumps(Unsent(reason(error)))
 
 
 def _started(read: Callable[[int], T], steps: Sequence[int], which: str) -> Worker[T]:

@@ -11,9 +11,8 @@ from typing import Final
 
 from attrs import frozen
 
-from diffx_core.errors import ConfigError
+from diffx_core.errors import ConfigError, reason
 from diffx_core.plugins.hookspecs import PROJECT
-from diffx_core.plugins.isolation import reason
 from diffx_core.plugins.suggestion import did_you_mean, listing
 
 ALLOW: Final = "DIFFX_PLUGINS"

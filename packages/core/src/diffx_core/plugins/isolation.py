@@ -9,9 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 
-from diffx_core.errors import DiffxError
-
-_LONGEST = 300
+from diffx_core.errors import reason
 
 
 class IsolatedError(Exception):
@@ -32,22 +30,3 @@ def isolated(stage: str) -> Iterator[None]:
         raise
     except BaseException as cause:
         raise IsolatedError(f"{stage}: {reason(cause)}") from cause
-
-
-def reason(cause: BaseException) -> str:
-    """What went wrong, as one printable line."""
-    if isinstance(cause, SystemExit):
-        return f"it called sys.exit({cause.code!r})"
-    try:
-        message = str(cause)
-    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
-        message = ""
-    if isinstance(cause, DiffxError):
-        return one_line(message)
-    return one_line(f"{type(cause).__name__}: {message}").removesuffix(":")
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and terminal escapes, cut where nobody reads on."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."
