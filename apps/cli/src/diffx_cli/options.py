@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, lt
+from attrs.validators import and_, ge, lt, optional
 
 
 @frozen(kw_only=True)
@@ -39,6 +39,37 @@ class Working(Shown):
     seed: int = field(default=0, validator=and_(ge(0), lt(2**64)))
     device: str = "auto"
     dry_run: bool = False
+
+
+@frozen(kw_only=True)
+class Using(Working):
+    """What every command takes that uses a trained run.
+
+    Args:
+        run: run folder or checkpoint; by default the newest run under runs/.
+        text_root: where the files of the text encoder are now, if they have moved.
+    """
+
+    run: Path | None = None
+    text_root: Path | None = None
+
+
+@frozen(kw_only=True)
+class Telling(Using):
+    """What every command takes that tells a trained model what to make.
+
+    Args:
+        label: the class of every sample.
+        labels: the classes of the samples, in turn; by default all classes in turn, or none if
+            there is a prompt.
+        prompt: the text of every sample, for a model that was trained with texts.
+        prompts: file with a text in each line, for the samples in turn.
+    """
+
+    label: int | None = field(default=None, validator=optional(ge(0)))
+    labels: tuple[int, ...] | None = None
+    prompt: str | None = None
+    prompts: Path | None = None
 
 
 @frozen(kw_only=True)

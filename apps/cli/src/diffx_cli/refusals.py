@@ -25,7 +25,7 @@ def refusal(request: Request, source: Path, error: ConfigError) -> list[str]:
         source: the run, or one of its checkpoints.
         error: why it cannot be.
     """
-    sampler, process = request.components["sampler"], request.components.get("scheduler")
+    sampler, process = request.components.get("sampler"), request.components.get("scheduler")
     saved = read(source)
     made = saved.run.components["scheduler"]
     if process is not None:
@@ -36,6 +36,8 @@ def refusal(request: Request, source: Path, error: ConfigError) -> list[str]:
             pair = f"{source}, which has scheduler {made.label}, cannot go under {process.label}"
             return [f"{pair}: {one}{_more_noise(process, one)}" for one in swap.problems]
     under = "" if process is None else f" under {process.label}"
+    if sampler is None:
+        return [f"{source}: {problem}" for problem in error.problems]
     pair = f"{sampler.label} cannot sample {source}, which has scheduler {made.label}{under}"
     return [f"{pair}: {problem}" for problem in error.problems]
 

@@ -9,28 +9,21 @@ from attrs.validators import and_, ge, le, optional
 from diffx_cli.command import Command
 from diffx_cli.console import say
 from diffx_cli.folders import check_free
-from diffx_cli.options import Working
+from diffx_cli.options import Telling
 from diffx_cli.request import Request
 from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
 
 @frozen(kw_only=True)
-class SampleCommandOptions(Working):
+class SampleCommandOptions(Telling):
     """What sampling takes besides the sampler.
 
     Args:
-        run: run folder or checkpoint; by default the newest run under runs/.
         out: folder for the samples; by default the next number under RUN/samples/.
         n: how many samples.
         steps: steps of the sampler; the same as --sampler.steps.
         nfe: instead of steps, how many times the network is called.
-        label: the class of every sample.
-        labels: the classes of the samples, in turn; by default all classes in turn, or none if
-            there is a prompt.
-        prompt: the text of every sample, for a model that was trained with texts.
-        prompts: file with a text in each line, for the samples in turn.
-        text_root: where the files of the text encoder are now, if they have moved.
         beside: an image or a folder of images that the samples are told in turn, for a model that
             was trained on pairs.
         gif: also write progress.gif, which shows how the images come out of the noise.
@@ -38,15 +31,9 @@ class SampleCommandOptions(Working):
             the same.
     """
 
-    run: Path | None = None
     n: int = field(default=64, validator=and_(ge(1), le(1_000_000)))
     steps: int | None = None
     nfe: int | None = field(default=None, validator=optional(ge(1)))
-    label: int | None = field(default=None, validator=optional(ge(0)))
-    labels: tuple[int, ...] | None = None
-    prompt: str | None = None
-    prompts: Path | None = None
-    text_root: Path | None = None
     beside: Path | None = None
     gif: bool = False
     nproc: int | None = field(default=None, validator=optional(ge(1)))
