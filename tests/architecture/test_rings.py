@@ -22,6 +22,7 @@ FIRST = {
     "text",
     "from_sde",
     "logger",
+    "metric",
 }
 SECOND = {
     "prediction",
@@ -55,6 +56,7 @@ PLUGINS = (
     "diffx_samplers",
     "diffx_datasets",
     "diffx_loggers",
+    "diffx_metrics",
     "diffx_bridge",
     "diffx_cosh",
     "diffx_ouve",

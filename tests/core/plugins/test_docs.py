@@ -117,6 +117,13 @@ def test_the_example_of_a_text_encoder_obeys_every_law(example_classes):
     )
 
 
+def test_the_example_of_a_metric_obeys_every_law(example_classes):
+    from diffx_core.testing import METRIC_LAWS
+
+    assert all(law.check(example_classes["metric"]()).measured for law in METRIC_LAWS)
+    assert f"{len(METRIC_LAWS)} laws" in SECTIONS["diffx_metrics"].replace("ten laws", "10 laws")
+
+
 def test_the_example_of_a_logger_obeys_every_law_and_writes_what_it_is_told(
     example_classes, tmp_path
 ):

@@ -19,6 +19,7 @@ from diffx_core.testing import (
     BACKBONE_LAWS,
     DATASET_LAWS,
     LOGGER_LAWS,
+    METRIC_LAWS,
     SAMPLER_LAWS,
     SCHEDULER_LAWS,
     TEXT_LAWS,
@@ -32,6 +33,7 @@ LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {
     "dataset": DATASET_LAWS,
     "text": TEXT_LAWS,
     "logger": LOGGER_LAWS,
+    "metric": METRIC_LAWS,
 }
 """The laws of each kind."""
 

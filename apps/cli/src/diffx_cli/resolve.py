@@ -22,7 +22,7 @@ from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
 
-FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text", "logger")
+FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text", "logger", "metric")
 """Kinds that are built from their options alone; a backbone has to know the data."""
 
 

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from diffx_core.logger import FINISHED as FINISHED
     from diffx_core.logger import Logger as Logger
     from diffx_core.logger import require_library as require_library
+    from diffx_core.metric import INCEPTION as INCEPTION
+    from diffx_core.metric import Metric as Metric
+    from diffx_core.metric import Reads as Reads
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
@@ -139,6 +142,7 @@ _HOME = {
     ),
     "likelihood": ("Likelihood", "LogLikelihood"),
     "logger": ("FINISHED", "Logger", "require_library"),
+    "metric": ("INCEPTION", "Metric", "Reads"),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),

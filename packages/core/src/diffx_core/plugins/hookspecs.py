@@ -46,6 +46,10 @@ class Hooks(Protocol):
     def diffx_loggers(self) -> list[Component]:
         """The loggers that the plugin offers. Called once, when the registry is loaded."""
 
+    @hookspec
+    def diffx_metrics(self) -> list[Component]:
+        """The metrics that the plugin offers. Called once, when the registry is loaded."""
+
 
 HOOK_OF_KIND: Final[dict[Kind, str]] = {
     "scheduler": "diffx_schedulers",
@@ -54,5 +58,6 @@ HOOK_OF_KIND: Final[dict[Kind, str]] = {
     "dataset": "diffx_datasets",
     "text": "diffx_text_encoders",
     "logger": "diffx_loggers",
+    "metric": "diffx_metrics",
 }
 """Which hook offers which kind."""

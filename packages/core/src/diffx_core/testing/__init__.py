@@ -1,9 +1,9 @@
 """The conformance kit: laws that every component of a kind obeys, ours and yours.
 
-`SchedulerSuite`, `SamplerSuite`, `BackboneSuite`, `DatasetSuite`, `TextSuite` and `LoggerSuite` are
-pytest suites to subclass (install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`,
-`BACKBONE_LAWS`, `DATASET_LAWS`, `TEXT_LAWS` and `LOGGER_LAWS` are the same laws as plain functions,
-for any other runner.
+`SchedulerSuite`, `SamplerSuite`, `BackboneSuite`, `DatasetSuite`, `TextSuite`, `LoggerSuite` and
+`MetricSuite` are pytest suites to subclass (install `diffx-core[testing]`); `SCHEDULER_LAWS`,
+`SAMPLER_LAWS`, `BACKBONE_LAWS`, `DATASET_LAWS`, `TEXT_LAWS`, `LOGGER_LAWS` and `METRIC_LAWS` are
+the same laws as plain functions, for any other runner.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.logger_laws import LOGGER_LAWS
+from diffx_core.testing.metric_laws import METRIC_LAWS
 from diffx_core.testing.oracle import (
     REFERENCE_PROCESSES,
     GaussianDenoiser,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         BackboneSuite,
         DatasetSuite,
         LoggerSuite,
+        MetricSuite,
         SamplerSuite,
         SchedulerSuite,
         TextSuite,
@@ -37,6 +39,7 @@ __all__ = [
     "BACKBONE_LAWS",
     "DATASET_LAWS",
     "LOGGER_LAWS",
+    "METRIC_LAWS",
     "REFERENCE_PROCESSES",
     "SAMPLER_LAWS",
     "SCHEDULER_LAWS",
@@ -47,6 +50,7 @@ __all__ = [
     "Law",
     "LoggerSuite",
     "Measurement",
+    "MetricSuite",
     "MixtureDenoiser",
     "PointsDenoiser",
     "PredictedDenoiser",

@@ -11,11 +11,13 @@ import pytest
 
 from diffx_core.dataset import Dataset
 from diffx_core.logger import Logger
+from diffx_core.metric import Metric
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law
 from diffx_core.testing.logger_laws import LOGGER_LAWS
+from diffx_core.testing.metric_laws import METRIC_LAWS
 from diffx_core.testing.run_laws import AnySampler
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
@@ -108,3 +110,18 @@ class LoggerSuite(ABC):
     def test_law(self, law: Law[Logger]) -> None:
         """The law holds."""
         law.check(self.component())
+
+
+class MetricSuite(ABC):
+    """Every law of a metric."""
+
+    @abstractmethod
+    def component(self) -> Metric:
+        """The metric to test."""
+
+    @pytest.mark.parametrize("law", METRIC_LAWS, ids=str)
+    def test_law(self, law: Law[Metric]) -> None:
+        """The law holds."""
+        found = law.check(self.component())
+        if not found.measured:
+            pytest.skip(found.detail)
