@@ -1,9 +1,12 @@
 """A way to run the program in this process, and plugins that are made for the tests."""
 
 import pytest
+import torch
 from attrs import frozen
 
 from diffx_cli.__main__ import main
+from diffx_cli.pictures import picture, to_bytes
+from diffx_datasets.digits import Digits
 
 
 @frozen
@@ -28,6 +31,35 @@ def diffx(capsys, tmp_path, monkeypatch):
         captured = capsys.readouterr()
         return Result(rc, captured.out, captured.err)
 
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """The folder of a small model of digits, 8 pixels wide, that has just begun to learn."""
+    run = tmp_path_factory.mktemp("trained") / "digits"
+    size = ["--preset", "tiny", "--train.batch-size", "32", "--train.steps", "30"]
+    data = ["--dataset", "digits", "--dataset.size", "8"]
+    assert main(["train", *data, *size, "--device", "cpu", "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits_files(tmp_path_factory):
+    """A folder with pictures of four digits, 8 pixels wide."""
+    folder = tmp_path_factory.mktemp("pictures")
+    digits = Digits(size=8)
+    for i, one in enumerate(to_bytes(digits.batch(torch.arange(4)).x, digits.spec)):
+        picture(one).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def points_run(tmp_path_factory):
+    """The folder of a small model of points in the plane."""
+    run = tmp_path_factory.mktemp("trained") / "points"
+    small = ["--backbone", "mlp", "--backbone.width", "16", "--train.steps", "20"]
+    assert main(["train", "--dataset", "toy2d", *small, "--device", "cpu", "--out", str(run)]) == 0
     return run
 
 

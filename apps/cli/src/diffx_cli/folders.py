@@ -11,8 +11,11 @@ from diffx_core.errors import CheckpointError, ConfigError
 RUNS = Path("runs")
 """Where runs are, from the folder in which diffx is started."""
 
-MARKERS = ("env.json", "sample.json")
-"""What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
+MARKERS = (
+    *("env.json", "sample.json", "edit.json", "inpaint.json", "interpolate.json"),
+    *("encode.json", "decode.json", "likelihood.json", "latent-plot.json"),
+)
+"""What diffx leaves in a folder of its own: in a run the first, in others what made the results."""
 
 AUTO = "auto"
 """Instead of a run: the one that the same command made."""

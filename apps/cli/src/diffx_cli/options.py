@@ -73,6 +73,28 @@ class Telling(Using):
 
 
 @frozen(kw_only=True)
+class Giving(Telling):
+    """What every command takes that works on examples that a user gives.
+
+    Args:
+        images: image files or folders of them, as large and of the same colours as the model's; for
+            a model of anything else, .safetensors files.
+        fit: crop, resize and convert images that are not so.
+        label: the class of every result; by default the model is told none.
+        labels: the classes of the results, in turn.
+        prompt: the text of every result, for a model that was trained with texts.
+        prompts: file with a text in each line, for the results in turn.
+        steps: steps of the sampler; the same as --sampler.steps.
+        nfe: instead of steps, how many times the network is called.
+    """
+
+    images: tuple[Path, ...]
+    fit: bool = False
+    steps: int | None = None
+    nfe: int | None = field(default=None, validator=optional(ge(1)))
+
+
+@frozen(kw_only=True)
 class Learning(Working):
     """What every command that trains takes.
 

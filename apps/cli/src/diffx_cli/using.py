@@ -61,6 +61,12 @@ class Used:
         return self.pipeline.run
 
     @property
+    def method(self) -> Sampler[Any]:
+        """The sampler of a command that always has one."""
+        assert self.sampler is not None, "the command has one by default"
+        return self.sampler
+
+    @property
     def home(self) -> Path:
         """The folder of the run."""
         return self.source if (self.source / "latest").exists() else self.source.parent.parent
