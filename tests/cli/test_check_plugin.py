@@ -19,6 +19,13 @@ def diffx_schedulers():
         Component("bare", "diffx_wobble.sde:Bare", "For tests"),
     ]
 """
+LONE = """
+from diffx_core import Component, hookimpl
+
+@hookimpl
+def diffx_schedulers():
+    return [Component("lone", "diffx_lone.sde:Wobble", "For tests")]
+"""
 LAWFUL = """
 from attrs import frozen
 from diffx_core import Scheduler
@@ -159,6 +166,36 @@ def test_only_components_of_one_kind_are_checked(diffx, wobble):
     wobble(LAWFUL)
     assert {one["kind"] for one in records(diffx, "wobble", "--kind", "scheduler")} == {"scheduler"}
     assert diffx("check-plugin", "diffx-wobble", "--kind", "sampler").rc == 2
+
+
+def test_all_that_is_installed_is_checked(diffx, wobble, fake_distribution, monkeypatch):
+    wobble(FALSE_DRIFT)
+    fake_distribution("diffx-lone", {"plugin": LONE, "sde": LAWFUL})
+    monkeypatch.setenv("DIFFX_PLUGINS", "diffx-wobble,diffx-lone")
+    found = records(diffx, "--all", rc=1)
+    assert [one["law"] for one in found] == 3 * [law.name for law in SCHEDULER_LAWS]
+    assert {one["name"] for one in found} == {"wobble", "bare", "lone"}
+    assert {one["name"] for one in found if one["status"] == "fail"} == {"wobble", "bare"}
+    assert records(diffx, "--all", "--kind", "sampler") == []
+
+
+def test_a_broken_plugin_is_a_failure_of_all_and_hides_nobody(
+    diffx, wobble, fake_distribution, monkeypatch
+):
+    wobble(LAWFUL)
+    fake_distribution("diffx-lone", {"plugin": "import nothing_of_this_name"})
+    monkeypatch.setenv("DIFFX_PLUGINS", "diffx-wobble,diffx-lone")
+    result = diffx("check-plugin", "--all")
+    assert (result.rc, result.err.count("\n")) == (3, 1)
+    assert "nothing_of_this_name" in result.err
+    assert "scheduler wobble" in result.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("vpsde", "--all"), ("--kind", "sampler")], ids=str)
+def test_either_a_name_or_all_has_to_be_said(diffx, arguments):
+    result = diffx("check-plugin", *arguments)
+    assert (result.rc, result.err.count("\n"), result.out) == (2, 1, "")
+    assert "--all" in result.err
 
 
 def test_a_component_that_needs_options_is_one_clear_line(diffx, wobble):
