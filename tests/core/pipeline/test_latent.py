@@ -126,6 +126,13 @@ def test_a_way_leads_from_the_first_to_the_second_sample(process):
     assert way.shape == (5, 3)
 
 
+def test_a_way_leads_from_the_first_sample_of_a_seed_to_that_of_another():
+    pipeline = pipeline_of(MixtureDenoiser(ReferenceFlow()))
+    way = pipeline.interpolate(3, sampler=DDIM(steps=30), seed=4, last_seed=9)
+    ends = [pipeline.sample(1, sampler=DDIM(steps=30), seed=seed) for seed in (4, 9)]
+    torch.testing.assert_close(way[[0, -1]], torch.cat(ends), rtol=0, atol=1e-9)
+
+
 def test_a_way_leads_between_data():
     pipeline = pipeline_of(MixtureDenoiser(ReferenceFlow()))
     way = pipeline.interpolate(3, between=X, sampler=TIGHT)

@@ -97,13 +97,14 @@ class Made:
     Args:
         x: (n, *shape) the results.
         rows: for images, what is shown before each result.
-        tensors: besides, files of tensors by name.
+        more: writes the other files into a folder.
         facts: besides what was known before.
         columns: of the picture, if there is nothing before the results.
     """
 
     x: Tensor
     rows: Sequence[Tensor] = ()
+    more: Callable[[Path], None] | None = None
     facts: dict[str, Any] = field(factory=dict)
     columns: int = WIDEST
 
@@ -128,6 +129,8 @@ def written(
         facts = {**facts, **made.facts}
         with writing(place.folder):
             write_facts(place, what, facts)
+            if made.more is not None:
+                made.more(place.partial)
             file = _pictures(place.partial, made, model, facts.get("labels"))
             place.publish()
     return place.folder / file.name, facts

@@ -146,6 +146,7 @@ class Pipeline(Model):
         label: int | None = None,
         prompt: str | None = None,
         seed: int = 0,
+        last_seed: int | None = None,
     ) -> Tensor:
         """A way (n, *shape) from one sample to another, by slerp of their noises.
 
@@ -159,6 +160,7 @@ class Pipeline(Model):
             label: the class of all.
             prompt: the text of all.
             seed: of the noise.
+            last_seed: whose first sample is the last of the way, instead of the second of `seed`.
         """
         method = deterministic(self.method(sampler, nfe=nfe, steps=steps))
         self.told(n, label, prompt)
@@ -167,6 +169,8 @@ class Pipeline(Model):
         if between is None:
             plan = plan_for(method, self.denoiser)
             first, last = self._begin(2, seed) * plan.prior_std()
+            if last_seed is not None:
+                (last,) = self._begin(1, last_seed) * plan.prior_std()
             start = slerp(first, last, share)
             draw = partial(self.drawing, n, sampler=method, plan=plan, start=start)
             return draw(label=label, prompt=prompt).samples()
