@@ -3,11 +3,13 @@
 from diffx_cli.command import Command
 from diffx_cli.commands import (
     check_plugin,
+    decode,
     decode_latents,
     demo,
     describe,
     edit,
     ema,
+    encode,
     encode_latents,
     import_weights,
     inpaint,
@@ -30,6 +32,8 @@ COMMANDS: dict[str, Command] = {
         edit,
         inpaint,
         interpolate,
+        encode,
+        decode,
         ema,
         import_weights,
         list_plugins,
