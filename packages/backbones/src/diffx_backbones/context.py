@@ -41,7 +41,7 @@ class ContextTokens(nn.Module):
 
     def forward(self, x: Tensor, cond: Condition) -> Told:
         """What the examples x (B, *) are told."""
-        first = self.untold.to(x.dtype).expand(len(x), -1, -1)
+        first = self.untold.to(x.dtype).expand(x.shape[0], -1, -1)
         if cond.context is None or cond.mask is None:
             return Told(first, torch.ones_like(first[:, :, :1], dtype=torch.bool)[:, None])
         # a masked token may hold anything, and nothing times infinity is not nothing

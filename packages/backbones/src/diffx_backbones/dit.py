@@ -146,5 +146,5 @@ class DiT(nn.Module):
             h = h + self.position
         unplaced = [] if self.class_tokens is None else [self.class_tokens(cond.label)]
         unplaced += [] if self.registers is None else [self.registers]
-        first = [one.to(h.dtype).expand(len(h), -1, -1) for one in unplaced]
+        first = [one.to(h.dtype).expand(h.shape[0], -1, -1) for one in unplaced]
         return torch.cat([*first, h], dim=1) if first else h

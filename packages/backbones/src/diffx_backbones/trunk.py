@@ -90,7 +90,7 @@ class Trunk(nn.Module):
             h = h + self.trunk.pos_embed
         told = [self.noise(noise_label)]
         if self.classes is not None:
-            told.append(self.classes(cond.label).expand(len(x), -1))
+            told.append(self.classes(cond.label).expand(x.shape[0], -1))
         return torch.cat([*(one.unsqueeze(1).to(h.dtype) for one in told), h], dim=1)
 
 

@@ -174,6 +174,6 @@ class UViT(nn.Module):
         h = self.stem(self.grid.cut(beside(x, cond, is_paired=self.is_paired)))
         told = [self.noise(noise_label)]
         if self.classes is not None:
-            told.append(self.classes(cond.label).expand(len(x), -1))
+            told.append(self.classes(cond.label).expand(x.shape[0], -1))
         h = torch.cat([*(one.unsqueeze(1).to(h.dtype) for one in told), h], dim=1)
         return h if self.position is None else h + self.position

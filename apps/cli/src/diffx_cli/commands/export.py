@@ -1,0 +1,110 @@
+"""`diffx export RUN --format safetensors`: the network of a run in a form that others read."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from diffx_cli.command import Command
+from diffx_cli.console import say
+from diffx_cli.folders import check_free, newest_run, run_folder
+from diffx_cli.options import Shown
+from diffx_cli.request import Request
+
+FACTS = "export.json"
+"""What is said of the files, beside them."""
+
+Format = Literal["safetensors", "torch_export"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@frozen(kw_only=True)
+class ExportOptions(Shown):
+    """What is exported, and how.
+
+    Args:
+        run: run folder or checkpoint; by default the newest run under runs/.
+        format: safetensors, the averaged weights as one file; torch_export, a program of
+            torch.export that runs without diffx.
+        dtype: of the weights in safetensors; a program has float32.
+        out: folder for the files; by default the next number under RUN/exports/.
+        overwrite: write into a folder that is not empty.
+        dry_run: load the run and say what would be written.
+    """
+
+    run: Path | None = None
+    format: Format = field()
+    dtype: Precision = "float32"
+    out: Path | None = None
+    overwrite: bool = False
+    dry_run: bool = False
+
+
+def run(request: Request) -> None:
+    """Write the files, or none of them.
+
+    Raises:
+        ConfigError: the form cannot be what was asked for.
+        CheckpointError: there is no such run.
+    """
+    from diffx_cli.export.subject import Subject
+    from diffx_core.errors import ConfigError
+
+    options: ExportOptions = request.options
+    check_free(options.out, overwrite=options.overwrite)
+    if options.format != "safetensors" and options.dtype != "float32":
+        raise ConfigError(f"--dtype: {options.format} has float32, not {options.dtype}")
+    subject = Subject.load(options.run or newest_run(), request.registry)
+    if options.dry_run:
+        folder, facts = None, subject.facts()
+    else:
+        folder, facts = _write(options, subject)
+    if options.json:
+        say(json.dumps({"folder": None if folder is None else str(folder), **facts}, indent=2))
+        return
+    what = f"{subject.label} after {subject.step} steps, {facts['parameters']:,} parameters"
+    if folder is None:
+        say(f"{what}, as {options.format}; nothing was written")
+    else:
+        say(f"{what}\nexported: {folder}")
+
+
+def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:  # noqa: ANN401  # without torch
+    import torch
+
+    from diffx_cli.export import program, weights
+    from diffx_cli.place import claimed
+    from diffx_cli.writing import writing
+
+    home, name = run_folder(subject.path), options.format
+    names = (FACTS, "model.safetensors", "model.pt2")
+    with (
+        claimed(
+            options.out, home / "exports", name, names, overwrite=options.overwrite, width=4
+        ) as place,
+        writing(place.folder),
+    ):
+        if name == "safetensors":
+            made = weights.export(subject, place.partial, getattr(torch, options.dtype))
+        else:
+            made = program.export(subject, place.partial)
+        facts = {"format": name, "dtype": options.dtype, **subject.facts(), **made}
+        text = json.dumps(facts, indent=2)
+        (place.partial / FACTS).write_text(f"{text}\n", encoding="utf-8")
+        place.publish()
+    return place.folder, facts
+
+
+COMMAND = Command(
+    name="export",
+    summary="Write the network of a run in a form that others read.",
+    options=ExportOptions,
+    run=run,
+    words=("run",),
+    examples=(
+        "diffx export --format safetensors --dtype bfloat16",
+        "diffx export runs/00000-vpsde-unet-digits --format torch_export",
+        "diffx export runs/00000-vpsde-unet-digits --format safetensors --out weights",
+    ),
+)

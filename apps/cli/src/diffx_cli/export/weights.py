@@ -1,0 +1,27 @@
+"""The averaged weights as one file, in any precision."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from diffx_cli.export.subject import Subject
+from diffx_core.engine.durable import write
+from diffx_core.engine.tensors import cast, serialized
+from diffx_core.errors import ConfigError
+
+WEIGHTS = "model.safetensors"
+
+
+def export(subject: Subject, folder: Path, dtype: torch.dtype) -> dict[str, Any]:
+    """Write the weights.
+
+    Raises:
+        ConfigError: the precision cannot hold a weight.
+    """
+    weights = cast(subject.weights(), dtype)
+    for name, one in weights.items():
+        if one.is_floating_point() and not one.isfinite().all():
+            raise ConfigError(f"--dtype {str(dtype)[6:]}: cannot hold {name}: take bfloat16")
+    done = write(folder / WEIGHTS, serialized(weights))
+    return {"files": {WEIGHTS: done.sha256}, "tensors": len(weights)}
