@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diffx_core import (
     PREDICTIONS,
@@ -289,3 +289,11 @@ def test_mixed_precision_is_no_fault():
         x = Pipeline(denoiser, DataSpec((3,))).sample(2, sampler=Heun(steps=3))
     assert x.dtype == torch.float32
     assert x.isfinite().all()
+
+
+def test_some_samples_of_a_larger_set_are_those_of_the_set(pipeline):
+    whole = pipeline.drawing(7, sampler=DDIM(steps=3), label=1, seed=3)
+    part = evolve(whole, n=3, first=2, cond=pipeline.told(3, 1))
+    assert torch.equal(part.samples(), whole.samples()[2:5])
+    with pytest.raises(ValueError, match="first"):
+        evolve(whole, first=-1)

@@ -78,7 +78,18 @@ def prompted(cond: Condition, text: TextEncoder, prompts: Sequence[str]) -> Cond
     """A condition with texts that were written for a model, not found in data.
 
     Raises:
-        ConfigError: one is too long: nobody wants a part of a prompt to be cut off.
+        ConfigError: one is too long.
+    """
+    require_short(text, prompts)
+    tokens = encoded(text, prompts)
+    return evolve(cond, context=tokens.context, mask=tokens.mask)
+
+
+def require_short(text: TextEncoder, prompts: Sequence[str]) -> None:
+    """Refuse prompts that are longer than what a model reads: nobody wants a part to be cut off.
+
+    Raises:
+        ConfigError: one is.
     """
     problems = [
         f"the prompt {one[:SHOWN]!r}{'...' * (len(one) > SHOWN)} has {count} tokens, and the model"
@@ -88,8 +99,6 @@ def prompted(cond: Condition, text: TextEncoder, prompts: Sequence[str]) -> Cond
     ]
     if problems:
         raise ConfigError(*problems)
-    tokens = encoded(text, prompts)
-    return evolve(cond, context=tokens.context, mask=tokens.mask)
 
 
 @frozen(eq=False)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from attrs import field, frozen
+from attrs.validators import ge
 from torch import Tensor
 
 from diffx_core.contract import agree
@@ -39,6 +40,7 @@ class Drawing:
         cond: what each sample is told, (n,) wherever it is told anything.
         n: how many.
         seed: of the noise; that of sample i depends on the seed and on i alone.
+        first: the number i of the first of them, where they are some of a larger set.
         device: of the model.
         dtype: of the samples.
         bounds: which samples are clamped to; None for no bounds.
@@ -52,6 +54,7 @@ class Drawing:
     cond: Condition
     n: int
     seed: int = field(default=0, converter=seed_of)
+    first: int = field(default=0, validator=ge(0))
     device: torch.device = field(factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
     bounds: tuple[float, float] | None = None
@@ -123,10 +126,11 @@ class Drawing:
 
     def _part(self, indices: range) -> dict[str, Any]:
         rows = slice(indices.start, indices.stop)
+        streams = range(self.first + indices.start, self.first + indices.stop)
         told = {name: one[rows] for name, one in self.cond.given().items()}
         start = None if self.start is None else self.start[rows].to(self.device, self.dtype)
         return {
-            "noise": NoiseSource(self.seed, indices, device=self.device, dtype=self.dtype),
+            "noise": NoiseSource(self.seed, streams, device=self.device, dtype=self.dtype),
             "cond": Condition(**told).to(self.device),
             "plan": self.plan,
             "start": start,
