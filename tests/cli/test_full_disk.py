@@ -34,11 +34,12 @@ def test_a_result_that_cannot_be_written_is_one_line(tmp_path, arguments):
 def test_samples_that_cannot_be_written_are_one_line(diffx, limited, size, n):
     assert diffx("train", *POINTS, *SHORT, "--out", "run").rc == 0
     limited(size)
-    result = diffx("sample", "run", "--n", str(n), "--steps", "2", "--out", "samples")
+    line = ("sample", "run", "--n", str(n), "--batch-size", "1000", "--steps", "2")
+    result = diffx(*line, "--out", "samples")
     assert (result.rc, result.err.count("\n")) == (2, 1)
     assert result.err.startswith("diffx: error: samples: cannot be written: ")
     assert not Path("samples").exists()
-    assert diffx("sample", "run", "--n", str(n), "--steps", "2").rc == 2
+    assert diffx(*line).rc == 2
     assert not Path("run/samples").exists()
 
 

@@ -137,7 +137,7 @@ def test_an_interrupted_run_leaves_nothing(run, monkeypatch, meanwhile, flags, w
     if when == "drawing":
         meanwhile(interrupt)
     else:
-        monkeypatch.setattr(sampling, "write_samples", interrupt)
+        monkeypatch.setattr(sampling, "finish", interrupt)
     before = tree(".")
     assert run(*SAMPLE, *flags).rc == 130
     assert tree(".") == before

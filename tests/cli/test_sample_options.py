@@ -1,10 +1,9 @@
-"""What `diffx sample` takes besides a sampler: guidance, another process, a film."""
+"""What `diffx sample` takes besides a sampler: guidance, another process."""
 
 import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from diffx_backbones.mlp import MLP
 
@@ -63,18 +62,6 @@ def test_a_model_is_sampled_under_another_process_and_says_so(diffx):
     assert samples != plain
 
 
-def test_a_film_shows_every_step(diffx):
-    flags = ("--backbone", "dit", "--train.steps", "1", "--train.batch-size", "4", "--out", "run")
-    assert diffx("train", *flags).rc == 0
-    assert diffx("sample", "run", *FEW, "--gif", "--out", "s").rc == 0
-    with Image.open("s/progress.gif") as film, Image.open("s/grid.png") as grid:
-        assert film.n_frames == 3
-        assert film.size == grid.size
-        film.seek(2)
-        shown, wanted = (one.convert("L").tobytes() for one in (film, grid))
-    assert max(abs(a - b) for a, b in zip(shown, wanted, strict=True)) <= 2  # the film's palette
-
-
 REFUSED = {
     "rule": (["--guidance.rule", "rescale"], "rule rescale changes nothing at scale 1"),
     "unused": (
@@ -104,27 +91,15 @@ REFUSED = {
     ),
     "steps": (["--steps", "0"], "must be >= 1"),
     "label": (["--label", "2"], "the model knows 0 to 1, not 2"),
-    "film": (["--gif"], "--gif: shows images, and this model makes none"),
+    "trajectory": (["--trajectory"], "--trajectory: shows images, and this model makes none"),
+    "every": (["--every", "2"], "--every: is a part of --trajectory, which was not asked for"),
+    "npz": (["--export", "npz"], "--export npz: holds images, and this model makes none"),
     "times": (["--scheduler", "ddpm", "--steps", "2000"], "1000 times"),
     "one time": (
         ["--sampler", "rk45", "--label=1", "--guidance.scale=2", "--guidance.interval=0.1,2"],
         "guidance in an interval needs the same time for all samples",
     ),
 }
-
-
-def test_a_film_of_one_step_is_refused(diffx):
-    flags = ("--backbone", "dit", "--train.steps", "1", "--train.batch-size", "4", "--out", "run")
-    assert diffx("train", *flags).rc == 0
-    result = diffx("sample", "run", "--n", "2", "--sampler", "rk45", "--gif", "--dry-run")
-    assert result.rc == 2
-    assert (
-        "--gif: shows every step, and sampler rk45 (diffx-samplers 0.1.0) makes one" in result.err
-    )
-    how = ["--sampler", "rk45", "--sampler.rtol", "0.1", "--sampler.atol", "0.1", "--steps", "3"]
-    assert diffx("sample", "run", "--n", "2", *how, "--gif", "--out", "s").rc == 0
-    with Image.open("s/progress.gif") as film:
-        assert film.n_frames == 3
 
 
 @pytest.mark.parametrize("sampler", ["rk45", "parallel"])

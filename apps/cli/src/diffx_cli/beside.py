@@ -1,5 +1,6 @@
 """The images that samples are told, read from files."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from diffx_datasets.packed import floats
 from diffx_datasets.packing import Pixels
 
 
-def beside(path: Path | None, n: int, spec: DataSpec) -> Tensor | None:
-    """The images (n, C, H, W) of n samples, in turn; None without a path.
+def beside(path: Path | None, rows: range, spec: DataSpec) -> Tensor | None:
+    """The images (n, C, H, W) of samples, which take them in turn; None without a path.
 
     Args:
         path: an image, or a folder with images.
-        n: how many samples.
+        rows: which samples.
         spec: the facts about the data.
 
     Raises:
@@ -33,11 +34,26 @@ def beside(path: Path | None, n: int, spec: DataSpec) -> Tensor | None:
     channels, height, width = spec.shape if spec.is_image else (0, 0, 0)
     if not spec.paired or channels not in (1, 3) or height != width:
         raise ConfigError("--beside: the model was not trained on pairs of square images")
-    paths = [path] if path.is_file() else list(images_under(path))[:n]
+    paths = _paths(path)
+    images = [_decoded(paths[k % len(paths)], height, grey=channels == 1) for k in rows]
+    return floats(torch.from_numpy(np.stack(images)))
+
+
+def sha256_of(path: Path | None, n: int) -> str | None:
+    """The SHA-256 of the images of the first n samples; None without a path."""
+    if path is None:
+        return None
+    digest = hashlib.sha256()
+    for one in _paths(path)[:n]:
+        digest.update(hashlib.sha256(one.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _paths(path: Path) -> list[Path]:
+    paths = [path] if path.is_file() else list(images_under(path))
     if not paths:
         raise DataError(f"--beside {path}: there are no images")
-    images = [_decoded(one, height, grey=channels == 1) for one in paths]
-    return floats(torch.from_numpy(np.stack([images[k % len(images)] for k in range(n)])))
+    return paths
 
 
 def _decoded(path: Path, size: int, *, grey: bool) -> Pixels:

@@ -9,6 +9,7 @@ from diffx_cli.command import Command
 from diffx_cli.console import note
 from diffx_cli.folders import AUTO, run_folder
 from diffx_cli.recipes import recipe
+from diffx_cli.repeating import KEY, Record
 from diffx_core.config import Given, read_yaml
 from diffx_core.errors import CheckpointError, ConfigError, DiffxError
 from diffx_core.plugins.component import Kind
@@ -50,6 +51,9 @@ class _Layers:
         own = self._over(self._file(flags), flags, "file")
         under = self._recipe(own)
         told, by_recipe = frozenset(own), frozenset(under)
+        record = self._record(own)
+        if record:
+            return Layered(self._over(record, own, "record"), told, frozenset())
         return Layered(self._over(under, own, "recipe"), told, by_recipe)
 
     def _file(self, flags: Mapping[str, Given]) -> dict[str, Given]:
@@ -95,6 +99,17 @@ class _Layers:
         return {
             key: evolve(two, source=two.source.replace(ours, name)) for key, two in values.items()
         }
+
+    def _record(self, given: Mapping[str, Given]) -> dict[str, Given]:
+        """What made some samples, if they are to be made again."""
+        if KEY not in given or KEY not in self.command.declared():
+            return {}
+        try:
+            record = Record.read(Path(str(given[KEY].value)))
+        except DiffxError as error:
+            self.errors.append(error)
+            return {}
+        return record.given(given, self.command.exclusive)
 
     def _over(
         self, low: dict[str, Given], high: Mapping[str, Given], where: str

@@ -3,7 +3,7 @@
 Shapes: images (N, C, H, W) with C = 1 or 3, points (N, 2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -37,11 +37,15 @@ def write_samples(
     """
     x = x.detach().cpu().float()
     if spec.is_image and spec.shape[0] in (1, 3):
-        return _write_images(folder, to_bytes(x, spec), columns)
+        images = to_bytes(x, spec)
+        write_images(folder / "images", images, (f"{i:05d}.png" for i in range(len(images))))
+        picture(grid(images, columns)).save(folder / "grid.png")
+        return folder / "grid.png"
     file = folder / "samples.safetensors"
     save_file({"samples": x.contiguous()}, file)
     if spec.shape == (2,):
-        return _write_scatter(folder, x, labels)
+        write_scatter(folder / "grid.png", x, labels)
+        return folder / "grid.png"
     return file
 
 
@@ -72,16 +76,15 @@ def picture(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 
 
-def _write_images(folder: Path, images: Tensor, columns: int) -> Path:
-    (folder / "images").mkdir(exist_ok=True)
-    for i, image in enumerate(images):
-        picture(image).save(folder / "images" / f"{i:05d}.png")
-    file = folder / "grid.png"
-    picture(grid(images, columns)).save(file)
-    return file
+def write_images(folder: Path, images: Tensor, names: Iterable[str]) -> None:
+    """Write images (N, C, H, W) of bytes as files of these names."""
+    folder.mkdir(exist_ok=True)
+    for image, name in zip(images, names, strict=True):
+        picture(image).save(folder / name)
 
 
-def _write_scatter(folder: Path, points: Tensor, labels: Sequence[int] | None) -> Path:
+def write_scatter(file: Path, points: Tensor, labels: Sequence[int] | None) -> None:
+    """Draw points (N, 2), in the colours of their labels if they have any."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 6), layout="tight")
@@ -89,6 +92,4 @@ def _write_scatter(folder: Path, points: Tensor, labels: Sequence[int] | None) -
     colour = None if labels is None else list(labels)
     horizontal, vertical = points.T.tolist()
     axes.scatter(horizontal, vertical, s=4, c=colour, cmap=None if labels is None else "tab10")
-    file = folder / "grid.png"
     figure.savefig(file, dpi=100)
-    return file

@@ -33,21 +33,25 @@ class Place:
         """Where to write what is not whole yet."""
         return self.folder / PARTIAL
 
-    def publish(self) -> None:
+    def publish(self, source: Path | None = None) -> None:
         """Move what has been written to where it belongs: all of it, or nothing.
+
+        Args:
+            source: where it is, if not in `partial`.
 
         Raises:
             ConfigError: somebody else has put a file of the same name there meanwhile.
         """
         if self.overwrite:
             clear(self.folder, self.names)
-        moved: list[Path] = []
+        moved: list[tuple[Path, Path]] = []
         try:
-            for file, target in list(_moves(self.partial, self.folder)):
+            for file, target in list(_moves(source or self.partial, self.folder)):
                 file.rename(target)
-                moved.append(target)
+                moved.append((file, target))
         except BaseException:
-            clear(self.folder, [str(target.relative_to(self.folder)) for target in moved])
+            for file, target in reversed(moved):
+                target.rename(file)
             raise
 
 

@@ -17,6 +17,7 @@ from diffx_cli.loggers import shared_out
 from diffx_cli.options import Learning
 from diffx_cli.request import Chosen, Request
 from diffx_core.config import Given, nearest, options_of, show, structure
+from diffx_core.config.schema import arguments
 from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
@@ -138,7 +139,7 @@ class _Resolver:
         if problems:
             return None
         try:
-            filled: object = target(**values)
+            filled: object = target(**arguments(target, values))
         except ConfigError as error:
             sources = {name: one.source for name, one in relevant.items() if prefix}
             lines = (f"{_about(one, sources) or owner}: {one}" for one in error.problems)

@@ -1,50 +1,46 @@
-"""From a request to sample to pictures."""
+"""From a request to sample to pictures: batch by batch, by any number of processes."""
 
 import json
-import math
-from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, field, frozen
-from torch import Tensor
+from attrs import asdict, evolve, frozen
 
-from diffx_cli.beside import beside
-from diffx_cli.film import Film, is_picture
-from diffx_cli.pictures import write_samples
+from diffx_cli.batches import Batches, threads_of
+from diffx_cli.beside import beside, sha256_of
+from diffx_cli.claims import is_claimed
+from diffx_cli.console import note
+from diffx_cli.drawn import KEPT, Drawn, has_begun, plan_in
+from diffx_cli.film import is_picture
+from diffx_cli.folders import check_free, newest_run
+from diffx_cli.place import Place, claimed
 from diffx_cli.refusals import check_interval
+from diffx_cli.repeating import Record
 from diffx_cli.request import Request
-from diffx_cli.using import Told, Used, used
+from diffx_cli.samples import WRITTEN, finish, shown
+from diffx_cli.using import Used, used, weights_of
 from diffx_cli.writing import writing
 from diffx_core.config.run import plain
-from diffx_core.engine.ranks import Ranks, share_of
+from diffx_core.engine.ranks import Ranks
 from diffx_core.errors import ConfigError
-from diffx_core.pipeline import Drawing
-from diffx_core.reached import Reached
-
-WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
-"""What a folder of samples holds that diffx wrote."""
+from diffx_core.text import require_short
 
 ALONE = Ranks()
 
-MOST_COLUMNS = 20
-"""Of a grid with one column for each class; with more classes it is about square."""
 
-
-@frozen(eq=False)
+@frozen(eq=False, slots=False)
 class Sampling:
     """Samples that are about to be drawn.
 
     Args:
-        model: the run.
-        drawing: the samples.
-        told: what the model is told of them.
+        batches: what is drawn.
+        record: what says how they were made before, if they are made again.
     """
 
-    model: Used
-    drawing: Drawing
-    told: Told
-    _calls: list[int] = field(factory=lambda: [0], init=False, repr=False)
+    batches: Batches
+    record: Record | None
 
     @classmethod
     def prepare(cls, request: Request) -> Self:
@@ -52,48 +48,70 @@ class Sampling:
 
         Raises:
             ConfigError: the sampler, the process, the guidance or the labels do not suit the run.
-            CheckpointError: there is no such run.
+            CheckpointError: there is no such run, or it is not the one of the record.
         """
-        options = request.options
-        model = used(request, nfe=options.nfe)
-        pipeline, sampler = model.pipeline, model.sampler
-        assert sampler is not None, "the command has one by default"
-        if options.gif and not is_picture(pipeline.spec):
-            raise ConfigError("--gif: shows images, and this model makes none")
-        if options.gif and sampler.steps == 1:
-            raise ConfigError(
-                f"--gif: shows every step, and {request.components['sampler'].label} makes one: say"
-                " how many with --steps"
-            )
+        options, guidance = request.options, request.sections["guidance"]
+        record = None if options.from_ is None else Record.read(options.from_)
+        source = options.run or newest_run()
+        source = source if record is None else record.source(source)
+        model = used(request, nfe=options.nfe, source=source)
+        _refuse(model)
         told = model.told(options.n)
-        drawing = pipeline.drawing(
-            options.n,
-            sampler=sampler,
-            guidance=request.sections["guidance"],
-            label=told.labels,
-            prompt=told.prompts,
-            image=beside(options.beside, options.n, pipeline.spec),
+        if record is not None and (prompts := record.prompts(options.n, request.told)):
+            told = evolve(told, prompts=prompts)
+        if told.prompts is not None and model.pipeline.text is not None:
+            require_short(model.pipeline.text, told.prompts)
+        rows = range(min(options.n, options.batch_size))
+        first = told.of(rows)
+        drawing = model.pipeline.drawing(
+            len(rows),
+            sampler=model.method,
+            guidance=guidance,
+            label=first.labels,
+            prompt=first.prompts,
+            image=beside(options.beside, rows, model.pipeline.spec),
             seed=options.seed,
         )
-        check_interval(request.sections["guidance"], drawing)
-        return cls(model, drawing, told)
+        check_interval(guidance, drawing)
+        found = cls(Batches(model, drawing, told), record)
+        if record is not None:
+            record.require_same(source, found.plan)
+        return found
 
-    def facts(self) -> dict[str, Any]:
-        """What reproduces the samples, as plain JSON types."""
-        request, method = self.model.request, self.drawing.sampler
+    @cached_property
+    def plan(self) -> dict[str, Any]:
+        """What determines the samples, as plain JSON types."""
+        model, told = self.batches.model, self.batches.told
+        options, guidance = model.request.options, model.request.sections["guidance"]
+        against = guidance.against
         return {
-            **self.model.facts(),
-            "nfe": method.nfe or self._calls[0] or None,
-            "guidance": plain(asdict(request.sections["guidance"])),
-            "labels": self.told.labels,
-            "prompts": self.told.prompts,
-            "beside": plain(request.options.beside),
-            "n": request.options.n,
+            **model.facts(),
+            "guidance": plain(asdict(guidance)),
+            "against_weights": None if against is None else weights_of(against),
+            "labels": told.labels,
+            "prompts": told.prompts,
+            "beside": plain(options.beside),
+            "beside_sha256": sha256_of(options.beside, options.n),
+            "n": options.n,
+            "batch_size": options.batch_size,
         }
 
+    def facts(self, calls: int | None = None, threads: int | None = None) -> dict[str, Any]:
+        """What reproduces the samples, as plain JSON types.
+
+        Args:
+            calls: how often the network was called, if that is known.
+            threads: of each process that drew them; of this one if None.
+        """
+        nfe = self.batches.model.method.nfe or calls
+        return {**self.plan, "nfe": nfe, "threads": threads or self._threads}
+
     def help(self, ranks: Ranks) -> None:
-        """Draw this process's share of the samples, which another one writes."""
-        self._drawn(ranks)
+        """Draw this process's share of the samples, of which another one makes a whole."""
+        ranks.same("samples to draw", self._order)
+        work = json.loads(ranks.told(""))
+        drawn = Drawn(Path(work["folder"]), self.batches.count)
+        self.batches.draw(work["todo"], drawn, work["threads"], ranks)
 
     def write(self, ranks: Ranks = ALONE) -> Path:
         """Draw the samples and write them; returns the file to look at.
@@ -101,38 +119,96 @@ class Sampling:
         Args:
             ranks: the processes that share the work, of which this is the first.
         """
-        request, spec = self.model.request, self.model.pipeline.spec
-        options = request.options
-        columns = _columns(options.n, self.told.labels or self.told.prompts)
-        film = Film(self.drawing, spec, columns) if options.gif else None
+        ranks.same("samples to draw", self._order)
+        if ranks.world > self.batches.count:
+            note(
+                f"{self.batches.n} samples are {self.batches.count} batches for {ranks.world}"
+                " processes: a smaller --batch-size gives all of them some"
+            )
+        spec = self.batches.model.pipeline.spec
+        with self._place() as place, writing(place.folder):
+            drawn, threads = self._begun(place)
+            try:
+                todo = [] if drawn.is_whole else drawn.missing()
+                where = {"folder": str(drawn.folder.resolve()), "todo": todo, "threads": threads}
+                ranks.told(json.dumps(where))
+                self.batches.draw(todo, drawn, threads, ranks)
+                if not drawn.is_whole:
+                    finish(drawn, self.batches, self.facts(drawn.calls(), threads))
+                drawn.publish(place)
+            except BaseException:
+                self._leave(drawn, place)
+                raise
+        return place.folder / shown(spec)
 
-        def observe(reached: Reached) -> None:
-            self._calls[0] = max(self._calls[0], reached.calls)  # of the batch that took most
-            if film is not None:
-                film(reached)
+    @property
+    def _threads(self) -> int:
+        recorded = None if self.record is None else int(self.record.facts["threads"])
+        return recorded or threads_of()
 
-        name = request.components["sampler"].registered.name
-        with self.model.place("samples", name, WRITTEN) as place:
-            with self.model.blaming():
-                samples = self._drawn(ranks, observe)
-            with writing(place.folder):
-                text = json.dumps(self.facts(), indent=2) + "\n"
-                (place.partial / "sample.json").write_text(text, encoding="utf-8")
-                if film is not None:
-                    film.write(place.partial / "progress.gif")
-                file = write_samples(place.partial, samples, spec, self.told.labels, columns)
-                place.publish()
-        return place.folder / file.name
+    @cached_property
+    def _order(self) -> str:
+        """All that the files depend on."""
+        options = self.batches.model.request.options
+        also = {"trajectory": options.trajectory, "every": options.every, "export": options.export}
+        return json.dumps({**self.plan, **also}, sort_keys=True)
 
-    def _drawn(self, ranks: Ranks, observe: Callable[[Reached], None] | None = None) -> Tensor:
-        """All samples, of which this process draws its share."""
-        ranks.same("samples to draw", json.dumps(self.facts(), sort_keys=True))
-        share = share_of(self.drawing.n, ranks)
-        return ranks.joined(self.drawing.samples(observe=observe, share=share))
+    def _place(self) -> AbstractContextManager[Place]:
+        """The folder of the samples: where they were begun, or a new one."""
+        model = self.batches.model
+        options, parent = model.request.options, model.home / "samples"
+        out = options.out or self._unfinished(parent)
+        name = model.request.components["sampler"].registered.name
+        how = {"overwrite": options.overwrite, "width": 4, "again": has_begun(out)}
+        return claimed(out, parent, name, WRITTEN, **how)
+
+    def _unfinished(self, parent: Path) -> Path | None:
+        """The numbered folder in which the same samples were begun and nobody is at work."""
+        for kept in sorted(parent.glob(f"*/{KEPT}")):
+            plan = plan_in(kept) or {}
+            if plan.get("order") == self._order and not is_claimed(kept.parent):
+                return kept.parent
+        return None
+
+    def _begun(self, place: Place) -> tuple[Drawn, int]:
+        """What has been drawn already, and by how many threads the rest is drawn."""
+        options = self.batches.model.request.options
+        drawn = Drawn(place.folder / KEPT, self.batches.count)
+        plan = drawn.plan()
+        if plan is not None and plan.get("order") == self._order:
+            note(f"{place.folder}: goes on after {self._done(drawn)} of {self.batches.n} samples")
+            return drawn, int(plan["threads"])
+        if plan is not None and not options.overwrite:
+            raise ConfigError(
+                f"{place.folder}: holds samples that another command began, or another checkpoint:"
+                " repeat that command, or discard them with --overwrite"
+            )
+        drawn.discard()
+        check_free(options.out, overwrite=options.overwrite, ours=True)
+        drawn.begin({"order": self._order, "threads": self._threads})
+        return drawn, self._threads
+
+    def _leave(self, drawn: Drawn, place: Place) -> None:
+        """Keep what has been drawn, if that is a batch at least and there are several."""
+        done = self._done(drawn)
+        if not done or self.batches.count == 1:
+            drawn.discard()
+            return
+        note(f"{place.folder}: keeps {done} of {self.batches.n} samples; the same command goes on")
+
+    def _done(self, drawn: Drawn) -> int:
+        return self.batches.n - sum(len(self.batches.rows(i)) for i in drawn.missing())
 
 
-def _columns(n: int, told: Sequence[int | str] | None) -> int:
-    different = len(set(told or ()))
-    if 1 < different <= MOST_COLUMNS:
-        return different
-    return min(MOST_COLUMNS, max(1, round(math.sqrt(n))))
+def _refuse(model: Used) -> None:
+    """Refuse what cannot be shown or exported of the samples of a model."""
+    options, spec, method = model.request.options, model.pipeline.spec, model.method
+    if options.trajectory and not is_picture(spec):
+        raise ConfigError("--trajectory: shows images, and this model makes none")
+    if options.trajectory and method.steps == 1:
+        label = model.request.components["sampler"].label
+        raise ConfigError(
+            f"--trajectory: shows every step, and {label} makes one: say how many with --steps"
+        )
+    if "npz" in options.export and not is_picture(spec):
+        raise ConfigError("--export npz: holds images, and this model makes none")

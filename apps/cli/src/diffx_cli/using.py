@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import torch
 from attrs import asdict, frozen
 
 from diffx_cli.blame import blaming
@@ -13,7 +14,8 @@ from diffx_cli.folders import newest_run
 from diffx_cli.place import Place, claimed
 from diffx_cli.refusals import labels_for, refusal, with_nfe
 from diffx_cli.request import Request
-from diffx_core.config.run import Run, SavedComponent
+from diffx_core.config.run import Run, SavedComponent, plain
+from diffx_core.engine.checkpoint import latest
 from diffx_core.engine.layout import place, standing
 from diffx_core.engine.manifest import NAME, read_manifest
 from diffx_core.errors import ConfigError
@@ -36,6 +38,12 @@ class Told:
 
     labels: list[int] | None
     prompts: list[str] | None
+
+    def of(self, rows: range) -> "Told":
+        """What it is told of some of them."""
+        part = slice(rows.start, rows.stop)
+        labels = None if self.labels is None else self.labels[part]
+        return Told(labels, None if self.prompts is None else self.prompts[part])
 
 
 @frozen(eq=False)
@@ -77,7 +85,7 @@ class Used:
         folder = self.source
         if not (folder / NAME).exists():
             folder = standing(place(folder, self.pipeline.step))
-        return read_manifest(folder)[WEIGHTS].sha256
+        return weights_of(folder)
 
     def told(self, n: int) -> Told:
         """What the options of `diffx_cli.options.Telling` say of n examples.
@@ -105,9 +113,13 @@ class Used:
             "dataset": None if data is None else asdict(data),
             "trained_with": self.run.components["scheduler"].name,
             "scheduler": under or asdict(self.run.components["scheduler"]),
+            "swapped": under is not None,
             "sampler": None
             if method is None or self.sampler is None
             else saved(method.registered, asdict(self.sampler)),
+            "text_root": plain(self.request.options.text_root),
+            "device": self.pipeline.device.type,
+            "torch": str(torch.__version__),
             "seed": self.request.options.seed,
         }
 
@@ -128,12 +140,13 @@ class Used:
         return claimed(out, self.home / what, label, names, overwrite=overwrite, width=4)
 
 
-def used(request: Request, *, nfe: int | None = None) -> Used:
+def used(request: Request, *, nfe: int | None = None, source: Path | None = None) -> Used:
     """Load the run of a request, with its sampler and under its process if it names them.
 
     Args:
         request: with options that extend `diffx_cli.options.Using`.
         nfe: how often the sampler calls the network, if that was said.
+        source: the run or checkpoint, if not the one that the request names.
 
     Raises:
         ConfigError: the sampler or the process does not suit the run.
@@ -142,7 +155,7 @@ def used(request: Request, *, nfe: int | None = None) -> Used:
     options, chosen = request.options, request.components.get("sampler")
     sampler = None if chosen is None else with_nfe(chosen, nfe)
     process = request.components.get("scheduler")
-    source, device = options.run or newest_run(), device_named(options.device)
+    source, device = source or options.run or newest_run(), device_named(options.device)
     try:
         pipeline = Pipeline.load(
             source,
@@ -155,6 +168,12 @@ def used(request: Request, *, nfe: int | None = None) -> Used:
     except ConfigError as error:
         raise ConfigError(*refusal(request, source, error)) from error
     return Used(request, source, pipeline, sampler)
+
+
+def weights_of(path: Path) -> str:
+    """The SHA-256 of the weights of a checkpoint, or of the latest one of a run."""
+    folder = path if (path / NAME).exists() else latest(path)
+    return read_manifest(folder)[WEIGHTS].sha256
 
 
 def saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:

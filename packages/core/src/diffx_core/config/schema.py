@@ -1,14 +1,15 @@
 """The options of a component, read from its class: written once, where they are used.
 
 A frozen attrs class has its keyword-only fields as options, and their validators as checks; a field
-that takes more in Python than text can say has the type of the text as metadata "text". Any other
+that takes more in Python than text can say has the type of the text as metadata "text", and one
+whose name is a word of Python's own is written without the underscore by metadata "name". Any other
 class, such as an ``nn.Module``, has the annotated keyword-only parameters of its ``__init__``. Help
 is the class docstring's ``Args:``.
 """
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final, get_type_hints
 
@@ -65,12 +66,18 @@ def options_of(target: type) -> tuple[Option, ...]:
     return options
 
 
+def arguments(target: type, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values of options by the names that the constructor of an attrs class has for them."""
+    names = {one.metadata.get("name", one.alias): one.alias for one in attrs.fields(target)}
+    return {names[name]: value for name, value in values.items()}
+
+
 def _of_attrs(target: type) -> Iterator[Option]:
     hints, texts = get_type_hints(target), _help(target)
     for one in attrs.fields(target):
         if one.init and one.kw_only:
             yield Option(
-                name=one.alias,
+                name=one.metadata.get("name", one.alias),
                 type=one.metadata.get("text", hints.get(one.name, one.type)),
                 default=_default(one),
                 help=texts.get(one.name, ""),
