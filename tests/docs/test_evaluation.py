@@ -1,10 +1,13 @@
 """The page about evaluation is true: it has every metric with its figures and its options."""
 
 import re
+import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from diffx_cli.choosing import FeatureKind
 from diffx_core.config import options_of
 from diffx_core.plugins import Registry
 
@@ -38,3 +41,29 @@ def test_a_row_says_what_the_metric_declares(metric):
 
 def test_the_page_is_linked():
     assert "](docs/evaluation.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_has_every_kind_of_features():
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Features")[2], re.MULTILINE)
+    assert sorted(rows) == sorted(get_args(FeatureKind))
+
+
+@pytest.mark.slow
+def test_the_commands_run(shell, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "cache"))
+    small = ["--dataset.size", "8", "--preset", "tiny", "--train.batch-size", "16"]
+    trained = shell("diffx_cli", "train", *small, "--train.steps", "2")
+    assert trained.returncode == 0, trained.stderr
+    quicker = {"--n": "12", "--repeats": "2", "--nfe": "2,3", "--reference": "60"}
+    blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    for line in [line for block in blocks for line in block.splitlines()]:
+        program, command, *flags = shlex.split(line)
+        given = dict(zip(flags[::2], flags[1::2], strict=True)) | quicker
+        if command == "evaluate":
+            given["--nfe"] = "2"
+        if program == "diffx" and command != "train":
+            words = [word for pair in given.items() for word in pair]
+            done = shell("diffx_cli", command, *words, "--features", "random")
+            assert done.returncode == 0, done.stderr
+    folders = sorted(one.name for one in (tmp_path / "shell" / "runs").glob("*/*") if one.is_dir())
+    assert {"evaluations", "comparisons"} <= set(folders)

@@ -14,6 +14,7 @@ RUNS = Path("runs")
 MARKERS = (
     *("env.json", "sample.json", "edit.json", "inpaint.json", "interpolate.json"),
     *("encode.json", "decode.json", "likelihood.json", "latent-plot.json", "export.json"),
+    *("evaluation.json", "protocol.json"),
 )
 """What diffx leaves in a folder of its own: in a run the first, in others what made the results."""
 

@@ -3,6 +3,7 @@
 from diffx_cli.command import Command
 from diffx_cli.commands import (
     check_plugin,
+    compare,
     decode,
     decode_latents,
     demo,
@@ -11,6 +12,7 @@ from diffx_cli.commands import (
     ema,
     encode,
     encode_latents,
+    evaluate,
     export,
     import_weights,
     inpaint,
@@ -39,6 +41,8 @@ COMMANDS: dict[str, Command] = {
         decode,
         likelihood,
         latent_plot,
+        evaluate,
+        compare,
         ema,
         import_weights,
         export,

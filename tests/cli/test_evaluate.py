@@ -1,0 +1,214 @@
+"""Evaluation: figures with their protocol, between what real data get and what noise gets."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from diffx_cli.pictures import picture, to_bytes
+from diffx_datasets.digits import Digits
+from diffx_metrics.features import classifier
+
+FEW = ["--reference", "300"]
+QUICK = ["--n", "24", "--repeats", "2", "--nfe", "2", *FEW]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A classifier that is trained once for all tests, and not for long."""
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setattr(classifier, "EPOCHS", 12)
+
+
+@pytest.fixture
+def real(tmp_path):
+    """A folder of real images, as `diffx sample` leaves it; one in ten has another's label."""
+    digits, folder = Digits(size=8), tmp_path / "real"
+    batch = digits.batch(torch.arange(300))
+    (folder / "images").mkdir(parents=True)
+    for i, one in enumerate(to_bytes(batch.x, digits.spec)):
+        picture(one).save(folder / "images" / f"{i:05d}.png")
+    labels = batch.cond.label.clone()
+    labels[::10] = (labels[::10] + 1) % 10
+    (folder / "sample.json").write_text(json.dumps({"labels": labels.tolist()}))
+    return folder
+
+
+def evaluated(diffx, *arguments):
+    result = diffx("evaluate", *map(str, arguments), "--json")
+    assert result.rc == 0, result.err
+    return json.loads(result.out)
+
+
+def figures(facts):
+    return {one["figure"]: one for one in facts["figures"]}
+
+
+def test_a_number_comes_with_its_protocol(diffx, digits_run):
+    found = evaluated(diffx, digits_run, *QUICK, "--seed", "3", "--out", "numbers")
+    file = Path("numbers/evaluation.json")
+    assert {"evaluation": str(file), **json.loads(file.read_text())} == found
+    assert (found["n"], found["repeats"], found["nfe"], found["seed"]) == (24, 2, 2, 3)
+    assert found["step"] == 30
+    assert found["sampler"]["name"] == "diffx-samplers:unipc"
+    assert found["guidance"]["scale"] == 1.0
+    assert found["reference"]["n"] == 300
+    assert len(found["reference"]["fingerprint"]) == 64
+    about = found["features"]["classifier"]
+    assert about["name"] == f"classifier,{about['sha256'][:8]}"
+    names = [one["name"] for one in found["figures"]]
+    shown = ["FD", "KID", "precision", "recall", "density", "coverage"]
+    assert names == [*(f"{one}[{about['name']}]" for one in shown), "SW2[values]"]
+    for one in found["figures"]:
+        assert len(one["values"]) == len(one["floor"]["values"]) == 2
+        assert one["mean"] == pytest.approx(sum(one["values"]) / 2)
+    assert all(figures(found)[one]["spread"] > 0 for one in ("FD", "KID", "SW2"))
+
+
+def test_the_same_command_gives_the_same_numbers(diffx, digits_run):
+    one, same, other = (
+        evaluated(diffx, digits_run, *QUICK, "--seed", seed, "--out", out)
+        for seed, out in (("0", "a"), ("0", "b"), ("1", "c"))
+    )
+    assert one["figures"] == same["figures"]
+    assert one["label_accuracy"] == same["label_accuracy"]
+    assert one["figures"] != other["figures"]
+
+
+def test_numbers_do_not_depend_on_the_batch(diffx, digits_run):
+    flags = digits_run, *QUICK, "--metrics", "frechet", "--features", "random"
+    whole, parts = (
+        evaluated(diffx, *flags, "--batch-size", size, "--out", f"of-{size}") for size in (256, 7)
+    )
+    assert figures(parts)["FD"]["mean"] == pytest.approx(figures(whole)["FD"]["mean"], rel=1e-4)
+
+
+def test_real_images_are_near_the_floor_and_noise_is_the_ceiling(diffx, digits_run, real):
+    found = figures(evaluated(diffx, digits_run, "--samples", real, "--out", "numbers"))
+    for one in found.values():
+        better, floor, ceiling = one["mean"], one["floor"]["mean"], one["ceiling"]["mean"]
+        sign = 1 if one["lower_is_better"] else -1
+        assert sign * better < sign * ceiling
+        if one["figure"] != "coverage":  # of which there is less if fewer were made
+            assert abs(better - floor) < 0.25 * abs(ceiling - floor)
+        assert one["spread"] is None  # there is only one set of them
+
+
+def test_images_are_classified_as_what_was_asked_for(diffx, digits_run, real):
+    found = evaluated(diffx, digits_run, "--samples", real, "--out", "numbers")
+    accuracy = found["label_accuracy"]
+    assert 0.8 < accuracy["mean"] < 0.93  # one in ten was asked to be another
+    assert accuracy["of_real"] > 0.9
+
+
+def test_samples_of_diffx_are_read_with_their_labels(diffx, digits_run):
+    assert diffx("sample", str(digits_run), "--n", "20", "--nfe", "2", "--out", "made").rc == 0
+    found = evaluated(diffx, digits_run, "--samples", "made", "--out", "numbers")
+    assert (found["n"], found["samples"]) == (20, "made")
+    assert found["label_accuracy"] is not None
+
+
+def test_points_are_measured_as_they_are(diffx, points_run):
+    found = evaluated(diffx, points_run, *QUICK, "--out", "numbers")
+    assert found["features"] == {"values": {"name": "values"}}
+    assert found["label_accuracy"] is None
+    assert figures(found)["SW2"]["mean"] > figures(found)["SW2"]["floor"]["mean"]
+
+
+def test_samples_of_points_are_read(diffx, points_run):
+    assert diffx("sample", str(points_run), "--n", "20", "--nfe", "2", "--out", "made").rc == 0
+    found = evaluated(diffx, points_run, "--samples", "made", *FEW, "--out", "numbers")
+    assert found["n"] == 20
+
+
+def test_evaluations_are_numbered_in_the_folder_of_the_run(diffx, points_run):
+    shutil.copytree(points_run, "run")
+    for number in (0, 1):
+        result = diffx("evaluate", "run", *QUICK, "--metrics", "sliced_wasserstein")
+        assert result.rc == 0, result.err
+        file = f"run/evaluations/{number:04d}-unipc/evaluation.json"
+        assert result.out.rstrip().endswith(f"evaluation: {file}")
+        assert Path(file).is_file()
+    header, row, *_ = result.out.splitlines()
+    assert header.split() == ["FIGURE", "VALUE", "REAL", "DATA", "NOISE", "BETTER"]
+    assert row.startswith("SW2[values]")
+
+
+def test_a_metric_has_its_options(diffx, digits_run):
+    flags = "--metrics", "prdc,frechet", "--metric.neighbours", "3", "--features", "random"
+    found = evaluated(diffx, digits_run, *QUICK, *flags, "--out", "numbers")
+    assert figures(found)["recall"]["metric"]["options"] == {"neighbours": 3}
+    assert figures(found)["FD"]["name"] == "FD[rand-conv,seed=0]"
+    assert found["label_accuracy"] is None  # nobody was asked who knows the classes
+
+
+def test_a_dry_run_measures_nothing(diffx, digits_run):
+    result = diffx("evaluate", str(digits_run), *QUICK, "--dry-run", "--out", "numbers")
+    shown = json.loads(result.out)
+    assert shown["features"] == "classifier"
+    assert shown["metrics"][0] == "diffx-metrics:frechet"
+    assert not Path("numbers").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "rc", "line"),
+    [
+        (["--features", "inception"], 2, "features inception: need --fid-weights weights-incep"),
+        (["--fid-weights", "none.pth"], 4, "none.pth: cannot be read: No such file"),
+        (["--fid-weights", "wrong.pth"], 4, "wrong.pth: is not weights-inception-2015-12-05"),
+        (
+            ["--fid-weights", "wrong.pth", "--features", "random"],
+            2,
+            "--fid-weights: is for features inception, and nothing is measured on them",
+        ),
+        (["--metrics", "fd_dinov2"], 2, "features dinov2: need --dinov2 FOLDER"),
+        (["--metrics", "fd_dinov2", "--dinov2", "gone"], 4, "model.safetensors: cannot be read"),
+        (
+            ["--metrics", "inception_score", "--features", "random"],
+            2,
+            "needs a classifier, and features random know no classes",
+        ),
+        (["--n", "4"], 2, "PRDC needs at least 6 examples of either sort, got 4"),
+        (["--metrics", "frechett"], 2, "did you mean 'frechet'?"),
+        (["--samples", "gone"], 4, "--samples gone: "),
+        (["--samples", "made", "--nfe", "5"], 2, "--samples and --nfe exclude each other"),
+        (["--sampler", "heun", "--nfe", "0"], 2, "--nfe"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line(diffx, digits_run, flags, rc, line):
+    Path("wrong.pth").write_bytes(b"PK")
+    result = diffx("evaluate", str(digits_run), *FEW, *flags, "--out", "numbers")
+    assert (result.rc, result.out) == (rc, "")
+    assert line in result.err
+    assert len(result.err.splitlines()) == 1
+    assert not Path("numbers").exists()
+
+
+@pytest.mark.parametrize("features", ["classifier", "random"])
+def test_points_have_no_features_of_images(diffx, points_run, features):
+    result = diffx("evaluate", str(points_run), *QUICK, "--features", features)
+    assert result.rc == 2
+    assert f"features {features}: " in result.err
+
+
+def test_labels_that_are_about_other_samples_are_refused(diffx, digits_run, real):
+    (real / "sample.json").write_text(json.dumps({"labels": [1, 2]}))
+    result = diffx("evaluate", str(digits_run), "--samples", str(real), "--out", "numbers")
+    assert result.rc == 4
+    assert "sample.json is about other samples than there are" in result.err
+
+
+@pytest.mark.slow
+def test_processes_share_the_work_and_change_nothing(shell, digits_run):
+    def found(*flags):
+        flags = *QUICK, "--features", "random", "--device", "cpu", "--json", *flags
+        done = shell("diffx_cli", "evaluate", str(digits_run), *flags)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    alone, together = found("--out", "alone"), found("--out", "together", "--nproc", "2")
+    assert together["reference"] == alone["reference"]
+    for one, other in zip(together["figures"], alone["figures"], strict=True):
+        assert one["mean"] == pytest.approx(other["mean"], rel=1e-3, abs=1e-6)
