@@ -171,3 +171,28 @@ def test_a_model_without_texts_takes_no_prompt(train, diffx):
     result = diffx("sample", "run", *FEW, "--prompt", "on")
     assert result.rc == 2
     assert "was trained without texts: it takes no prompt" in result.err
+
+
+def test_prompts_are_told_again_from_the_json(train, diffx):
+    assert train("--dataset.classes", "true").rc == 0
+    Path("texts").write_text("one\ntwo", encoding="utf-8")
+    few = ["--n", "5", "--nfe", "2", "--batch-size", "2"]
+    assert diffx("sample", "run", *few, "--prompts", "texts", "--out", "a").rc == 0
+    Path("texts").unlink()
+    again = ("sample", "--from", "a/sample.json")
+    assert diffx(*again, "--out", "b").rc == 0
+    for name in ("samples.safetensors", "sample.json"):
+        assert Path("a", name).read_bytes() == Path("b", name).read_bytes()
+    changed = diffx(*again, "--prompt", "on", "--dry-run")
+    assert "what it says of prompts does not count" in changed.err
+    assert json.loads(changed.out)["prompts"] == ["on"] * 5
+
+
+def test_a_long_prompt_of_a_later_batch_is_refused_before_the_first(train, diffx):
+    assert train("--text.length", "4").rc == 0
+    Path("texts").write_text("on\noff\nneither on nor off", encoding="utf-8")
+    few = ["--n", "3", "--nfe", "2", "--batch-size", "1", "--out", "s"]
+    result = diffx("sample", "run", *few, "--prompts", "texts")
+    assert (result.rc, result.err.count("\n")) == (2, 1)
+    assert "'neither on nor off' has" in result.err
+    assert not Path("s").exists()

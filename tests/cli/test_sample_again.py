@@ -117,6 +117,27 @@ def test_a_run_that_moved_without_its_samples_is_named(diffx, digits_run):
     assert contents("again")["grid.png"] == contents("first")["grid.png"]
 
 
+def test_another_model_to_guide_against_is_refused(diffx):
+    small = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16"]
+    for name, steps in (("strong", "4"), ("weak", "2")):
+        assert diffx("train", *small, "--train.steps", steps, "--out", name).rc == 0
+    guided = ["--guidance.scale", "2", "--guidance.against", "weak"]
+    assert diffx("sample", "strong", "--n", "3", *guided, "--out", "first").rc == 0
+    again = ("sample", "--from", "first/sample.json", "--out", "again")
+    assert diffx(*again).rc == 0
+    assert contents("again") == contents("first")
+    other = ["--seed", "1", "--overwrite", "--out", "weak"]
+    assert diffx("train", *small, "--train.steps", "2", *other).rc == 0
+    refused(diffx(*again, "--overwrite"), 5, "weak: its weights are not those of first/sample.json")
+
+
+def test_a_sampler_with_an_infinite_option_is_repeated(diffx, points_run):
+    line = ("sample", str(points_run), "--n", "3", "--sampler", "sa_solver", "--nfe", "3")
+    assert diffx(*line, "--out", "a").rc == 0
+    assert diffx("sample", "--from", "a/sample.json", "--out", "b").rc == 0
+    assert contents("b") == contents("a")
+
+
 def test_another_model_is_refused(diffx, sampled, points_run):
     sampled("first")
     result = diffx("sample", str(points_run), "--from", "first/sample.json", "--out", "again")

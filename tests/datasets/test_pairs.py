@@ -115,6 +115,21 @@ def test_pairs_are_trained_on_and_samples_are_told_images(folders, tmp_path, str
     assert "there are no images" in capsys.readouterr().err
 
 
+def test_samples_are_told_the_same_images_again(folders, tmp_path, capsys):
+    run = trained(folders, tmp_path / "run", "--dataset.beside", str(folders[1]))
+    words = ["--n", "5", "--steps", "2", "--batch-size", "2", "--beside", str(folders[1])]
+    assert main(["sample", run, *words, "--out", str(tmp_path / "a")]) == 0
+    again = ["sample", "--from", str(tmp_path / "a" / "sample.json")]
+    assert main([*again, "--out", str(tmp_path / "b")]) == 0
+    first, second = ((tmp_path / one / "grid.png").read_bytes() for one in "ab")
+    assert first == second
+    told = folders[1] / "a" / "0.bmp"
+    Image.open(told).transpose(Image.Transpose.ROTATE_90).save(told)
+    assert main([*again, "--out", str(tmp_path / "c")]) == 4
+    assert "are not the images of" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_model_of_no_pairs_is_told_no_images(folders, tmp_path, capsys):
     run = trained(folders, tmp_path / "run")
     assert main(["sample", run, "--n", "3", "--beside", str(folders[1])]) == 2

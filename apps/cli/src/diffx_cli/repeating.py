@@ -4,6 +4,7 @@ What the file says is as if it had been typed; flags count more, and it is said 
 """
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,8 @@ class Record:
         for kind in ("sampler", *(["scheduler"] if facts["swapped"] else [])):
             yield kind, facts[kind].get("name")
             for name, value in facts[kind].get("options", {}).items():
-                yield f"{kind}.{name}", value
+                if not isinstance(value, float) or math.isfinite(value):
+                    yield f"{kind}.{name}", value  # what is infinite nobody said: a default
         for name, value in facts["guidance"].items():
             if value is not None:
                 yield f"guidance.{name}", value

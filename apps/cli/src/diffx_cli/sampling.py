@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, evolve, frozen
+from attrs import asdict, frozen
 
 from diffx_cli.batches import Batches, threads_of
 from diffx_cli.beside import beside, sha256_of
@@ -56,9 +56,8 @@ class Sampling:
         source = source if record is None else record.source(source)
         model = used(request, nfe=options.nfe, source=source)
         _refuse(model)
-        told = model.told(options.n)
-        if record is not None and (prompts := record.prompts(options.n, request.told)):
-            told = evolve(told, prompts=prompts)
+        prompts = None if record is None else record.prompts(options.n, request.told)
+        told = model.told(options.n, prompts)
         if told.prompts is not None and model.pipeline.text is not None:
             require_short(model.pipeline.text, told.prompts)
         rows = range(min(options.n, options.batch_size))

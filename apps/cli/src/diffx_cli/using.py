@@ -87,16 +87,20 @@ class Used:
             folder = standing(place(folder, self.pipeline.step))
         return weights_of(folder)
 
-    def told(self, n: int) -> Told:
+    def told(self, n: int, prompts: list[str] | None = None) -> Told:
         """What the options of `diffx_cli.options.Telling` say of n examples.
 
         Without any, a model that knows classes is told all of them in turn.
+
+        Args:
+            n: how many.
+            prompts: their texts, if it is not the options that say them.
 
         Raises:
             ConfigError: the model knows no such labels, or the file of prompts cannot be read.
         """
         options = self.request.options
-        prompts = prompts_for(options.prompt, options.prompts, n)
+        prompts = prompts or prompts_for(options.prompt, options.prompts, n)
         labelled = (options.label, options.labels) != (None, None)
         classes = self.pipeline.spec.num_classes if labelled or prompts is None else None
         return Told(labels_for(options.label, options.labels, n, classes), prompts)
