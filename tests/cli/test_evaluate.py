@@ -147,9 +147,11 @@ def test_a_metric_has_its_options(diffx, digits_run):
 def test_a_dry_run_measures_nothing(diffx, digits_run):
     result = diffx("evaluate", str(digits_run), *QUICK, "--dry-run", "--out", "numbers")
     shown = json.loads(result.out)
-    assert shown["features"] == "classifier"
+    assert shown["features"] == ["classifier"]
     assert shown["metrics"][0] == "diffx-metrics:frechet"
     assert not Path("numbers").exists()
+    result = diffx("evaluate", str(digits_run), "--metrics", "fd_dinov2", "--dry-run")
+    assert (result.rc, result.out) == (2, "")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from attrs import frozen
+from attrs import asdict, evolve, frozen
 
 from diffx_cli.choosing import default_features
 from diffx_cli.given import Giver
@@ -43,6 +43,20 @@ def metrics_for(request: Request) -> tuple[Chosen, ...]:
 def by_name(registry: Registry, name: str) -> Chosen:
     """A metric with the options that it has if nobody says any."""
     return Chosen.by_default(registry.find("metric", name))
+
+
+def model_of(request: Request) -> Used:
+    """The run of a request, with the sampler if there is something to draw.
+
+    Raises:
+        DiffxError: there is none, or it cannot be sampled so.
+    """
+    options = request.options
+    if getattr(options, "samples", None) is not None:
+        others = dict(request.components)
+        others.pop("sampler")
+        request = evolve(request, components=others)
+    return used(request, nfe=None if isinstance(options.nfe, tuple) else options.nfe)
 
 
 @frozen(eq=False)
@@ -86,7 +100,7 @@ class Evaluation:
             DiffxError: something does not suit.
         """
         options = request.options
-        model = used(request, nfe=None if isinstance(options.nfe, tuple) else options.nfe)
+        model = model_of(request)
         kind = options.features or default_features(model.pipeline.spec, options.fid_weights)
         return cls(model, Judge.prepared(model, metrics, kind, ranks), ranks)
 
@@ -173,8 +187,6 @@ def table(facts: dict[str, Any]) -> str:
 
 def guidance_of(request: Request) -> Any:  # noqa: ANN401 - JSON types
     """How samples are guided, as plain JSON types."""
-    from attrs import asdict
-
     return plain(asdict(request.sections["guidance"]))
 
 

@@ -113,13 +113,14 @@ def _measured(evaluation: Any, request: Request) -> dict[str, Any]:  # noqa: ANN
 
 def _dry(request: Request, metrics: tuple[Any, ...]) -> dict[str, Any]:
     """What would be measured of what."""
-    from diffx_cli.choosing import default_features
-    from diffx_cli.evaluating import guidance_of
-    from diffx_cli.using import used
+    from diffx_cli.choosing import default_features, kinds_for, require_files
+    from diffx_cli.evaluating import guidance_of, model_of
 
     options: EvaluateOptions = request.options
-    model = used(request, nfe=options.nfe)
-    spec = model.pipeline.spec
+    model = model_of(request)
+    kind = options.features or default_features(model.pipeline.spec, options.fid_weights)
+    kinds = kinds_for((one.build() for one in metrics), kind)
+    require_files(kinds, options.fid_weights, options.dinov2)
     return {
         **model.facts(),
         "samples": None if options.samples is None else str(options.samples),
@@ -127,7 +128,7 @@ def _dry(request: Request, metrics: tuple[Any, ...]) -> dict[str, Any]:
         "n": options.n,
         "repeats": options.repeats,
         "metrics": [one.registered.qualified for one in metrics],
-        "features": options.features or default_features(spec, options.fid_weights),
+        "features": kinds,
     }
 
 
