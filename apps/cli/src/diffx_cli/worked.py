@@ -19,7 +19,7 @@ from diffx_cli.writing import writing
 from diffx_core.config.run import plain
 from diffx_core.errors import ConfigError
 
-WIDEST = 24
+WIDEST = 20
 """Images in a row of a picture."""
 
 
@@ -147,6 +147,8 @@ def _pictures(folder: Path, made: Made, model: Used, labels: list[int] | None) -
     file = write_samples(folder, made.x, spec, labels, made.columns)
     if made.rows and is_picture(spec):
         every = torch.stack([*made.rows, made.x.float()], 1)
-        per_row = every.shape[1] * max(1, min(len(every), WIDEST // (2 * every.shape[1])))
-        picture(grid(to_bytes(every.flatten(0, 1), spec), per_row)).save(file)
+        count, wide = every.shape[:2]
+        rows = -(-count // (WIDEST // wide))
+        columns = -(-count // rows) * wide
+        picture(grid(to_bytes(every.flatten(0, 1), spec), columns)).save(file)
     return file
