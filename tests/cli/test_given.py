@@ -123,6 +123,11 @@ def test_other_numbers_are_refused(tensor, words):
     assert words in refusal(POINTS, "x.safetensors")
 
 
+def test_numbers_are_not_fitted():
+    save_file({"x": torch.zeros(1, 2)}, "x.safetensors")
+    assert "--fit: is for images" in refusal(POINTS, "x.safetensors", fit=True)
+
+
 def test_numbers_out_of_range_are_refused():
     save_file({"x": torch.full((1, 1, 8, 8), 1.5)}, "x.safetensors")
     assert "has values from 1.5 to 1.5, and the model's data are from -1 to 1" in refusal(

@@ -108,6 +108,7 @@ class Giver:
         return files
 
     def _numbers(self, file: Path) -> Tensor:
+        self._require_unfitted(file)
         x = tensor_in(file, EXAMPLES, self.spec.shape, self.option)
         low, high = self.spec.value_range or (-torch.inf, torch.inf)
         if float(x.min()) < low - ROUNDING or float(x.max()) > high + ROUNDING:
@@ -134,6 +135,7 @@ class Giver:
     def _mask(self, file: Path) -> Tensor:
         """Where an example is made anew, (1, 1, H, W) or (m, *shape)."""
         if file.suffix == TENSORS:
+            self._require_unfitted(file)
             anew = tensor_in(file, "mask", self.spec.shape, self.option)
             if not ((anew == 0) | (anew == 1)).all():
                 raise DataError(f"{self.option} {file}: has values that are neither 0 nor 1")
@@ -149,6 +151,10 @@ class Giver:
                 " black where it is kept"
             )
         return torch.from_numpy(pixels > 0).float()[None]
+
+    def _require_unfitted(self, file: Path) -> None:
+        if self.fit:
+            raise DataError(f"--fit: is for images, and {file} has numbers")
 
     def _require_pictures(self, file: Path) -> None:
         spec = self.spec
