@@ -1,0 +1,100 @@
+"""The processes obey their laws, and training with them has gradients of one size."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from diffx_cli.checking import check
+from diffx_cli.doctor.finding import Finding, Visit, held
+from diffx_core.dataset import Batch, Condition
+from diffx_core.denoiser import NetworkDenoiser
+from diffx_core.errors import ConfigError, PluginError
+from diffx_core.objective import Objective
+from diffx_core.options import ObjectiveOptions
+from diffx_core.plugins.registered import Registered
+from diffx_core.prediction import PREDICTIONS, Prediction
+from diffx_core.scheduler import Scheduler
+
+EXAMPLES, PARTS, WIDTH = 512, 16, 32
+"""Of a step, of its noise levels, and of the network's hidden layer."""
+USUAL = ObjectiveOptions().prediction
+"""What a network is asked for if nothing else is said."""
+MOST = 10.0
+"""Times that the gradient at one noise level may be larger than usual."""
+
+
+def laws(visit: Visit) -> Iterator[Finding]:
+    """Each process is held to the laws of the conformance kit."""
+    part = "mathematics"
+    for process in visit.registry.all("scheduler"):
+        what = f"scheduler {process.name} obeys its laws"
+        try:
+            found = check(process)
+        except (ConfigError, PluginError) as error:
+            yield Finding(part=part, what=what, status="told", detail=error.problems[0])
+            continue
+        wrong = [str(one.law) for one in found if one.status == "fail"]
+        count = sum(one.status != "not measured" for one in found)
+        yield held(part, what, len(wrong), 0, "; ".join(wrong) or f"{count} laws")
+
+
+def gradients(visit: Visit) -> Iterator[Finding]:
+    """No noise level has a gradient that is not finite, or that drowns those of the others."""
+    for process in visit.registry.all("scheduler"):
+        what = f"gradients under {process.name} are finite, and of one size"
+        scheduler = _built(process)
+        if scheduler is None:
+            yield Finding(part="gradients", what=what, status="told", detail="it has no defaults")
+            continue
+        sizes = {one.name: _sizes(scheduler, one) for one in PREDICTIONS.values()}
+        wild = [name for name, one in sizes.items() if not one.isfinite().all()]
+        usual = sizes[USUAL]
+        figure = float("inf") if wild else float(usual.max() / usual.median())
+        detail = f"not finite: {', '.join(wild)}" if wild else f"prediction {USUAL}"
+        yield held("gradients", what, figure, MOST, detail)
+
+
+def _built(process: Registered) -> Scheduler | None:
+    try:
+        built: Scheduler = process.load()()
+    except (TypeError, ConfigError):
+        return None
+    return built
+
+
+class _Layers(nn.Module):
+    """Two layers on a point and its noise level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        self.inner, self.outer = nn.Linear(3, WIDTH), nn.Linear(WIDTH, 2)
+        for one in self.parameters():
+            one.data.normal_(std=0.2, generator=random)
+
+    def forward(self, x: torch.Tensor, noise_label: torch.Tensor, cond: Condition) -> torch.Tensor:
+        """What the network says."""
+        del cond
+        h = self.inner(torch.cat([x, noise_label[:, None] / 1000], dim=1))
+        said: torch.Tensor = self.outer(h.tanh())
+        return said
+
+
+def _sizes(scheduler: Scheduler, prediction: Prediction) -> torch.Tensor:
+    """The norm of the gradient in each part of the noise levels of one step."""
+    angle = torch.linspace(0, 2 * torch.pi, EXAMPLES + 1)[:-1]
+    points = torch.stack([angle.cos(), angle.sin()], dim=1)
+    network = _Layers()
+    denoiser = NetworkDenoiser(network, scheduler, prediction, sigma_data=0.5**0.5)
+    objective = Objective(ObjectiveOptions(prediction=prediction.name), seed=0)
+    shuffled = points[torch.randperm(EXAMPLES, generator=torch.Generator().manual_seed(0))]
+    batch = Batch(shuffled, Condition(), torch.arange(EXAMPLES))
+    terms = objective.terms(denoiser, batch, 0)
+    found = []
+    for part in terms.log_snr.argsort().chunk(PARTS):
+        network.zero_grad()
+        terms.loss[part].mean().backward(retain_graph=True)
+        grads = [one.grad.norm() for one in network.parameters() if one.grad is not None]
+        found.append(torch.stack(grads).norm())
+    return torch.stack(found)
