@@ -2,11 +2,11 @@
 
 import io
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -229,27 +229,35 @@ def test_publishing_that_was_killed_goes_on(diffx, sampled, monkeypatch, digits_
     assert contents("part") == whole
 
 
+def rank_of(launcher, rank):
+    """The process of a rank that a launcher has started."""
+    for task in Path(f"/proc/{launcher.pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if f"\0RANK={rank}\0" in f"\0{Path(f'/proc/{child}/environ').read_text()}":
+                return int(child)
+    raise LookupError(f"there is no process {rank}")
+
+
 @pytest.mark.slow
-def test_a_killed_process_loses_at_most_a_batch_and_two_go_on(tmp_path, digits_run):
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=["one, then two", "two, then one"])
+def test_a_killed_process_loses_the_batches_that_it_draws(tmp_path, digits_run, order):
+    first, second = ([] if n == 1 else ["--nproc", str(n)] for n in order)
     line = ["sample", str(digits_run), "--n", "150", "--batch-size", "10", "--nfe", "60"]
-    line = [sys.executable, "-m", "diffx_cli", *line, "--device", "cpu"]
-    subprocess.run([*line, "--out", "whole"], cwd=tmp_path, check=True, capture_output=True)
-    process = subprocess.Popen([*line, "--out", "part"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-    kept = tmp_path / "part" / KEPT / "batches"
-    while len(list(kept.glob("*.json"))) < 3:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    there = {one: one.stat().st_mtime_ns for one in kept.glob("*.json")}
-    done = subprocess.run(
-        [*line, "--out", "part", "--nproc", "2"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert f"goes on after {10 * len(there)} of 150 samples" in done.stderr
+    line = [sys.executable, "-m", "diffx_cli", *line, "--device", "cpu", "--out"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    how = {"cwd": tmp_path, "env": env, "text": True, "stderr": subprocess.PIPE}
+    subprocess.run([*line, "whole"], check=True, **how)
+    process = subprocess.Popen([*line, "part", *first], **how)
+    assert any(line.startswith("40/150 samples") for line in process.stderr)
+    os.kill(rank_of(process, 1) if first else process.pid, signal.SIGKILL)
+    _, said = process.communicate()
+    if first:
+        assert process.returncode == 128 + signal.SIGKILL
+        assert "process 1 was ended by SIGKILL; start the same command again" in said
+    there = 10 * len(list((tmp_path / "part" / KEPT / "batches").glob("*.json")))
+    assert 40 <= there < 150
+    done = subprocess.run([*line, "part", *second], check=True, **how)
+    assert f"goes on after {there} of 150 samples" in done.stderr
     assert contents(tmp_path / "part") == contents(tmp_path / "whole")
 
 

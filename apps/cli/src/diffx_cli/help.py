@@ -131,7 +131,7 @@ def _type_name(option: Option) -> str:
 def _default(option: Option) -> str:
     if option.default is REQUIRED:
         return "[required]"
-    if option.default is None or option.default is False:
+    if option.default is None or option.default is False or option.default == ():
         return ""
     if isinstance(option.default, list | tuple):
         return f"[default: {','.join(map(str, option.default))}]"

@@ -14,12 +14,17 @@ MESSAGES = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
 """Torch complains of every connection that closes; what happened is said in a line of our own."""
 
 
-def launch(processes: int, restarts: int = 0) -> None:
+AGAIN = "start the same command again"
+"""What to do when a process was killed."""
+
+
+def launch(processes: int, restarts: int = 0, again: str = AGAIN) -> None:
     """Run this program's command line in several processes, by torchrun's own launcher.
 
     Args:
         processes: how many.
         restarts: how often all of them are started again after one has failed.
+        again: what to do when one was killed.
 
     Raises:
         StoppedError: one of them has failed, or a signal has ended them; they said it themselves.
@@ -46,20 +51,20 @@ def launch(processes: int, restarts: int = 0) -> None:
     try:
         elastic_launch(config, sys.executable)("-P", "-m", "diffx_cli", *sys.argv[1:])
     except ChildFailedError as error:
-        raise _failed(error.failures) from error
+        raise _failed(error.failures, again) from error
     except SignalException as error:
         interrupted = error.sigval == signal.SIGINT
         raise StoppedError(code=128 + (signal.SIGINT if interrupted else signal.SIGTERM)) from error
 
 
-def _failed(failures: Mapping[int, Any]) -> StoppedError:
+def _failed(failures: Mapping[int, Any], again: str) -> StoppedError:
     """What to end with: as the process that was killed from outside, or that failed first."""
     asked = (-signal.SIGTERM, -signal.SIGINT)
     for rank, failure in failures.items():
         if failure.exitcode < 0 and failure.exitcode not in asked:
             name = signal.Signals(-failure.exitcode).name
             return StoppedError(
-                f"process {rank} was ended by {name}; --resume goes on from the newest checkpoint",
+                f"process {rank} was ended by {name}; {again}",
                 code=128 - failure.exitcode,
             )
     code = min(failures.values(), key=lambda one: float(one.timestamp)).exitcode

@@ -71,7 +71,8 @@ def run(request: Request) -> None:
     from diffx_cli.training import train
 
     if options.nproc is not None and not is_launched():
-        launch(options.nproc, options.max_restarts)
+        again = "--resume goes on from the newest checkpoint"
+        launch(options.nproc, options.max_restarts, again)
         return
     trained = train(request)
     if options.json:
