@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from diffx_cli.pictures import picture, to_bytes
+from diffx_core import Pipeline
 from diffx_datasets.digits import Digits
 from diffx_metrics.features import classifier
 
@@ -214,3 +215,52 @@ def test_processes_share_the_work_and_change_nothing(shell, digits_run):
     assert together["reference"] == alone["reference"]
     for one, other in zip(together["figures"], alone["figures"], strict=True):
         assert one["mean"] == pytest.approx(other["mean"], rel=1e-3, abs=1e-6)
+
+
+LAMPS = '''
+from attrs import frozen
+from diffx_core import Batch, Dataset, DataSpec
+import torch
+
+@frozen(kw_only=True)
+class Lamps(Dataset):
+    """Images of two channels that are bright or dark, with texts."""
+
+    @property
+    def spec(self):
+        return DataSpec((2, 4, 4), captions=True)
+
+    def __len__(self):
+        return 64
+
+    def batch(self, index):
+        x = (1 - 2.0 * (index % 2))[:, None, None, None].expand(-1, 2, 4, 4).clone()
+        return Batch(x, index=index, captions=["it is off" if i % 2 else "it is on" for i in index])
+'''
+PLUGIN = """
+from diffx_core import Component, hookimpl
+
+@hookimpl
+def diffx_datasets():
+    return [Component("lamps", "diffx_lamps.lamps:Lamps", "Small images with captions")]
+"""
+
+
+def test_samples_are_told_what_the_data_say(diffx, fake_distribution, monkeypatch):
+    fake_distribution("diffx-lamps", {"plugin": PLUGIN, "lamps": LAMPS})
+    small = ["--backbone", "dit", "--backbone.width", "16", "--backbone.depth=1"]
+    short = ["--backbone.heads=1", "--train.batch-size", "16", "--train.steps", "2"]
+    assert (
+        diffx("train", "--dataset", "lamps", *small, *short, "--text", "bytes", "--out", "run").rc
+        == 0
+    )
+    told, drawing = {}, Pipeline.drawing
+
+    def watched(self, n, **how):
+        told.update(how)
+        return drawing(self, n, **how)
+
+    monkeypatch.setattr(Pipeline, "drawing", watched)
+    found = evaluated(diffx, "run", *QUICK, "--metrics", "frechet")
+    assert figures(found)["FD"]["name"] == "FD[rand-conv,seed=0]"
+    assert set(told["prompt"]) == {"it is on", "it is off"}
