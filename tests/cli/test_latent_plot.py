@@ -54,6 +54,13 @@ def test_points_are_plotted_too(diffx, points_run, of):
     assert len(rows) == 20
 
 
+def test_features_need_no_sampler_that_suits_the_process(diffx):
+    table = ["--scheduler", "ddpm", "--dataset", "toy2d", "--backbone", "mlp"]
+    assert diffx("train", *table, "--train.steps", "2", "--out", "run").rc == 0
+    rows, _ = plotted(diffx, "run", "--of", "features", "--n", "20")
+    assert len(rows) == 20
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor, nn
 
 from diffx_cli.class_figure import write_figure, write_table
@@ -53,6 +53,10 @@ class LatentPlot:
             DataError: the data are gone, or are others than those that the run was made with.
         """
         options = request.options
+        if options.of == "features":  # no sampler has to suit the run
+            others = dict(request.components)
+            del others["sampler"]
+            request = evolve(request, components=others)
         model = alone(used(request, nfe=options.nfe), request.command.name)
         if options.of == "latents":
             deterministic(model.method)
@@ -72,11 +76,10 @@ class LatentPlot:
 
     def facts(self) -> dict[str, Any]:
         """What reproduces the plot, as plain JSON types."""
-        options, method = self.model.request.options, self.model.facts()
+        options = self.model.request.options
         is_features = options.of == "features"
         return {
-            **method,
-            "sampler": None if is_features else method["sampler"],
+            **self.model.facts(),
             "of": options.of,
             "by": options.by,
             "n": len(self.own.index),
