@@ -85,4 +85,5 @@ class Advance:
         seconds, drawn = time.monotonic() - self._began, self.done - self._before
         left = duration(seconds * (self.total - self.done) / drawn)
         pace = drawn / max(seconds, 1e-9)
-        return f"{self.done}/{self.total} samples  {pace:.3g} samples/s  {left} left\n"
+        shown = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
+        return f"{self.done}/{self.total} samples  {shown} samples/s  {left} left\n"
