@@ -118,6 +118,70 @@ def test_a_program_reads_texts_of_any_length(tmp_path):
     assert inputs["context"]["shape"][:2] == inputs["mask"]["shape"] == ["batch", "tokens"]
 
 
+TWINS = {
+    "plain": ("--backbone.channels", "8,16", "--backbone.norm_groups", "4"),
+    "blocks": (
+        *(
+            "--backbone.channels",
+            "8,16,16",
+            "--backbone.norm_groups",
+            "4",
+            "--backbone.blocks",
+            "2",
+        ),
+        *("--backbone.resample", "block", "--backbone.modulation", "scale_shift"),
+        *("--backbone.attention", "1,2", "--backbone.head_width", "8"),
+    ),
+    "after": (
+        *("--backbone.channels", "8,16", "--backbone.norm_groups", "4"),
+        *("--backbone.padding", "after", "--backbone.middle_attention", "false"),
+        *("--objective.label_dropout", "0"),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of diffusers are not ours
+@pytest.mark.parametrize("case", TWINS)
+def test_diffusers_loads_a_twin_that_says_the_same(case, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    run = tmp_path / "run"
+    steps = ("--train.steps", "3", "--train.batch_size", "8", "--train.warmup", "0")
+    options = (*TWINS[case], *steps, "--ema.kind", "none")
+    assert main(["train", "--backbone", "ddpm_unet", *options, "--out", str(run)]) == 0
+    folder = exported(run, "--format", "diffusers")
+    theirs = diffusers.UNet2DModel.from_pretrained(folder).eval()
+    ours = Pipeline.load(run).denoiser.backbone
+    x, t = torch.randn(4, 1, 16, 16), torch.tensor([0.0, 1.5, 300.0, 999.0])
+    labels = torch.tensor([0, 3, 9, 5])
+    with torch.no_grad():
+        expected = ours(x, t, Condition(label=labels))
+        assert expected.std() > 1e-3
+        said = theirs(x, t, class_labels=labels).sample
+        torch.testing.assert_close(said, expected, rtol=1e-4, atol=2e-4 * float(expected.std()))
+        notes, classes = facts_of(folder)["notes"], theirs.config.num_class_embeds
+        assert classes == 10 + len(notes)
+        if notes:
+            none = theirs(x, t, class_labels=torch.full((4,), 10)).sample
+            untold = ours(x, t, Condition())
+            torch.testing.assert_close(none, untold, rtol=1e-4, atol=2e-4 * float(untold.std()))
+
+
+@pytest.mark.slow
+def test_a_twin_that_is_imported_again_has_the_same_weights(tmp_path):
+    run, back = tmp_path / "run", tmp_path / "back"
+    options = (*TWINS["plain"], "--train.steps", "1", "--train.batch_size", "4")
+    assert main(["train", "--backbone", "ddpm_unet", *options, "--out", str(run)]) == 0
+    folder = exported(run, "--format", "diffusers")
+    again = ("--backbone", "ddpm_unet", "--out", str(back))
+    assert main(["import-weights", str(folder), *again]) == 0
+    ours, theirs = (Pipeline.load(one).denoiser.backbone.state_dict() for one in (run, back))
+    table = "condition.classes.table.weight"
+    assert torch.equal(ours.pop(table)[1:], theirs.pop(table)[1:11])
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(one, theirs[name]) for name, one in ours.items())
+
+
 @pytest.fixture
 def diffx(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -218,6 +282,23 @@ def test_a_folder_that_holds_something_is_replaced_only_if_told(diffx, plane, tm
     again = ("--dtype", "bfloat16", "--out", out, "--overwrite")
     assert diffx(plane, "--format", "safetensors", *again)[0] == 0
     assert len((out / "model.safetensors").read_bytes()) < len(first)
+
+
+def test_a_network_without_a_twin_is_refused(diffx, plane):
+    code, _, err = diffx(plane, "--format", "diffusers")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "mlp (diffx-backbones 0.1.0) has no twin in diffusers" in err
+
+
+def test_frequencies_that_diffusers_has_not_are_refused(diffx, tmp_path):
+    run = tmp_path / "run"
+    options = (*SMALL["ddpm_unet"], "--backbone.noise_period", "500", "--train.steps", "1")
+    batch = ("--train.batch_size", "4")
+    assert main(["train", "--backbone", "ddpm_unet", *options, *batch, "--out", str(run)]) == 0
+    code, _, err = diffx(run, "--format", "diffusers")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "has noise_period 500: diffusers has none that does" in err
+    assert not (run / "exports").exists()
 
 
 def test_a_dry_run_writes_nothing(diffx, plane, tmp_path):

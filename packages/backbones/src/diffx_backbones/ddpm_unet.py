@@ -7,7 +7,9 @@ same idea with fewer parts.
 Shapes: x (B, C, H, W), h (B, channels[level], H / 2^level, W / 2^level), condition (B, width).
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
@@ -29,7 +31,7 @@ from diffx_backbones.levels import Stage
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import refuse
-from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
+from diffx_core import Condition, DataSpec, ExportedModel, ForeignWeights, ImportedModel
 
 
 class DDPMUNet(nn.Module):
@@ -120,6 +122,19 @@ class DDPMUNet(nn.Module):
         from diffx_backbones.imports.ddpm_unet import import_ddpm_unet
 
         return import_ddpm_unet(cls, foreign)
+
+    @classmethod
+    def export_weights(
+        cls, spec: DataSpec, options: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> ExportedModel:
+        """The same network as a UNet2DModel of diffusers.
+
+        Raises:
+            ConfigError: diffusers has none that is the same.
+        """
+        from diffx_backbones.exports.unet2d import export_unet2d
+
+        return export_unet2d(spec, options, weights)
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from diffx_core.errors import PluginError as PluginError
     from diffx_core.estimate import Decoding as Decoding
     from diffx_core.estimate import Estimate as Estimate
+    from diffx_core.foreign import ExportedModel as ExportedModel
+    from diffx_core.foreign import ExportsWeights as ExportsWeights
     from diffx_core.foreign import ForeignWeights as ForeignWeights
     from diffx_core.foreign import ImportedModel as ImportedModel
     from diffx_core.foreign import ImportsWeights as ImportsWeights
@@ -118,7 +120,13 @@ _HOME = {
         "PluginError",
     ),
     "estimate": ("Decoding", "Estimate"),
-    "foreign": ("ForeignWeights", "ImportedModel", "ImportsWeights"),
+    "foreign": (
+        "ExportedModel",
+        "ExportsWeights",
+        "ForeignWeights",
+        "ImportedModel",
+        "ImportsWeights",
+    ),
     "from_sde": ("SchedulerFromSDE",),
     "grids": ("Grid",),
     "grids.optimal": ("OptimalGrid", "optimal_grid"),

@@ -83,3 +83,41 @@ class ImportsWeights(Protocol):
             CheckpointError: the file is of another network; the message says where.
         """
         ...
+
+
+@frozen(eq=False, kw_only=True)
+class ExportedModel:
+    """A network of ours as diffusers would save it.
+
+    Args:
+        name: of the class there.
+        config: its config.json.
+        weights: by their names there.
+        notes: what whoever uses it should know.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    weights: Mapping[str, Tensor]
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ExportsWeights(Protocol):
+    """A class of networks that has a twin in diffusers."""
+
+    @classmethod
+    def export_weights(
+        cls, spec: DataSpec, options: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> ExportedModel:
+        """The twin, which computes the same.
+
+        Args:
+            spec: of the data.
+            options: of the network, all of them.
+            weights: by their names here.
+
+        Raises:
+            ConfigError: a network with these options has none.
+        """
+        ...

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from diffx_cli.command import Command
-from diffx_cli.console import say
+from diffx_cli.console import note, say
 from diffx_cli.folders import check_free, newest_run, run_folder
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
@@ -15,7 +15,10 @@ from diffx_cli.request import Request
 FACTS = "export.json"
 """What is said of the files, beside them."""
 
-Format = Literal["safetensors", "torch_export"]
+DIFFUSERS = "diffusion_pytorch_model.safetensors"
+"""What diffusers calls its weights."""
+
+Format = Literal["safetensors", "torch_export", "diffusers"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -26,8 +29,9 @@ class ExportOptions(Shown):
     Args:
         run: run folder or checkpoint; by default the newest run under runs/.
         format: safetensors, the averaged weights as one file; torch_export, a program of
-            torch.export that runs without diffx.
-        dtype: of the weights in safetensors; a program has float32.
+            torch.export that runs without diffx; diffusers, a folder that diffusers loads, for
+            networks that it has, too.
+        dtype: of the weights in safetensors; the others have float32.
         out: folder for the files; by default the next number under RUN/exports/.
         overwrite: write into a folder that is not empty.
         dry_run: load the run and say what would be written.
@@ -60,6 +64,8 @@ def run(request: Request) -> None:
         folder, facts = None, subject.facts()
     else:
         folder, facts = _write(options, subject)
+    for line in facts.get("notes", ()):
+        note(line)
     if options.json:
         say(json.dumps({"folder": None if folder is None else str(folder), **facts}, indent=2))
         return
@@ -73,12 +79,12 @@ def run(request: Request) -> None:
 def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:  # noqa: ANN401  # without torch
     import torch
 
-    from diffx_cli.export import program, weights
+    from diffx_cli.export import diffusers, program, weights
     from diffx_cli.place import claimed
     from diffx_cli.writing import writing
 
     home, name = run_folder(subject.path), options.format
-    names = (FACTS, "model.safetensors", "model.pt2")
+    names = (FACTS, "model.safetensors", "model.pt2", "config.json", DIFFUSERS)
     with (
         claimed(
             options.out, home / "exports", name, names, overwrite=options.overwrite, width=4
@@ -87,6 +93,8 @@ def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:
     ):
         if name == "safetensors":
             made = weights.export(subject, place.partial, getattr(torch, options.dtype))
+        elif name == "diffusers":
+            made = diffusers.export(subject, place.partial)
         else:
             made = program.export(subject, place.partial)
         facts = {"format": name, "dtype": options.dtype, **subject.facts(), **made}
@@ -105,6 +113,6 @@ COMMAND = Command(
     examples=(
         "diffx export --format safetensors --dtype bfloat16",
         "diffx export runs/00000-vpsde-unet-digits --format torch_export",
-        "diffx export runs/00000-vpsde-unet-digits --format safetensors --out weights",
+        "diffx export runs/00000-vpsde-ddpm_unet-digits --format diffusers --out unet",
     ),
 )

@@ -98,7 +98,7 @@ def found_in(foreign: ForeignWeights) -> Found:
             "condition.noise.out": "time_embedding.linear_2",
             "norm": "conv_norm_out",
         },
-        places=_places(foreign, options),
+        places=places_of(foreign, options),
         out="conv_out",
         classes=classes if has_classes else None,
         block=BLOCK,
@@ -205,7 +205,8 @@ def _step(config: Any, kind: str) -> str:  # noqa: ANN401  # of JSON
     return str(config.get(option, "conv"))
 
 
-def _places(foreign: ForeignWeights, options: dict[str, Any]) -> Places:
+def places_of(foreign: ForeignWeights, options: dict[str, Any]) -> Places:
+    """Where blocks, attentions and the steps between levels are, of these options."""
     places, last = Places(), len(options["channels"]) - 1
     for level in range(last + 1):
         is_attended = level in options["attention"]

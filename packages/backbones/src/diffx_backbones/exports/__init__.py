@@ -1,0 +1,1 @@
+"""Weights for elsewhere: the names and forms that others give them."""
