@@ -102,6 +102,10 @@ def test_all_of_them_make_a_model_that_samples(shop):
     shop.diffx("sample", "run", "--sampler", "my_sampler", "--n", "8", "--out", "drawn")
     record = json.loads((shop.home / "drawn" / "sample.json").read_text())
     assert "diffx-my-sampler:my_sampler" in json.dumps(record)
+    few = ("--n", "32", "--reference", "32", "--repeats", "1", "--nfe", "4")
+    what = ("--metrics", "my_metric", "--features", "values", "--sampler", "my_sampler")
+    shop.diffx("evaluate", "run", *what, *few, "--out", "judged")
+    assert "my_metric[" in (shop.home / "judged" / "evaluation.json").read_text()
 
 
 @pytest.mark.slow

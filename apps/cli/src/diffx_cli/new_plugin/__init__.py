@@ -95,6 +95,13 @@ SORTS: Mapping[Kind, Sort] = {
         "Lines of text in the folder of the run",
         "diffx train --loggers $name",
     ),
+    "metric": Sort(
+        "metric",
+        "Metric",
+        "figures",
+        "Energy distance of features",
+        "diffx evaluate --metrics $name",
+    ),
 }
 """By kind."""
 
