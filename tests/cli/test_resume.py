@@ -238,3 +238,12 @@ def test_the_best_checkpoint_is_that_of_the_way_that_is_gone(diffx):
     assert best["step"] > 4
     train(diffx, "--resume", "run/checkpoints/step-00000004", "--train.steps", "4")
     assert json.loads(Path("run/best").read_text())["step"] == 4
+
+
+def test_a_best_checkpoint_that_was_killed_before_it_was_named_so_is_named(diffx):
+    flags = [*SMALL, "--validate.every", "4", "--out", "run"]
+    train(diffx, *flags, "--train.steps", "4")
+    named = Path("run/best").read_bytes()
+    Path("run/best").unlink()
+    train(diffx, *flags, "--train.steps", "5")
+    assert Path("run/best").read_bytes() == named

@@ -64,9 +64,11 @@ class Keeper:
 
     run: object
     step: int | None = None
+    best: float | None = None
 
     def save(self, snapshot, *, best=None):
         self.step = snapshot.step
+        self.best = self.best if best is None else best
         save_checkpoint(self.run, snapshot)
 
     def finish(self):

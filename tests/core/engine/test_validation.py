@@ -178,10 +178,12 @@ class Kept:
 
     run: Path = Path()
     step: int | None = None
+    best: float | None = None
     checkpoint: Checkpoint | None = None
 
     def save(self, one, *, best=None):
         self.step = one.step
+        self.best = self.best if best is None else best
         self.checkpoint = Checkpoint(
             Path(), one.step, one.weights, one.ema, one.training, one.progress, one.record
         )

@@ -70,6 +70,7 @@ class Origin:
                 f"{steps}: name an earlier checkpoint with --resume"
             )
         self._turn(found)
+        self._mark(found)
         return found
 
     def _turn(self, found: Checkpoint) -> None:
@@ -81,11 +82,17 @@ class Origin:
         later = [one.name for one in checkpoints(self.folder) if (step_of(one) or 0) > step]
         if self.path is not None and later:
             drop_later(self.folder, step)
-            course = found.progress.get("course", {})
-            if best(self.folder) is None and course.get("best_step") is not None:
-                with suppress(CheckpointError):  # it may have been pruned
-                    mark_best(self.folder, course["best_step"], course["best"])
             note(f"the run goes on from step {step}: removed {', '.join(sorted(later))}")
+
+    def _mark(self, found: Checkpoint) -> None:
+        """Name the best checkpoint again: one of the other way was, or a kill came before that."""
+        course = found.progress.get("course", {})
+        if course.get("best_step") is None:
+            return
+        with suppress(CheckpointError):  # it may have been pruned
+            top = best(self.folder)
+            if top is None or course["best"] < top.value:
+                mark_best(self.folder, course["best_step"], course["best"])
 
 
 def origin(

@@ -28,6 +28,7 @@ class Course:
         best: the least loss of held-out examples; None before the first look.
         best_step: when that was.
         since: looks since then.
+        held_out: the loss of held-out examples at this very step, if somebody looked.
     """
 
     step: int = 0
@@ -36,6 +37,7 @@ class Course:
     best: float | None = None
     best_step: int | None = None
     since: int = 0
+    held_out: float | None = None
 
     def took(self, taken: Taken, index: Tensor | None, *, scaling: bool) -> bool:
         """Count a step; returns whether the weights have moved.
@@ -48,7 +50,7 @@ class Course:
         Raises:
             NonFiniteError: they have not for too long.
         """
-        self.step += 1
+        self.step, self.held_out = self.step + 1, None
         if taken.is_finite:
             self.updates, self.lost = self.updates + 1, 0
             return True

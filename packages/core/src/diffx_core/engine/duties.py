@@ -75,7 +75,8 @@ class Look:
             found = self.validation(course.step)
         tell(found)
         worst = math.inf if course.best is None else course.best - self.options.min_change
-        if math.isfinite(found.loss) and found.loss < worst:
+        course.held_out = found.loss if math.isfinite(found.loss) else None
+        if course.held_out is not None and found.loss < worst:
             course.best, course.best_step, course.since = found.loss, course.step, 0
         else:
             course.since += 1
@@ -167,7 +168,7 @@ class Save:
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Save, if it is time or if this is the best so far; tell of what has been written."""
         course = learner.course
-        if due(course.step, self.every) or course.best_step == course.step:
+        if due(course.step, self.every) or self._best(course) is not None:
             self._save(learner)
         self._keep_average(learner)
         if self.saver is not None:
@@ -207,8 +208,20 @@ class Save:
             or course.step in {self.saver.step, self.began}
         ):
             return
-        best = course.best if course.best_step == course.step else None
-        self.saver.save(learner.snapshot(self.record), best=best)
+        self.saver.save(learner.snapshot(self.record), best=self._best(course))
+
+    def _best(self, course: Course) -> float | None:
+        """The loss by which this step becomes the best checkpoint; None if it does not.
+
+        Where the best step itself could not be saved, the best of those that can takes its place.
+        """
+        if course.best_step == course.step:
+            return course.best
+        if self.saver is None or course.held_out is None or course.best is None:
+            return None
+        there = math.inf if self.saver.best is None else self.saver.best
+        is_lost = course.best < there
+        return course.held_out if is_lost and course.held_out < there else None
 
 
 def due(step: int, every: int | None) -> bool:

@@ -4,6 +4,7 @@ What fails because of the disk is said once, and the next save tries again; the 
 were there still are.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from threading import Thread
 from attrs import define, field
 
 from diffx_core.engine.copies import Copies
-from diffx_core.engine.keeping import mark_best, prune
+from diffx_core.engine.keeping import best, mark_best, prune
 from diffx_core.engine.layout import tidy
 from diffx_core.engine.saving import Snapshot, save_checkpoint
 from diffx_core.errors import CheckpointError
@@ -81,6 +82,7 @@ class Saver:
     protect: Path | None = field(default=None, kw_only=True)
     note: Callable[[str], None] = field(default=warn, kw_only=True)
     _step: int | None = field(default=None, init=False)
+    _best: float | None = field(default=None, init=False)
     _copies: Copies = field(factory=Copies, init=False)
     _writing: Writing | None = field(default=None, init=False)
     _written: list[tuple[int, Path]] = field(factory=list, init=False)
@@ -90,11 +92,20 @@ class Saver:
         if self.keep is not None:
             whole("keep", self.keep)
         tidy(self.run)
+        self._best = best_value(self.run)
 
     @property
     def step(self) -> int | None:
         """The step of the last save, unless it is known to have failed."""
         return self._step
+
+    @property
+    def best(self) -> float | None:
+        """The value of the best checkpoint that is there, or that is being saved, if there is one.
+
+        Where it cannot be read, no value is better.
+        """
+        return self._best
 
     def save(self, snapshot: Snapshot, *, best: float | None = None) -> None:
         """Copy a snapshot and have it written; waits for the one before.
@@ -108,6 +119,8 @@ class Saver:
         self._writing = Writing(self.run, copied, best, self.keep, self.protect)
         self._writing.start()
         self._step, self._failure = snapshot.step, None
+        if best is not None:
+            self._best = best
 
     def written(self) -> list[tuple[int, Path]]:
         """The steps and folders that have become complete since this was asked; never waits."""
@@ -138,7 +151,7 @@ class Saver:
             self._written.append((writing.snapshot.step, writing.path))
         if writing.error is None:
             return
-        self._step = None
+        self._step, self._best = None, best_value(self.run)
         # A full disk may have room later; what is wrong with the snapshot itself will stay so.
         if not isinstance(writing.error, CheckpointError) or not isinstance(
             writing.error.__cause__, OSError
@@ -147,3 +160,12 @@ class Saver:
         self._failure = writing.error
         if not last:
             self.note(f"{writing.error}; training goes on, and the next save tries again")
+
+
+def best_value(run: Path) -> float | None:
+    """The value of the best checkpoint that is there, if there is one; -inf if nobody can tell."""
+    try:
+        found = best(run)
+    except CheckpointError:
+        return -math.inf
+    return None if found is None or not found.path.is_dir() else found.value
