@@ -130,25 +130,26 @@ def test_copies_from_a_gpu_are_whole_and_pinned():
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO, EDQUOT])
-def test_a_save_that_fails_is_noted_once_and_the_next_one_tries_again(tmp_path, full, error):
+def test_saves_that_fail_are_noted_once_and_so_is_the_one_that_does_not(tmp_path, full, error):
     notes = []
-
-    def note(line):
-        notes.append(line)
+    saver = Saver(tmp_path, note=notes.append)
+    for step, errors in enumerate(([], [error], [error], [error], [], [], [error], []), 1):
         full.clear()
-
-    saver = Saver(tmp_path, note=note)
-    saver.save(snapshot(1))
+        full.update(errors)
+        saver.save(snapshot(step))
+        for thread in threading.enumerate():
+            if thread.name == "diffx-save":
+                thread.join()
     saver.finish()
-    full.add(error)
-    saver.save(snapshot(2))
-    saver.save(snapshot(3))
-    saver.finish()
-    (said,) = notes
-    assert "step-00000002" in said
-    assert os.strerror(error) in said
-    assert steps(tmp_path) == [1, 3]
-    assert [step for step, _ in saver.written()] == [1, 3]
+    assert [step for step, _ in saver.written()] == [1, 5, 6, 8]
+    assert steps(tmp_path) == [5, 6, 8]
+    folder, words = tmp_path / "checkpoints", "training goes on, and each next save tries again"
+    assert notes == [
+        f"cannot write {folder / 'step-00000002'}: {os.strerror(error)}; {words}",
+        f"{folder / 'step-00000005'}: saved again, after 3 that failed",
+        f"cannot write {folder / 'step-00000007'}: {os.strerror(error)}; {words}",
+        f"{folder / 'step-00000008'}: saved again, after 1 that failed",
+    ]
 
 
 def test_a_last_save_that_fails_is_an_error_and_the_one_before_is_whole(tmp_path, full):

@@ -1,7 +1,7 @@
 """Saving beside training: a step waits for a copy of the tensors, a thread writes it.
 
-What fails because of the disk is said once, and the next save tries again; the checkpoints that
-were there still are.
+What fails because of the disk is said, and each next save tries again, until one succeeds, which is
+said, too; the checkpoints that were there still are.
 """
 
 import math
@@ -87,6 +87,7 @@ class Saver:
     _writing: Writing | None = field(default=None, init=False)
     _written: list[tuple[int, Path]] = field(factory=list, init=False)
     _failure: CheckpointError | None = field(default=None, init=False)
+    _failed: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.keep is not None:
@@ -150,6 +151,9 @@ class Saver:
         if writing.path is not None:
             self._written.append((writing.snapshot.step, writing.path))
         if writing.error is None:
+            if self._failed:
+                self.note(f"{writing.path}: saved again, after {self._failed} that failed")
+            self._failed = 0
             return
         self._step, self._best = None, best_value(self.run)
         # A full disk may have room later; what is wrong with the snapshot itself will stay so.
@@ -158,8 +162,9 @@ class Saver:
         ):
             raise writing.error
         self._failure = writing.error
-        if not last:
-            self.note(f"{writing.error}; training goes on, and the next save tries again")
+        self._failed += 1
+        if self._failed == 1 and not last:
+            self.note(f"{writing.error}; training goes on, and each next save tries again")
 
 
 def best_value(run: Path) -> float | None:
