@@ -66,10 +66,13 @@ class Keeper:
     step: int | None = None
     best: float | None = None
 
-    def save(self, snapshot, *, best=None):
+    def save(self, snapshot, *, best=None, averages=()):
         self.step = snapshot.step
         self.best = self.best if best is None else best
         save_checkpoint(self.run, snapshot)
+
+    def save_averages(self, averages):
+        pass
 
     def finish(self):
         pass

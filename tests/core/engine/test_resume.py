@@ -1,5 +1,8 @@
 """Training that goes on from a checkpoint is, bit for bit, training that never stopped."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from attrs import define, evolve, field, frozen
@@ -14,8 +17,10 @@ from diffx_core import (
     DataSpec,
     NetworkDenoiser,
 )
+from diffx_core.engine.averaging.snapshots import snapshots
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped
+from diffx_core.engine.saver import Saver
 from diffx_core.engine.saving import save_checkpoint
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
@@ -76,10 +81,13 @@ class Keeper:
     step: int | None = None
     best: float | None = None
 
-    def save(self, snapshot, *, best=None):
+    def save(self, snapshot, *, best=None, averages=()):
         self.step = snapshot.step
         self.best = self.best if best is None else best
         save_checkpoint(self.run, snapshot)
+
+    def save_averages(self, averages):
+        pass
 
     def finish(self):
         pass
@@ -192,3 +200,38 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, changed, message):
     start, _ = trained(tmp_path / "first")
     with pytest.raises(CheckpointError, match=message):
         trained(tmp_path / "other", start, steps=2 * STEPS, **changed)
+
+
+POWER = {"ema": {"kind": "power", "snapshot_every": 4}}
+
+
+def test_what_is_kept_of_a_step_is_written_before_its_checkpoint(tmp_path, monkeypatch):
+    names = []
+
+    def recorded(call):
+        def called(source, target, **options):
+            names.append(Path(target).name)
+            return call(source, target, **options)
+
+        return called
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, recorded(getattr(os, name)))
+    evolve(trainer(tmp_path, **POWER, every=4), saver=Saver(tmp_path)).fit()
+    for step in (4, 8, 12):
+        name = f"step-{step:08d}"
+        kept = [names.index(f"{name}-{width}.json") for width in ("0.050", "0.100")]
+        assert max(kept) < names.index(name)
+
+
+def test_what_is_kept_of_another_way_is_gone_before_the_first_step(tmp_path):
+    evolve(trainer(tmp_path, **POWER, every=6, steps=11), saver=Saver(tmp_path)).fit()
+    assert [one.step for one in snapshots(tmp_path)] == [4, 4, 8, 8, 11, 11]
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    start = load_checkpoint(tmp_path / "checkpoints" / "step-00000006")
+    with pytest.raises(KeyboardInterrupt):
+        evolve(trainer(tmp_path, **POWER), saver=Saver(tmp_path), stop=interrupted).fit(start)
+    assert [one.step for one in snapshots(tmp_path)] == [4, 4]

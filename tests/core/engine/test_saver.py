@@ -11,6 +11,7 @@ from attrs import frozen
 from torch.testing import assert_close
 
 from diffx_core import CheckpointError, ConfigError
+from diffx_core.engine.averaging.snapshots import Kept, snapshots
 from diffx_core.engine.checkpoint import load_checkpoint, newest
 from diffx_core.engine.copies import Copies
 from diffx_core.engine.keeping import best, drop_later, mark_best, prune
@@ -164,6 +165,42 @@ def test_a_last_save_that_fails_is_an_error_and_the_one_before_is_whole(tmp_path
     assert (saver.step, notes) == (None, [])
     assert steps(tmp_path) == [1]
     assert newest(tmp_path).checkpoint.step == 1
+
+
+def kept(step):
+    return [Kept(step, 0.05, {"w": torch.full((3,), float(step))}, frozenset())]
+
+
+def test_averages_are_copied_at_once_and_written_before_the_checkpoint(tmp_path, gate):
+    saver, averages = Saver(tmp_path), kept(4)
+    saver.save(snapshot(4), averages=averages)
+    averages[0].state["w"].zero_()
+    assert list(snapshots(tmp_path)) == []
+    gate.set()
+    saver.save_averages(kept(5))
+    saver.finish()
+    found = {one.step: float(one.tensors()["w"][0]) for one in snapshots(tmp_path)}
+    assert (found, steps(tmp_path)) == ({4: 4.0, 5: 5.0}, [4])
+    assert saver.step == 4
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_averages_that_cannot_be_written_are_noted_and_cost_no_checkpoint(tmp_path, alone):
+    notes = []
+    saver = Saver(tmp_path, note=notes.append)
+    (tmp_path / "averages").write_text("in the way")
+    if alone:
+        saver.save_averages(kept(1))
+    saver.save(snapshot(1), averages=kept(1))
+    saver.save_averages(kept(2))
+    saver.finish()
+    assert (steps(tmp_path), len(notes)) == ([1], 2)  # the first and the last
+    assert all("cannot write" in line and "averages" in line for line in notes)
+    (tmp_path / "averages").unlink()
+    saver.save(snapshot(3), averages=kept(3))
+    saver.finish()
+    assert "step-00000003: saved again, after" in notes[-1]
+    assert [one.step for one in snapshots(tmp_path)] == [3]
 
 
 def test_a_note_that_nobody_asked_for_is_a_warning(tmp_path, full):

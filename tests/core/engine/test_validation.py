@@ -181,7 +181,7 @@ class Kept:
     best: float | None = None
     checkpoint: Checkpoint | None = None
 
-    def save(self, one, *, best=None):
+    def save(self, one, *, best=None, averages=()):
         self.step = one.step
         self.best = self.best if best is None else best
         self.checkpoint = Checkpoint(

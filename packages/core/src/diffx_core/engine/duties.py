@@ -18,7 +18,7 @@ from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
-from diffx_core.errors import CheckpointError, DiffxError
+from diffx_core.errors import DiffxError
 from diffx_core.options import ValidateOptions
 
 if TYPE_CHECKING:
@@ -165,12 +165,20 @@ class Save:
     ranks: Ranks
     began: int | None = None
 
+    def begin(self, learner: Learner) -> None:
+        """Leave behind what was written of steps that are taken again.
+
+        Raises:
+            CheckpointError: it cannot be removed.
+        """
+        if self.saver is not None and self.ranks.is_first:
+            learner.average.begin(self.saver.run)
+
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Save, if it is time or if this is the best so far; tell of what has been written."""
         course = learner.course
-        if due(course.step, self.every) or self._best(course) is not None:
-            self._save(learner)
-        self._keep_average(learner)
+        is_due = due(course.step, self.every) or self._best(course) is not None
+        self._save(learner, checkpoint=is_due)
         if self.saver is not None:
             self._tell(self.saver.written(), tell)
         return ""
@@ -181,34 +189,27 @@ class Save:
         Raises:
             CheckpointError: it cannot be written.
         """
-        self._save(learner)
+        self._save(learner, checkpoint=True, last=True)
         if self.saver is not None and self.ranks.is_first:
-            self._keep_average(learner, last=True)
             self.saver.finish()
             self._tell(self.saver.written(), tell)
         self.ranks.wait()
-
-    def _keep_average(self, learner: Learner, *, last: bool = False) -> None:
-        if self.saver is None or not self.ranks.is_first:
-            return
-        try:
-            learner.average.snapshot(self.saver.run, learner.course.updates, last=last)
-        except CheckpointError as error:  # the next one may find room; the weights are not lost
-            self.saver.note(str(error))
 
     def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
         for step, path in written:
             tell(Saved(step, path))
 
-    def _save(self, learner: Learner) -> None:
+    def _save(self, learner: Learner, *, checkpoint: bool, last: bool = False) -> None:
+        """Save what is due of a step, and a checkpoint if that is wanted and not there yet."""
         course = learner.course
-        if (
-            self.saver is None
-            or not self.ranks.is_first
-            or course.step in {self.saver.step, self.began}
-        ):
+        if self.saver is None or not self.ranks.is_first:
             return
-        self.saver.save(learner.snapshot(self.record), best=self._best(course))
+        averages = learner.average.due(course.updates, last=last)
+        if checkpoint and course.step not in {self.saver.step, self.began}:
+            snapshot = learner.snapshot(self.record)
+            self.saver.save(snapshot, best=self._best(course), averages=averages)
+        elif averages:
+            self.saver.save_averages(averages)
 
     def _best(self, course: Course) -> float | None:
         """The loss by which this step becomes the best checkpoint; None if it does not.

@@ -137,6 +137,7 @@ class Trainer:
         began, reason = time.perf_counter(), "something went wrong"
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
         try:
+            saving.begin(learner)
             with self._reading(course.step) as batches:
                 reason = self._steps(learner, batches, saving, tell)
             saving.finish(learner, tell)
