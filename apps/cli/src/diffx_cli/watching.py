@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from diffx_cli.loggers import loggers_for
 from diffx_cli.pictures import grid, picture
 from diffx_cli.request import Request
-from diffx_core.engine.events import Event, Finished, Observer, Sampled, Saved
+from diffx_core.engine.events import Event, Finished, Observer, Sampled, Saved, Started
 from diffx_core.engine.observers import MetricsFile, Progress, read_metrics
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def observers_for(
 class SampleGrids:
     """Writes the samples of each preview as one picture, `step-00001000.png`.
 
+    Those of steps that are taken again, perhaps another way, are removed first.
+
     Args:
         folder: for the pictures; it is made when there is one.
     """
@@ -60,6 +62,11 @@ class SampleGrids:
 
     def __call__(self, event: Event) -> None:
         """Write a picture, if samples have been drawn."""
+        if isinstance(event, Started):
+            for path in self.folder.glob("step-*.png"):
+                number = path.stem.removeprefix("step-")
+                if number.isdecimal() and int(number) > event.step:
+                    path.unlink()
         if isinstance(event, Sampled):
             sheet = picture(grid(event.images, math.ceil(math.sqrt(len(event.images)))))
             self.folder.mkdir(parents=True, exist_ok=True)
