@@ -67,6 +67,16 @@ def test_a_run_goes_on_as_if_it_had_never_ended(diffx, whole, again):
     assert "steps: 6" in Path(run, "config.yaml").read_text()
 
 
+def test_a_checkpoint_is_found_from_where_it_is(diffx, monkeypatch):
+    train(diffx, *SMALL, "--train.steps", "4", "--out", "run")
+    for place, name in (("run/checkpoints", "step-00000002"), ("step-00000002", ".")):
+        monkeypatch.chdir(place)
+        result = diffx("train", "--resume", name, "--train.steps", "2", "--json")
+        assert result.rc == 0, result.err
+        assert json.loads(result.out)["step"] == 2
+    assert Path("../../config.yaml").is_file()
+
+
 def test_a_run_that_has_ended_is_left_as_it_is(diffx, whole):
     before = Path(whole, "checkpoints/step-00000006/manifest.json").stat().st_mtime_ns
     train(diffx, "--resume", whole)

@@ -88,7 +88,10 @@ def clear(folder: Path, names: Collection[str]) -> None:
 
 def run_folder(path: Path) -> Path:
     """The run that a path names, itself or by one of its checkpoints."""
-    return path.parent.parent if path.parent.name == "checkpoints" else path
+    if path.parent.name == "checkpoints":
+        return path.parent.parent
+    full = path.absolute()  # it may be named from where the checkpoints are
+    return full.parent.parent if full.parent.name == "checkpoints" else path
 
 
 def is_run(out: Path | None) -> bool:
