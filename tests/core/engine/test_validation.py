@@ -253,6 +253,20 @@ def test_looks_send_no_more_through_the_network_than_steps_do():
     assert max(seen) == 2
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyboardInterrupt(), "interrupted"), (OSError("gone\nfor good"), "OSError: gone for good")],
+)
+def test_what_ended_a_run_is_said_to_whoever_watches_it(error, said):
+    def stop():
+        raise error
+
+    heard = []
+    with pytest.raises(type(error)):
+        evolve(trainer(heard=heard), stop=stop).fit()
+    assert [event.reason for event in heard if isinstance(event, Finished)] == [said]
+
+
 def test_training_ends_when_its_time_is_over():
     run = trainer()
     outcome = evolve(run, options=evolve(run.options, hours=1e-12)).fit()

@@ -101,7 +101,7 @@ def train(request: Request) -> Trained:
         run = assemble(request)
         made_of = [run.record.to_json(), torch.__version__]
         ranks.same("configuration", json.dumps(made_of, sort_keys=True))
-        trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
+        trainer = evolve(trainer_for(request, run), stop=asked, ranks=ranks)
         trainer.check()
         if options.init_from is not None:
             load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
@@ -148,7 +148,8 @@ def repeatable(*, wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _trainer(request: Request, run: Assembly) -> Trainer:
+def trainer_for(request: Request, run: Assembly) -> Trainer:
+    """What trains a run, as the command line says."""
     options, sections = request.options, request.sections
     device = device_named(options.device)
     return Trainer(

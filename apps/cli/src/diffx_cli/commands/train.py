@@ -84,12 +84,13 @@ def run(request: Request) -> None:
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
-    from diffx_cli.training import remark
-    from diffx_core.objective import Objective
+    from diffx_cli.training import remark, trainer_for
 
     device = str(device_named(request.options.device))
     run = assemble(request)
-    Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
+    trainer = trainer_for(request, run)
+    trainer.check_data()
+    trainer.objective.check(run.denoiser)
     remark(request, run)
     config = {**run.record.to_config(), **saved(request)}
     facts = {

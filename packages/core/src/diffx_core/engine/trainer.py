@@ -27,6 +27,7 @@ from diffx_core.engine.reading import read_ahead
 from diffx_core.engine.update import Update
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import DataError
+from diffx_core.errors import reason as failure
 from diffx_core.objective import Objective
 from diffx_core.options import (
     EmaOptions,
@@ -108,8 +109,7 @@ class Trainer:
 
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
-        if not len(self.dataset):
-            raise DataError("the dataset is empty")
+        self.check_data()
         self.ranks.slots(self.options.batch_size)
         model = self.model.to(self.device)
         learning = model.training
@@ -117,6 +117,16 @@ class Trainer:
         preflight(self.denoiser, self.dataset, self.order, self.device)
         self.objective.check(self.denoiser)
         model.train(learning)
+
+    def check_data(self) -> None:
+        """See whether there is an example for training, and for looks if there are any.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not len(self.dataset):
+            raise DataError("the dataset is empty")
+        _ = self.order
 
     def fit(self, start: Checkpoint | None = None) -> Outcome:
         """Take all steps that are left; the model is left with its own weights.
@@ -134,13 +144,16 @@ class Trainer:
 
     def _fit(self, learner: Learner, saving: Save) -> Outcome:
         options, course, tell = self.options, learner.course, Told(tuple(self.observers))
-        began, reason = time.perf_counter(), "something went wrong"
+        began, reason = time.perf_counter(), ""
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
         try:
             saving.begin(learner)
             with self._reading(course.step) as batches:
                 reason = self._steps(learner, batches, saving, tell)
             saving.finish(learner, tell)
+        except BaseException as error:
+            reason = why_it_ended(error)
+            raise
         finally:
             tell(Finished(course.step, time.perf_counter() - began, reason))
         return Outcome(course.step, learner.average, reason)
@@ -219,6 +232,11 @@ class Trainer:
     def _saving(self, start: Checkpoint | None) -> Save:
         began = None if start is None else start.step
         return Save(self.saver, self.save.every, self.record, self.ranks, began)
+
+
+def why_it_ended(error: BaseException) -> str:
+    """Why a run ended that raised this, in one line."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else failure(error)
 
 
 def parameter_count(model: nn.Module) -> int:
