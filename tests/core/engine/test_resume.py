@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from diffx_core import (
 )
 from diffx_core.engine.averaging.snapshots import snapshots
 from diffx_core.engine.checkpoint import load_checkpoint
-from diffx_core.engine.events import Stepped
+from diffx_core.engine.events import Saved, Stepped
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.saving import save_checkpoint
 from diffx_core.engine.trainer import Trainer
@@ -235,3 +236,32 @@ def test_what_is_kept_of_another_way_is_gone_before_the_first_step(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         evolve(trainer(tmp_path, **POWER), saver=Saver(tmp_path), stop=interrupted).fit(start)
     assert [one.step for one in snapshots(tmp_path)] == [4, 4]
+
+
+def test_a_step_that_is_being_saved_is_not_saved_again_when_the_run_is_ended(tmp_path, monkeypatch):
+    opened, published, rename, write = Event(), [], os.rename, os.write
+
+    def gated(*arguments):
+        opened.wait()
+        return write(*arguments)
+
+    def recorded(source, target, **options):
+        published.append(Path(target).name)
+        return rename(source, target, **options)
+
+    monkeypatch.setattr(os, "write", gated)
+    monkeypatch.setattr(os, "rename", recorded)
+    asked, heard = iter(["", "", "", "", "SIGTERM"]), []
+
+    def stop():
+        reason = next(asked)
+        if reason:
+            assert published == []  # the save of the fourth step is under way
+            opened.set()
+        return reason
+
+    one = trainer(tmp_path, every=4)
+    outcome = evolve(one, saver=Saver(tmp_path), stop=stop, observers=[heard.append]).fit()
+    assert (outcome.step, outcome.reason) == (4, "SIGTERM")
+    assert published == ["step-00000004"]
+    assert [event.step for event in heard if isinstance(event, Saved)] == [4]
