@@ -9,10 +9,10 @@ import traceback
 from collections.abc import Sequence
 
 from diffx_cli.console import complain, say
+from diffx_cli.interrupting import INTERRUPTED, interruptible
 from diffx_core.errors import DiffxError, PluginError
 
 INTERNAL = 1
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _dispatch(arguments)
+        with interruptible():
+            _dispatch(arguments)
     except DiffxError as error:
         _report(arguments, *error.problems)
         return error.exit_code
