@@ -181,19 +181,25 @@ class Save:
             CheckpointError: it cannot be written.
         """
         self._save(learner)
-        if self.saver is not None and self.ranks.is_first:
-            self._keep_average(learner, last=True)
-            self.saver.finish()
-            self._tell(self.saver.written(), tell)
+        self._keep_average(learner, last=True)
+        if self._own is not None:
+            self._own.finish()
+            self._tell(self._own.written(), tell)
         self.ranks.wait()
 
+    @property
+    def _own(self) -> "Saver | None":
+        """What this process saves with."""
+        return self.saver if self.ranks.is_first else None
+
     def _keep_average(self, learner: Learner, *, last: bool = False) -> None:
-        if self.saver is None or not self.ranks.is_first:
-            return
+        saver, updates = self._own, learner.course.updates
+        run = None if saver is None else saver.run
         try:
-            learner.average.snapshot(self.saver.run, learner.course.updates, last=last)
+            learner.average.snapshot(run, updates, last=last, whole=self.ranks.whole)
         except CheckpointError as error:  # the next one may find room; the weights are not lost
-            self.saver.note(str(error))
+            assert saver is not None
+            saver.note(str(error))
 
     def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
         for step, path in written:
@@ -201,14 +207,14 @@ class Save:
 
     def _save(self, learner: Learner) -> None:
         course = learner.course
-        if (
-            self.saver is None
-            or not self.ranks.is_first
-            or course.step in {self.saver.step, self.began}
-        ):
+        saver = self._own
+        wanted = saver is not None and course.step not in {saver.step, self.began}
+        if not self.ranks.told("save" if wanted else ""):
             return
-        best = course.best if course.best_step == course.step else None
-        self.saver.save(learner.snapshot(self.record), best=best)
+        snapshot = learner.snapshot(self.record).mapped(self.ranks.whole)
+        if saver is not None:
+            best = course.best if course.best_step == course.step else None
+            saver.save(snapshot, best=best)
 
 
 def due(step: int, every: int | None) -> bool:

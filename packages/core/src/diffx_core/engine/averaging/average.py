@@ -6,7 +6,7 @@ any step, the average is the weights themselves.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from diffx_core.engine.averaging.weights import Weights
 from diffx_core.errors import CheckpointError
 from diffx_core.options import EmaKind
+
+Whole = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
 
 class Average(ABC):
@@ -71,13 +73,21 @@ class Average(ABC):
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the memory of the average is damaged: {error}") from error
 
-    def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:  # noqa: ARG002
+    def snapshot(
+        self,
+        run: Path | None,  # noqa: ARG002
+        step: int,  # noqa: ARG002
+        *,
+        last: bool = False,  # noqa: ARG002
+        whole: Whole = dict,  # noqa: ARG002
+    ) -> tuple[Path, ...]:
         """Write down for good what is to be kept of a step, if that is due.
 
         Args:
-            run: folder of the run.
+            run: folder of the run; None for a process that writes nothing.
             step: how many steps have been taken.
             last: whether there will be no more.
+            whole: puts tensors together that processes have divided, all of which ask for it.
 
         Returns:
             The files that were written.

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from diffx_core.engine.averaging.average import Average, fill
+from diffx_core.engine.averaging.average import Average, Whole, fill
 from diffx_core.engine.averaging.profile import exponent
 from diffx_core.engine.averaging.snapshots import forget, label, write_snapshot
 from diffx_core.options import EmaKind
@@ -60,21 +60,26 @@ class Power(Average):
             get_ema_multi_avg_fn(decay)(average, now, None)
         self._last = step
 
-    def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:
+    def snapshot(
+        self, run: Path | None, step: int, *, last: bool = False, whole: Whole = dict
+    ) -> tuple[Path, ...]:
         """Write each average to ``averages/`` every so many steps, and after the last one.
 
         What was written of later steps than that at which training went on is no part of it, and is
         removed before the first.
         """
-        if self._last == self._written or (step % self.snapshot_every and not last):
+        if step % self.snapshot_every and not last:
+            return ()
+        states = [whole(self.weights.state(average)) for average in self._averages]
+        if run is None or self._last == self._written:
             return ()
         if self._began is not None:
             forget(run, self._began)
             self._began = None
-        buffers = self.weights.state(self._averages[0]).keys() - self.weights.places.keys()
+        buffers = states[0].keys() - self.weights.places.keys()
         paths = tuple(
-            write_snapshot(run, self._last, sigma_rel, self.weights.state(average), buffers)
-            for sigma_rel, average in zip(self.sigma_rel, self._averages, strict=True)
+            write_snapshot(run, self._last, sigma_rel, state, buffers)
+            for sigma_rel, state in zip(self.sigma_rel, states, strict=True)
         )
         self._written = self._last
         return paths
