@@ -266,8 +266,9 @@ def test_a_real_limit_of_the_size_of_files_is_survived(tmp_path):
         text=True,
         timeout=120,
     )
-    note, written = ended.stdout.splitlines()
-    assert "step-00000002: File too large" in note
+    failed, mended, written = ended.stdout.splitlines()
+    assert "step-00000002: File too large" in failed
+    assert "step-00000003: saved again, after 1 that failed" in mended
     assert written == "[1, 3]"
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-00000001", "step-00000003"]

@@ -176,9 +176,7 @@ class Save:
 
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Save, if it is time or if this is the best so far; tell of what has been written."""
-        course = learner.course
-        is_due = due(course.step, self.every) or self._best(course) is not None
-        self._save(learner, checkpoint=is_due)
+        self._save(learner, is_due=due(learner.course.step, self.every))
         if self.saver is not None:
             self._tell(self.saver.written(), tell)
         return ""
@@ -189,27 +187,40 @@ class Save:
         Raises:
             CheckpointError: it cannot be written.
         """
-        self._save(learner, checkpoint=True, last=True)
-        if self.saver is not None and self.ranks.is_first:
-            self.saver.finish()
-            self._tell(self.saver.written(), tell)
+        self._save(learner, is_due=True, last=True)
+        if self._own is not None:
+            self._own.finish()
+            self._tell(self._own.written(), tell)
         self.ranks.wait()
+
+    @property
+    def _own(self) -> "Saver | None":
+        """What this process saves with."""
+        return self.saver if self.ranks.is_first else None
 
     def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
         for step, path in written:
             tell(Saved(step, path))
 
-    def _save(self, learner: Learner, *, checkpoint: bool, last: bool = False) -> None:
-        """Save what is due of a step, and a checkpoint if that is wanted and not there yet."""
-        course = learner.course
-        if self.saver is None or not self.ranks.is_first:
-            return
-        averages = learner.average.due(course.updates, last=last)
-        if checkpoint and course.step not in {self.saver.step, self.began}:
-            snapshot = learner.snapshot(self.record)
-            self.saver.save(snapshot, best=self._best(course), averages=averages)
-        elif averages:
-            self.saver.save_averages(averages)
+    def _save(self, learner: Learner, *, is_due: bool, last: bool = False) -> None:
+        """Save what is to be kept of a step, and a checkpoint if the first process wants one."""
+        course, saver, whole = learner.course, self._own, self.ranks.whole
+        averages = [one.mapped(whole) for one in learner.average.due(course.updates, last=last)]
+        is_asked = is_due or course.held_out is not None  # the same for all processes
+        wants = "save" if is_asked and self._wants(course, is_due=is_due) else ""
+        if is_asked and self.ranks.told(wants):
+            snapshot = learner.snapshot(self.record).mapped(whole)
+            if saver is not None:
+                saver.save(snapshot, best=self._best(course), averages=averages)
+        elif averages and saver is not None:
+            saver.save_averages(averages)
+
+    def _wants(self, course: Course, *, is_due: bool) -> bool:
+        """Whether this process wants a checkpoint of this step, which is not there yet."""
+        saver = self._own
+        if saver is None or course.step in {saver.step, self.began}:
+            return False
+        return is_due or self._best(course) is not None
 
     def _best(self, course: Course) -> float | None:
         """The loss by which this step becomes the best checkpoint; None if it does not.

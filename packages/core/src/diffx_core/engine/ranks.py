@@ -1,6 +1,6 @@
 """The processes of a run: which share of each batch is whose, and what they tell each other."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from attrs import frozen
@@ -78,6 +78,42 @@ class Ranks:
         """The rows of all processes, in their order."""
         return values
 
+    def dividing(self) -> "Ranks":
+        """The same processes, each of which holds a share of the network."""
+        return self
+
+    def divide(self, model: nn.Module) -> None:
+        """Leave each process its share of the network, if they divide it."""
+
+    def mixed(self) -> AbstractContextManager[None]:
+        """While tensors of which each process has a share meet such that all have."""
+        return nullcontext()
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors as they were before the network was divided, for the first process."""
+        return dict(tensors)
+
+    def clip(self, parameters: Iterable[Tensor], longest: float) -> Tensor:
+        """Shorten the gradient to a norm, if it is longer; returns its norm before."""
+        return nn.utils.clip_grad_norm_(parameters, longest)
+
+    def micro(self, total: int, wanted: int | None) -> int:
+        """How many of a batch's examples go through the network at once.
+
+        Args:
+            total: examples in the batch.
+            wanted: as the user has it; a whole share if None.
+        """
+        return wanted or -(-total // self.world)
+
+    def drawing(self, stop: Callable[[], str]) -> Callable[[], str] | None:
+        """Why those who draw leave a picture undone; None for those who do not draw.
+
+        Args:
+            stop: why this process wants to.
+        """
+        return stop if self.is_first else None
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""
         return model
@@ -87,8 +123,13 @@ class Ranks:
         del model
         return nullcontext()
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make gradients the mean over all processes, of parameters that no network holds."""
+    def average(self, network: nn.Module, others: Iterable[nn.Parameter]) -> None:
+        """Make gradients the mean over all processes where that is still to be done.
+
+        Args:
+            network: as it was wrapped.
+            others: parameters that it does not hold.
+        """
 
     def wait(self) -> None:
         """Wait until all of them are here."""

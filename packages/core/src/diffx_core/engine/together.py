@@ -77,6 +77,14 @@ class Together(Ranks):
         """The rows of all processes, in their order; they may differ in number."""
         return torch.cat(self._everyones(values.cpu())).to(values.device)
 
+    def dividing(self) -> "Together":
+        """The same processes, each of which holds a share of the network."""
+        from diffx_core.engine.sharded import Sharded  # takes long
+
+        return Sharded(
+            self.rank, self.world, device=self.device, groups=self.groups, board=self.board
+        )
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""
         places = [self.device] if self.device.type == "cuda" else None
@@ -88,9 +96,10 @@ class Together(Ranks):
             return cast("AbstractContextManager[None]", model.no_sync())
         return nullcontext()
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+    def average(self, network: nn.Module, others: Iterable[nn.Parameter]) -> None:
         """Make gradients the mean over all processes, of parameters that no network holds."""
-        for one in parameters:
+        del network
+        for one in others:
             if one.grad is not None:
                 dist.all_reduce(one.grad)
                 one.grad /= self.world

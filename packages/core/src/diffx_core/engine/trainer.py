@@ -101,6 +101,11 @@ class Trainer:
         return self.denoiser.backbone
 
     @property
+    def team(self) -> Ranks:
+        """The processes, as they hold the network."""
+        return self.ranks.dividing() if self.options.shard else self.ranks
+
+    @property
     def order(self) -> DataOrder:
         """Which examples each step sees."""
         held_out = self.validate.examples if self.validate.every else 0
@@ -110,7 +115,8 @@ class Trainer:
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
         self.check_data()
-        self.ranks.slots(self.options.batch_size)
+        self.team.slots(self.options.batch_size)
+        self.team.micro(self.options.batch_size, self.options.micro_batch)
         model = self.model.to(self.device)
         learning = model.training
         model.eval()  # a look changes neither statistics nor the state of a generator
@@ -137,9 +143,11 @@ class Trainer:
         self.check()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
+            self.team.divide(self.model)
             learner = learner_for(self.model, self.objective, self.options, self.ema, self.device)
             if start is not None:
-                learner.restore(start)
+                with self.team.mixed():
+                    learner.restore(start)
             return self._fit(learner, self._saving(start))
 
     def _fit(self, learner: Learner, saving: Save) -> Outcome:
@@ -182,7 +190,7 @@ class Trainer:
 
     def _update(self, learner: Learner) -> Update:
         """What makes steps, in parts that fit into memory if that is to be found out."""
-        update = update_for(learner, self.denoiser, self.options, self.ranks)
+        update = update_for(learner, self.denoiser, self.options, self.team)
         if not self.options.auto_micro_batch:
             return update
         step, order = learner.course.step, self.order.of(self.ranks.slots(self.options.batch_size))
@@ -223,15 +231,16 @@ class Trainer:
         duties: list[Duty] = []
         if self.validate.every is not None:
             whom = self.denoiser, self.dataset.on(self.device), self.objective, self.order.unseen
-            look = Validation(*whom, size, self.device, self.ranks)
+            look = Validation(*whom, size, self.device, self.team)
             duties.append(Look(look, self.validate))
-        if self.draw is not None and self.preview.every is not None and self.ranks.is_first:
-            duties.append(Preview(self.denoiser, self.draw, self.preview.every, self.stop))
+        leave = self.team.drawing(self.stop)
+        if self.draw is not None and self.preview.every is not None and leave is not None:
+            duties.append(Preview(self.denoiser, self.draw, self.preview.every, leave))
         return duties
 
     def _saving(self, start: Checkpoint | None) -> Save:
         began = None if start is None else start.step
-        return Save(self.saver, self.save.every, self.record, self.ranks, began)
+        return Save(self.saver, self.save.every, self.record, self.team, began)
 
 
 def why_it_ended(error: BaseException) -> str:

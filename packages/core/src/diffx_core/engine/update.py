@@ -67,10 +67,10 @@ class Update:
     def __call__(self, batch: Batch, step: int, lr: float) -> Taken:
         """Step, if the loss and its gradient are finite."""
         loss = self.gradients(batch, step)
-        self.ranks.average(self.objective.parameters())
+        self.ranks.average(self.network, self.objective.parameters())
         self.optimizers.unscale(self.scaler)
         learned = [one for one in self.optimizers.names if one.grad is not None]
-        norm = nn.utils.clip_grad_norm_(learned, self.clip)
+        norm = self.ranks.clip(learned, self.clip)
         told = torch.stack([self.ranks.total(loss), norm.to(loss.device)]).tolist()
         taken = Taken(*told)
         self.objective.learn(self.ranks.joined)

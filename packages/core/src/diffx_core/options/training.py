@@ -37,6 +37,8 @@ class TrainOptions:
         grad_clip: largest gradient norm; longer gradients are scaled down to it.
         precision: in which the network computes: fp32, bf16, or fp16 with a scaled loss. Weights,
             their average and the loss are float32.
+        shard: divide the weights, their gradients, average and optimizer among all processes, each
+            of which otherwise holds all of them; the same losses, slower.
         compile: let torch.compile make the network faster; the first step takes long.
         channels_last: lay images out as accelerators like it for convolutions.
         hours: when to save and end, if all steps are not done by then; the same command goes on.
@@ -56,6 +58,7 @@ class TrainOptions:
     weight_decay: float = field(default=0.0, validator=ge(0))
     grad_clip: float = field(default=1.0, validator=gt(0))
     precision: PrecisionName = field(default="fp32", validator=one_of(get_args(PrecisionName)))
+    shard: bool = False
     compile: bool = False
     channels_last: bool = False
     hours: float | None = field(default=None, validator=optional(gt(0)))
@@ -68,6 +71,19 @@ class TrainOptions:
                 f"micro_batch is {self.micro_batch}, more than batch_size, which is "
                 f"{self.batch_size}"
             )
+        against = [name for name, wanted in self._whole().items() if self.shard and wanted]
+        if against:
+            raise ConfigError(
+                f"shard divides weights, which {against[0]} needs whole: leave one out"
+            )
+
+    def _whole(self) -> dict[str, bool]:
+        """What cannot be done where the network is divided."""
+        return {
+            "optimizer muon": self.optimizer == "muon",
+            "channels_last": self.channels_last,
+            "auto_micro_batch": self.auto_micro_batch,
+        }
 
 
 @frozen(kw_only=True)

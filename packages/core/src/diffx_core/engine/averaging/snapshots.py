@@ -5,12 +5,12 @@ which is written last: a snapshot without it is not there.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import frozen
+from attrs import evolve, frozen
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -97,6 +97,10 @@ class Kept:
     sigma_rel: float
     state: dict[str, Tensor]
     buffers: frozenset[str]
+
+    def mapped(self, work: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Self:
+        """The same with something done to its tensors."""
+        return evolve(self, state=work(self.state))
 
 
 def write_snapshots(run: Path, averages: Iterable[Kept]) -> tuple[Path, ...]:
