@@ -66,3 +66,9 @@ def run(arguments, folder, rank, moment, happen, first=0):
 def differ(arguments, folder):
     """Run the program with another seed in each process."""
     return run([*arguments, "--seed", os.environ["RANK"]], folder, None, None, None)
+
+
+def launched(by, *args, **options):
+    """Run the program in a process that a launcher of that name has started."""
+    os.environ["TORCHELASTIC_RUN_ID"] = by
+    return run(*args, **options)

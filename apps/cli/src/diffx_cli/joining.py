@@ -16,7 +16,6 @@ import torch
 
 from diffx_cli.console import hush
 from diffx_cli.devices import device_named
-from diffx_cli.folders import AUTO, run_folder
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.engine.joining import together
 from diffx_core.engine.manifest import NAME
@@ -24,8 +23,6 @@ from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Words
 from diffx_core.errors import ConfigError
-
-ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
 
 
 def is_launched() -> bool:
@@ -77,21 +74,6 @@ def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
         start = load_checkpoint(Path(path))
     ranks.same("checkpoint", "" if start is None else (start.path / NAME).read_text("utf-8"))
     return start
-
-
-def again(resume: str | None, out: Path | None, *, overwrite: bool) -> tuple[str | None, bool]:
-    """What --resume and --overwrite mean: a launcher that starts us again repeats them.
-
-    Args:
-        resume: as it was given.
-        out: as it was given.
-        overwrite: as it was given.
-    """
-    if int(os.environ.get(ATTEMPT, "0")) == 0:
-        return resume, overwrite
-    if resume not in (None, AUTO):
-        return str(run_folder(Path(str(resume)))), False
-    return (AUTO if out is None else resume), False
 
 
 def _own(device: torch.device) -> torch.device:

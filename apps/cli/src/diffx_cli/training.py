@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from diffx_cli.console import note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
-from diffx_cli.joining import again, joined, shared
+from diffx_cli.joining import joined, shared
+from diffx_cli.launches import FACT, again, launchers
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews
@@ -89,13 +90,14 @@ class Trained:
 def train(request: Request) -> Trained:
     """Train and save."""
     options = request.options
-    resume, overwrite = again(options.resume, options.out, overwrite=options.overwrite)
-    request = evolve(request, options=evolve(options, overwrite=overwrite))
     with (
         repeatable(wanted=options.deterministic),
         listening() as asked,
         joined(options.device) as ranks,
     ):
+        here = launchers(ranks)
+        resume, overwrite = again(here, options.resume, options.out, overwrite=options.overwrite)
+        request = evolve(request, options=evolve(options, overwrite=overwrite))
         if ranks.is_first and not is_run(options.out):
             check_free(options.out, overwrite=overwrite)
         run = assemble(request)
@@ -106,12 +108,14 @@ def train(request: Request) -> Trained:
         if options.init_from is not None:
             load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
         if ranks.is_first:
-            return _lead(request, run, trainer, resume)
+            return _lead(request, run, trainer, resume, here)
         outcome = trainer.fit(shared(ranks, None))
         return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
 
 
-def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None) -> Trained:
+def _lead(
+    request: Request, run: Assembly, trainer: Trainer, resume: str | None, here: frozenset[str]
+) -> Trained:
     """Train in a folder; the other processes, if there are any, have none."""
     options, every = request.options, request.sections["train"].log_every
     config = _config(request, run)
@@ -122,7 +126,8 @@ def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None)
     with _claimed(request, source) as place:
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
-        _begin(request, run, place, again=source is not None)
+        made = {"processes": trainer.ranks.world, FACT: sorted(here)}
+        _begin(request, run, place, made, again=source is not None)
         told = observers_for(request, place.folder, config, every)
         outcome = _fit(trainer, place.folder, start, told)
     return Trained(place.folder, outcome.step, trainer.options.steps, outcome.reason)
@@ -177,11 +182,13 @@ def _claimed(request: Request, source: Origin | None) -> AbstractContextManager[
     return claimed(*where, overwrite=options.overwrite, again=again)
 
 
-def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> None:
+def _begin(
+    request: Request, run: Assembly, place: Place, made: Mapping[str, Any], *, again: bool
+) -> None:
     """Write down what is going to be trained."""
     distributions = [one.distribution for one in run.record.components.values()]
     device = str(device_named(request.options.device))
-    facts = environment(distributions, device=device, argv=sys.argv)
+    facts = {**environment(distributions, device=device, argv=sys.argv), **made}
     text, config = json.dumps(facts, indent=2) + "\n", _config(request, run)
     with writing(place.folder):
         check_room(place.folder, run.state_bytes)
