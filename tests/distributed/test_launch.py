@@ -93,3 +93,26 @@ def test_two_machines_train_one_run(tmp_path):
     assert [node.returncode for node in nodes] == [0, 0], said
     assert sorted(one for one, _ in said) == ["", "trained: run\nsample it: diffx sample run\n"]
     assert steps(tmp_path) == list(range(1, 21))
+
+
+ELSEWHERE = [
+    "unshare",
+    "--map-root-user",
+    "--uts",
+    "sh",
+    "-c",
+    'hostname no.invalid; exec "$@"',
+    "-",
+]
+
+
+@pytest.mark.slow
+def test_a_machine_need_not_be_able_to_look_up_its_own_name(tmp_path):
+    if subprocess.run([*ELSEWHERE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a system where a user may give a machine another name")
+    command = [*ELSEWHERE, sys.executable, *COMMAND, "--nproc", "2", "--train.steps", "3"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=LATE, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert steps(tmp_path) == [1, 2, 3]

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Mapping
@@ -12,6 +13,11 @@ from diffx_core.errors import StoppedError
 
 MESSAGES = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
 """Torch complains of every connection that closes; what happened is said in a line of our own."""
+
+HERE = "127.0.0.1"
+"""Where they find each other: a machine need not be able to look up its own name."""
+LOOPS = ("lo", "lo0")
+"""What systems call the way from a machine to itself."""
 
 
 def launch(processes: int, restarts: int = 0) -> None:
@@ -31,6 +37,8 @@ def launch(processes: int, restarts: int = 0) -> None:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
     for name, value in MESSAGES.items():
         os.environ.setdefault(name, value)
+    if loops := [name for _, name in socket.if_nameindex() if name in LOOPS]:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loops[0])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1,
@@ -38,7 +46,8 @@ def launch(processes: int, restarts: int = 0) -> None:
         nproc_per_node=processes,
         run_id=str(uuid.uuid4()),
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=f"{HERE}:0",
+        local_addr=HERE,
         max_restarts=restarts,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
         signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
