@@ -140,6 +140,23 @@ def lose(out):
     return out * float("nan")
 
 
+class Narrow(Net):
+    """Has memory for so many examples at once.
+
+    Args:
+        room: how many.
+    """
+
+    def __init__(self, room):
+        super().__init__()
+        self.room = room
+
+    def forward(self, x, noise_label, cond):
+        if self.training and len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(x, noise_label, cond)
+
+
 class Partial(Net):
     """One of its parameters is of no use."""
 
@@ -221,6 +238,13 @@ def train_faulty(ranks, happen):
     """Train, and something happens in process 1."""
     net = (lambda: Faulty(happen)) if ranks.rank == 1 else Net
     train(ranks, options={"net": net})
+
+
+def train_narrow(ranks, rooms):
+    """Train in what memory each process has; the losses."""
+    options = {"net": lambda: Narrow(rooms[ranks.rank]), "auto_micro_batch": True}
+    heard, *_ = train(ranks, options=options)
+    return heard.losses
 
 
 def train_asked(ranks, run, reason, step):

@@ -195,7 +195,9 @@ class Trainer:
             return update
         step, order = learner.course.step, self.order.of(self.ranks.slots(self.options.batch_size))
         batch = self.dataset.on(self.device).batch(order.indices(step)).to(self.device)
-        return fitted(update, batch, step)
+        apart = Ranks(self.ranks.rank, self.ranks.world)
+        alone = update_for(learner, self.denoiser, self.options, apart)
+        return fitted(update, alone, batch, step)
 
     @contextmanager
     def _reading(self, first: int) -> Iterator[Iterator[Batch]]:
