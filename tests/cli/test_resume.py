@@ -187,6 +187,22 @@ def test_weights_of_another_run_are_where_one_begins(diffx, whole):
     assert "the weights do not fit the backbone" in wide.err
 
 
+def test_a_run_that_began_with_weights_goes_on_by_the_same_command(diffx, whole):
+    command = [*SMALL, "--init-from", whole, "--out", "new"]
+    train(diffx, *command, "--train.steps", "2")
+    train(diffx, "--resume", whole, "--train.steps", "8")  # has newer weights from now on
+    train(diffx, *command, "--train.steps", "4")
+    assert "step-00000006\n" in Path("new/config.yaml").read_text()
+    train(diffx, "--config", "new/config.yaml", "--out", "again")
+    assert equal(weights("new", 4), weights("again", 4))
+    shutil.rmtree("new/checkpoints")
+    Path("new/latest").unlink()
+    train(diffx, "--resume", "new")
+    assert equal(weights("new", 4), weights("again", 4))
+    other = train(diffx, *SMALL, "--init-from", "again", "--out", "new", rc=2)
+    assert "step-00000006; name another folder with --out" in other.err
+
+
 @pytest.mark.parametrize(
     ("flags", "rc", "message"),
     [

@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,13 +16,15 @@ import torch
 
 from diffx_cli.console import hush
 from diffx_cli.devices import device_named
-from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
+from diffx_core.engine.checkpoint import FILES, Checkpoint, Part, load_checkpoint
 from diffx_core.engine.joining import together
 from diffx_core.engine.manifest import NAME
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Words
 from diffx_core.errors import ConfigError
+
+PARTS: tuple[Part, ...] = tuple(FILES)
 
 
 def is_launched() -> bool:
@@ -57,12 +59,15 @@ def joined(device: str) -> Iterator[Ranks]:
         raise
 
 
-def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
+def shared(
+    ranks: Ranks, start: Checkpoint | None, parts: Collection[Part] = PARTS
+) -> Checkpoint | None:
     """Where the first goes on, as every process reads it for itself.
 
     Args:
         ranks: the processes.
         start: where the first goes on; the others do not know yet.
+        parts: which of its tensors.
 
     Raises:
         CheckpointError: they do not see the same.
@@ -71,7 +76,7 @@ def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
         return start
     path = ranks.told("" if start is None else str(start.path.resolve()))
     if path and not ranks.is_first:
-        start = load_checkpoint(Path(path))
+        start = load_checkpoint(Path(path), parts)
     ranks.same("checkpoint", "" if start is None else (start.path / NAME).read_text("utf-8"))
     return start
 

@@ -216,7 +216,7 @@ def _lasting(values: Iterable[tuple[str, object]]) -> dict[str, object]:
     return {
         key: value
         for key, value in values
-        if key not in free and key.partition(".")[0] not in {"logger", "loggers"}
+        if key not in free and key.partition(".")[0] not in {"logger", "loggers", "init_from"}
     }
 
 

@@ -12,6 +12,7 @@ import torch
 from attrs import evolve, frozen
 
 from diffx_cli.assembly import Assembly, assemble
+from diffx_cli.beginning import begin_with, first_weights
 from diffx_cli.console import note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
@@ -26,8 +27,8 @@ from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
 from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
-from diffx_core.config import read_yaml, to_yaml, write_yaml
-from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
+from diffx_core.config import to_yaml, write_yaml
+from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Observer
 from diffx_core.engine.room import check_room
@@ -36,7 +37,6 @@ from diffx_core.engine.signals import exit_code, listening
 from diffx_core.engine.trainer import Outcome, Trainer
 from diffx_core.errors import CheckpointError, StoppedError
 from diffx_core.objective import Objective
-from diffx_core.pipeline.loading import load_weights
 from diffx_core.plugins.component import Kind
 
 WRITTEN = (
@@ -105,11 +105,11 @@ def train(request: Request) -> Trained:
         ranks.same("configuration", json.dumps(made_of, sort_keys=True))
         trainer = evolve(trainer_for(request, run), stop=asked, ranks=ranks)
         trainer.check()
-        if options.init_from is not None:
-            load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
         if ranks.is_first:
             return _lead(request, run, trainer, resume, here)
-        outcome = trainer.fit(shared(ranks, None))
+        start = shared(ranks, None)
+        begin_with(run.model, None, ranks)
+        outcome = trainer.fit(start)
         return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
 
 
@@ -120,14 +120,17 @@ def _lead(
     options, every = request.options, request.sections["train"].log_every
     config = _config(request, run)
     source = origin(resume, options.out, run.record, config, overwrite=options.overwrite)
-    if source is None or options.init_from is not None:
+    first = first_weights(options.init_from, None if source is None else source.folder)
+    if source is None:
         check_free(options.out, overwrite=options.overwrite)
     remark(request, run)
     with _claimed(request, source) as place:
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
+        began = begin_with(run.model, first if start is None else None, trainer.ranks) or first
+        config |= {} if began is None else {"init_from": str(began)}
         made = {"processes": trainer.ranks.world, FACT: sorted(here)}
-        _begin(request, run, place, made, again=source is not None)
+        _begin(request, run, config, place, made, again=source is not None)
         told = observers_for(request, place.folder, config, every)
         outcome = _fit(trainer, place.folder, start, told)
     return Trained(place.folder, outcome.step, trainer.options.steps, outcome.reason)
@@ -183,19 +186,22 @@ def _claimed(request: Request, source: Origin | None) -> AbstractContextManager[
 
 
 def _begin(
-    request: Request, run: Assembly, place: Place, made: Mapping[str, Any], *, again: bool
+    request: Request,
+    run: Assembly,
+    config: Mapping[str, Any],
+    place: Place,
+    made: Mapping[str, Any],
+    *,
+    again: bool,
 ) -> None:
     """Write down what is going to be trained."""
     distributions = [one.distribution for one in run.record.components.values()]
     device = str(device_named(request.options.device))
     facts = {**environment(distributions, device=device, argv=sys.argv), **made}
-    text, config = json.dumps(facts, indent=2) + "\n", _config(request, run)
+    text = json.dumps(facts, indent=2) + "\n"
     with writing(place.folder):
         check_room(place.folder, run.state_bytes)
         if again:
-            began = read_yaml(place.folder / "config.yaml").get("init_from")
-            if began is not None:
-                config["init_from"] = began.value
             replace_text(place.folder / "config.yaml", to_yaml(config))
             replace_text(place.folder / "env.json", text)
         else:
@@ -207,9 +213,8 @@ def _begin(
 def _config(request: Request, run: Assembly) -> dict[str, Any]:
     """What a configuration file says that makes the same run."""
     options = request.options
-    begun = {} if options.init_from is None else {"init_from": str(options.init_from.resolve())}
     exact = {"deterministic": True} if options.deterministic else {}
-    return {**run.record.to_config(), **begun, **exact, **saved(request)}
+    return {**run.record.to_config(), **exact, **saved(request)}
 
 
 def _fit(
