@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from diffx_core.config import read_yaml, to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Observer
+from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.signals import exit_code, listening
@@ -96,19 +97,26 @@ def train(request: Request) -> Trained:
         listening() as asked,
         joined(options.device) as ranks,
     ):
-        if ranks.is_first and not is_run(options.out):
-            check_free(options.out, overwrite=overwrite)
-        run = assemble(request)
-        made_of = [run.record.to_json(), torch.__version__]
-        ranks.same("configuration", json.dumps(made_of, sort_keys=True))
-        trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
-        trainer.check()
-        if options.init_from is not None:
-            load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
-        if ranks.is_first:
-            return _lead(request, run, trainer, resume)
-        outcome = trainer.fit(shared(ranks, None))
-        return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
+        # A network that is divided holds connections: nothing here may hold it if that fails.
+        return _train(request, ranks, asked, resume)
+
+
+def _train(request: Request, ranks: Ranks, asked: Callable[[], str], resume: str | None) -> Trained:
+    """Train as one of the processes that have come together."""
+    options = request.options
+    if ranks.is_first and not is_run(options.out):
+        check_free(options.out, overwrite=options.overwrite)
+    run = assemble(request)
+    made_of = [run.record.to_json(), torch.__version__]
+    ranks.same("configuration", json.dumps(made_of, sort_keys=True))
+    trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
+    trainer.check()
+    if options.init_from is not None:
+        load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
+    if ranks.is_first:
+        return _lead(request, run, trainer, resume)
+    outcome = trainer.fit(shared(ranks, None))
+    return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
 
 
 def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None) -> Trained:

@@ -74,7 +74,7 @@ class TrainOptions:
         against = [name for name, wanted in self._whole().items() if self.shard and wanted]
         if against:
             raise ConfigError(
-                f"shard divides weights, which {against[0]} needs whole: leave one out"
+                f"shard divides the weights, and {against[0]} needs whole ones: leave one out"
             )
 
     def _whole(self) -> dict[str, bool]:
