@@ -20,7 +20,7 @@ FREE: dict[str, frozenset[str]] = {
     "train": frozenset(
         (
             *("steps", "hours", "log_every", "workers", "micro_batch", "auto_micro_batch"),
-            *("compile", "channels_last"),
+            *("shard", "compile", "channels_last"),
         )
     ),
     "save": frozenset(("every", "keep")),

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from diffx_core.config import to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.events import Observer
+from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.signals import exit_code, listening
@@ -95,22 +96,28 @@ def train(request: Request) -> Trained:
         listening() as asked,
         joined(options.device) as ranks,
     ):
-        here = launchers(ranks)
-        resume, overwrite = again(here, options.resume, options.out, overwrite=options.overwrite)
-        request = evolve(request, options=evolve(options, overwrite=overwrite))
-        if ranks.is_first and not is_run(options.out):
-            check_free(options.out, overwrite=overwrite)
-        run = assemble(request)
-        made_of = [run.record.to_json(), torch.__version__]
-        ranks.same("configuration", json.dumps(made_of, sort_keys=True))
-        trainer = evolve(trainer_for(request, run), stop=asked, ranks=ranks)
-        trainer.check()
-        if ranks.is_first:
-            return _lead(request, run, trainer, resume, here)
-        start = shared(ranks, None)
-        begin_with(run.model, None, ranks)
-        outcome = trainer.fit(start)
-        return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
+        # A network that is divided holds connections: nothing here may hold it if that fails.
+        return _train(request, ranks, asked)
+
+
+def _train(request: Request, ranks: Ranks, asked: Callable[[], str]) -> Trained:
+    """Train as one of the processes that have come together."""
+    options, here = request.options, launchers(ranks)
+    resume, overwrite = again(here, options.resume, options.out, overwrite=options.overwrite)
+    request = evolve(request, options=evolve(options, overwrite=overwrite))
+    if ranks.is_first and not is_run(options.out):
+        check_free(options.out, overwrite=overwrite)
+    run = assemble(request)
+    made_of = [run.record.to_json(), torch.__version__]
+    ranks.same("configuration", json.dumps(made_of, sort_keys=True))
+    trainer = evolve(trainer_for(request, run), stop=asked, ranks=ranks)
+    trainer.check()
+    if ranks.is_first:
+        return _lead(request, run, trainer, resume, here)
+    start = shared(ranks, None)
+    begin_with(run.model, None, ranks)
+    outcome = trainer.fit(start)
+    return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
 
 
 def _lead(

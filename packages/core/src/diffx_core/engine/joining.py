@@ -70,6 +70,8 @@ def _let_go(ranks: Together, error: BaseException | None) -> None:
         if ranks.device.type == "cuda":
             ranks.groups[0].abort()
         ranks.groups.clear()
+        for mesh in ranks.meshes:
+            vars(mesh).get("_pg_registry", {}).clear()
         dist.destroy_process_group()
     gc.collect()
 

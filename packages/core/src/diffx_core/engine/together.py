@@ -32,11 +32,13 @@ class Together(Ranks):
         device: where it computes.
         groups: all of them, last the one by which they tell each other about what is on the CPU.
         board: where the last words of those that failed are.
+        meshes: how they divide networks; torch keeps these for as long as it runs.
     """
 
     device: torch.device = field(kw_only=True)
     groups: list[Any] = field(kw_only=True)
     board: Board = field(kw_only=True)
+    meshes: list[Any] = field(factory=list, kw_only=True)
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now: the reason of the first that has one; see `Ranks`."""
@@ -82,7 +84,12 @@ class Together(Ranks):
         from diffx_core.engine.sharded import Sharded  # takes long
 
         return Sharded(
-            self.rank, self.world, device=self.device, groups=self.groups, board=self.board
+            self.rank,
+            self.world,
+            device=self.device,
+            groups=self.groups,
+            board=self.board,
+            meshes=self.meshes,
         )
 
     def wrap(self, model: nn.Module) -> nn.Module:

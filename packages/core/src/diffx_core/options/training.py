@@ -71,14 +71,12 @@ class TrainOptions:
                 f"micro_batch is {self.micro_batch}, more than batch_size, which is "
                 f"{self.batch_size}"
             )
-        against = [name for name, wanted in self._whole().items() if self.shard and wanted]
+        against = [name for name, wanted in self._unsharded().items() if self.shard and wanted]
         if against:
-            raise ConfigError(
-                f"shard divides weights, which {against[0]} needs whole: leave one out"
-            )
+            raise ConfigError(f"shard does not go with {against[0]}: leave one of them out")
 
-    def _whole(self) -> dict[str, bool]:
-        """What cannot be done where the network is divided."""
+    def _unsharded(self) -> dict[str, bool]:
+        """What is not done where the network is divided, and whether it is wanted."""
         return {
             "optimizer muon": self.optimizer == "muon",
             "channels_last": self.channels_last,
