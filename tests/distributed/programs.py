@@ -8,7 +8,7 @@ from itertools import count
 
 from diffx_cli import previews
 from diffx_cli.__main__ import main
-from diffx_core.engine import saver
+from diffx_core.engine import writing
 from diffx_core.engine.update import Update
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import CheckpointError
@@ -17,7 +17,7 @@ MOMENTS = {
     "step": (Update, "__call__"),
     "look": (Validation, "__call__"),
     "preview": (previews, "to_bytes"),
-    "save": (saver, "save_checkpoint"),
+    "save": (writing, "save_checkpoint"),
 }
 
 

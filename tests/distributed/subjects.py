@@ -294,3 +294,14 @@ def share_another(ranks, one, other):
     if ranks.rank == 1:
         joining.load_checkpoint = lambda _: load_checkpoint(other)
     shared(ranks, load_checkpoint(one) if ranks.is_first else None)
+
+
+HELD = []
+
+
+def hold_and_fail(ranks):
+    """The second fails while something that never ends holds all connections."""
+    HELD.extend([ranks, *ranks.groups])
+    if ranks.rank:
+        raise DataError("00007.png: is no image")
+    ranks.wait()

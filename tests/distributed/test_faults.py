@@ -9,6 +9,7 @@ from subjects import (
     break_,
     die,
     differ,
+    hold_and_fail,
     interrupt,
     lose,
     stay_away,
@@ -34,6 +35,12 @@ def test_an_error_in_the_middle_of_a_step_of_one_ends_all():
     assert (first.code, second.code) == (1, 1)
     assert first.text == "process 1: RuntimeError: mat1 and mat2 shapes cannot be multiplied"
     assert "mat1 and mat2" in second.text
+
+
+def test_one_that_fails_ends_all_whatever_holds_its_connections():
+    found = ends(2, hold_and_fail)
+    problem = "00007.png: is no image"
+    assert [(one.code, one.text) for one in found] == [(4, f"process 1: {problem}"), (4, problem)]
 
 
 def test_one_that_is_interrupted_ends_all():

@@ -91,7 +91,7 @@ COMMAND = ["train", *IMAGES, *SMALL, "--device", "cpu", "--out", "run"]
     ("rank", "moment", "happen", "code", "complaint", "options"),
     [
         (1, "step", fail, 1, "RuntimeError: no such product", []),
-        (0, "save", fill, 2, "No space left on device", []),
+        (0, "save", fill, 5, "No space left on device", []),
         (1, "preview", terminate, 143, "stopped by SIGTERM", SHOWS),
         (None, None, None, 0, "", [*SHOWS, *LOOKS]),
     ],

@@ -96,7 +96,6 @@ def train(request: Request) -> Trained:
         listening() as asked,
         joined(options.device) as ranks,
     ):
-        # A network that is divided holds connections: nothing here may hold it if that fails.
         return _train(request, ranks, asked)
 
 

@@ -46,7 +46,6 @@ class Sharded(Together):
         for one in chain(model.parameters(), model.buffers()):
             dist.broadcast(one.detach(), 0)
         mesh = DeviceMesh.from_group(self.groups[0], self.device.type)
-        self.meshes.append(mesh)
         numbers = {one for one in model.parameters() if not one.ndim}
         for unit in [*units(model), model]:
             fully_shard(unit, mesh=mesh, reshard_after_forward=True, ignored_params=numbers)

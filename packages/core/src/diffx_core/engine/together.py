@@ -15,6 +15,7 @@ from attrs import field, frozen
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from diffx_core.engine.lines import Lines
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.words import Board
 from diffx_core.errors import CheckpointError, DiffxError
@@ -32,13 +33,13 @@ class Together(Ranks):
         device: where it computes.
         groups: all of them, last the one by which they tell each other about what is on the CPU.
         board: where the last words of those that failed are.
-        meshes: how they divide networks; torch keeps these for as long as it runs.
+        lines: the connections of the last of the groups.
     """
 
     device: torch.device = field(kw_only=True)
     groups: list[Any] = field(kw_only=True)
     board: Board = field(kw_only=True)
-    meshes: list[Any] = field(factory=list, kw_only=True)
+    lines: Lines = field(kw_only=True)
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now: the reason of the first that has one; see `Ranks`."""
@@ -89,7 +90,7 @@ class Together(Ranks):
             device=self.device,
             groups=self.groups,
             board=self.board,
-            meshes=self.meshes,
+            lines=self.lines,
         )
 
     def wrap(self, model: nn.Module) -> nn.Module:
