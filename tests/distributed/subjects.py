@@ -292,5 +292,5 @@ def train_by_nccl():
 def share_another(ranks, one, other):
     """Go on from a checkpoint of which process 1 sees another one."""
     if ranks.rank == 1:
-        joining.load_checkpoint = lambda _: load_checkpoint(other)
+        joining.load_checkpoint = lambda *_: load_checkpoint(other)
     shared(ranks, load_checkpoint(one) if ranks.is_first else None)

@@ -213,15 +213,23 @@ def test_a_look_that_is_not_finite_is_never_the_best():
     assert kept.checkpoint.progress["course"]["best"] == min(losses[1:])
 
 
-def test_a_preview_that_cannot_be_drawn_is_missed_and_nothing_else(caplog):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ComponentError("backbone", "has returned nothing"), "backbone: has returned nothing"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "draw fewer images with --preview.n"),
+    ],
+)
+def test_a_preview_that_cannot_be_drawn_is_missed_and_nothing_else(caplog, error, said):
     def draw(denoiser):
-        raise ComponentError("backbone", "returned numbers that are not finite")
+        raise error
 
     heard = []
     run = evolve(trainer(heard=heard), preview=PreviewOptions(every=4), draw=draw)
     assert run.fit().step == 12
     assert [event for event in heard if isinstance(event, Sampled)] == []
-    assert "no preview of step 4: backbone: returned numbers" in caplog.text
+    assert "no preview of step 4: " in caplog.text
+    assert said in caplog.text
 
 
 def test_a_preview_is_left_for_whoever_asks_the_run_to_end():

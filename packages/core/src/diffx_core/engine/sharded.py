@@ -9,7 +9,7 @@ References:
     (arXiv:2304.11277).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 
@@ -29,6 +29,11 @@ from diffx_core.errors import ComponentError, ConfigError
 @frozen(eq=False)
 class Sharded(Together):
     """One of several processes that divide the network among them."""
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of them holds a share of the network, which all have to call together."""
+        return True
 
     def divide(self, model: nn.Module) -> None:
         """Leave each process its share of the network, of which the first knows the values.
@@ -102,10 +107,6 @@ class Sharded(Together):
                 "one part more on some than on others: take another --train.micro-batch"
             )
         return micro
-
-    def drawing(self, stop: Callable[[], str]) -> Callable[[], str] | None:
-        """All draw, and leave a picture undone together."""
-        return lambda: self.agree(stop())
 
 
 def units(network: nn.Module) -> Iterator[nn.Module]:

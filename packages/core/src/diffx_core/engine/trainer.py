@@ -184,8 +184,8 @@ class Trainer:
                     learner.average.update(course.updates)
                     seconds = time.perf_counter() - began
                     tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
-                for duty in duties:
-                    reason = duty(learner, tell) or reason
+            for duty in duties:
+                reason = duty(learner, tell) or reason
         return reason
 
     def _update(self, learner: Learner) -> Update:
@@ -235,9 +235,9 @@ class Trainer:
             whom = self.denoiser, self.dataset.on(self.device), self.objective, self.order.unseen
             look = Validation(*whom, size, self.device, self.team)
             duties.append(Look(look, self.validate))
-        leave = self.team.drawing(self.stop)
-        if self.draw is not None and self.preview.every is not None and leave is not None:
-            duties.append(Preview(self.denoiser, self.draw, self.preview.every, leave))
+        if self.draw is not None and self.preview.every is not None:
+            every = self.preview.every
+            duties.append(Preview(self.denoiser, self.draw, every, self.stop, self.team))
         return duties
 
     def _saving(self, start: Checkpoint | None) -> Save:
