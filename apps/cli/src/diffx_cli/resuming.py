@@ -69,11 +69,14 @@ class Origin:
                 f"{self.folder}: has taken {found.step} steps, more than train.steps, which is "
                 f"{steps}: name an earlier checkpoint with --resume"
             )
-        self._turn(found)
-        self._mark(found)
         return found
 
-    def _turn(self, found: Checkpoint) -> None:
+    def turn(self, found: Checkpoint) -> None:
+        """Go another way from here than the run went: nothing was changed until now."""
+        self._leave(found)
+        self._mark(found)
+
+    def _leave(self, found: Checkpoint) -> None:
         """Leave behind what came after an earlier checkpoint: the run goes another way from there.
 
         Otherwise the newest checkpoint would be one of the way that was given up.

@@ -127,6 +127,8 @@ def _lead(
     with _claimed(request, source) as place:
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
+        if source is not None and start is not None:
+            source.turn(start)
         began = begin_with(run.model, first if start is None else None, trainer.ranks) or first
         config |= {} if began is None else {"init_from": str(began)}
         made = {"processes": trainer.ranks.world, FACT: sorted(here)}
