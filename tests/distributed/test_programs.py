@@ -68,7 +68,7 @@ def test_the_same_command_goes_on(tmp_path):
 def test_a_full_disk_ends_all_with_one_complaint(tmp_path):
     arguments = [*COMMAND, *POINTS]
     found = values(2, run, arguments, tmp_path, 0, "save", fill, timeout=None)
-    assert [code for code, *_ in found] == [2, 2]
+    assert [code for code, *_ in found] == [5, 5]
     assert found[0][2].count("diffx: error: ") == 1
     assert found[0][2].endswith(": No space left on device\n")
     assert found[1][1:] == ("", "")

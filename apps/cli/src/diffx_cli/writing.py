@@ -14,8 +14,12 @@ UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, *, checkpoints: bool = True) -> Iterator[None]:
     """Work that writes to a folder.
+
+    Args:
+        folder: where.
+        checkpoints: whether one that cannot be written is refused as other files are.
 
     Raises:
         ConfigError: it cannot be written to.
@@ -23,6 +27,8 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         yield
     except (CheckpointError, SafetensorError, OSError) as error:
+        if isinstance(error, CheckpointError) and not checkpoints:
+            raise
         cause = error.__cause__ if isinstance(error, CheckpointError) else error
         if isinstance(cause, SafetensorError):
             raise ConfigError(f"{folder}: cannot be written: {cause}") from error

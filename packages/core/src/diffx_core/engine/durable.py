@@ -67,6 +67,19 @@ def replace_text(path: Path, text: str) -> None:
     flush(path.parent)
 
 
+def append(path: Path, text: str) -> None:
+    """Add to a file, all of the text or, if there is no room, nothing."""
+    rest = memoryview(text.encode("utf-8"))
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(before)
+            raise
+
+
 def flush(folder: Path) -> None:
     """Make the names in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from diffx_core.engine.durable import replace_text
+from diffx_core.engine.durable import append, replace_text
 from diffx_core.engine.events import Event, Started, Stepped, Validated
 from diffx_core.engine.observers.figures import Pace
 
@@ -36,7 +36,7 @@ class MetricsFile:
     path: Path
     every: int = 10
     _pace: Pace = field(init=False)
-    _is_torn: bool = field(default=False, init=False)
+    _is_full: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._pace = Pace(every=self.every)
@@ -57,16 +57,14 @@ class MetricsFile:
                 pass
 
     def _write(self, values: dict[str, Any]) -> None:
-        begun = "\n" if self._is_torn else ""  # else this line would go on where the last one broke
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(begun + _line(values))
+            append(self.path, _line(values))
         except OSError as error:
-            if not self._is_torn:
+            if not self._is_full:
                 log.warning("%s: %s; lines are lost until there is room", self.path, error.strerror)
-            self._is_torn = True
+            self._is_full = True
         else:
-            self._is_torn = False
+            self._is_full = False
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
