@@ -29,8 +29,8 @@ from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
 from diffx_core.config import to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint
-from diffx_core.engine.duties import NO_BETTER
 from diffx_core.engine.durable import replace_text
+from diffx_core.engine.duties import NO_BETTER
 from diffx_core.engine.events import Observer
 from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 DRAWN = "drawn"
 """Why processes that wait for a picture do so no longer."""
+NO_BETTER = "no better loss of held-out examples"
+"""How the reason begins for which a run ends that has learned what it can."""
 
 Tell = Callable[[Event], None]
 
@@ -92,7 +94,7 @@ def given_up(course: Course, options: ValidateOptions) -> str:
     if options.patience is None or course.since < options.patience:
         return ""
     best = "" if course.best is None else f" than {course.best:.6g}"
-    return f"no better loss of held-out examples{best} in {course.since} looks"
+    return f"{NO_BETTER}{best} in {course.since} looks"
 
 
 class Leave(BaseException):
