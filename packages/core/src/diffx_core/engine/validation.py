@@ -45,7 +45,7 @@ class Validation:
     def __call__(self, step: int) -> Validated:
         """The loss after so many steps."""
         learning = self.objective.training
-        self.objective.eval()  # a look teaches nothing
+        self.objective.eval()  # a look teaches nothing, and does not depend on what was learned
         try:
             log_snr, loss = self._terms()
         finally:
