@@ -16,7 +16,7 @@ from diffx_core.denoiser import Backbone, NetworkDenoiser
 from diffx_core.engine.course import Course
 from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
-from diffx_core.engine.memory import advised, is_shortage
+from diffx_core.engine.memory import is_shortage
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import ConfigError, DiffxError
@@ -77,7 +77,7 @@ class Look:
         course = learner.course
         if not due(course.step, self.options.every):
             return ""
-        with judged(learner), advised(self.validation.batch_size):
+        with judged(learner):
             found = self.validation(course.step)
         tell(found)
         worst = math.inf if course.best is None else course.best - self.options.min_change

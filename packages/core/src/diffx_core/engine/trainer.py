@@ -180,7 +180,7 @@ class Trainer:
             lr = learning_rate(options, course.updates)
             with advised(update.micro):
                 taken = update(batch, course.step, lr)
-                if course.took(taken, batch.index, scaling=scaling):
+                if course.took(taken, scaling=scaling, speaks=self.ranks.is_first):
                     learner.average.update(course.updates)
                     seconds = time.perf_counter() - began
                     tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
