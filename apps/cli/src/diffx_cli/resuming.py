@@ -92,8 +92,12 @@ class Origin:
         course = found.progress.get("course", {})
         if course.get("best_step") is None:
             return
-        with suppress(CheckpointError):  # it may have been pruned
+        try:
             top = best(self.folder)
+        except CheckpointError as error:
+            note(f"{error}; it is written again")
+            top = None
+        with suppress(CheckpointError):  # it may have been pruned
             if top is None or course["best"] < top.value:
                 mark_best(self.folder, course["best_step"], course["best"])
 

@@ -9,8 +9,11 @@ from safetensors import SafetensorError
 
 from diffx_core.errors import CheckpointError, ConfigError
 
-UNWRITABLE = {errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS}
-"""What a system says of a disk that is full, or may not be written to."""
+UNWRITABLE = {
+    *(errno.EACCES, errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EPERM, errno.EROFS),
+    *(errno.EISDIR, errno.ENAMETOOLONG),
+}
+"""What a system says of a disk that is full, of a place that may not be or cannot be written to."""
 
 
 @contextmanager
