@@ -88,7 +88,7 @@ class Ranks:
         return self
 
     def divide(self, model: nn.Module) -> None:
-        """Leave each process its share of the network, if they divide it."""
+        """Give each process the values of the first, or its share of them if they divide it."""
 
     def mixed(self) -> AbstractContextManager[None]:
         """While tensors of which each process has a share meet such that all have."""

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 
-import torch.distributed as dist
 from attrs import frozen
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -48,8 +47,7 @@ class Sharded(Together):
         places = len([*model.named_parameters(remove_duplicate=False)])
         if places != len([*model.parameters()]):
             raise ComponentError("backbone", "has a weight in two places, which cannot be sharded")
-        for one in chain(model.parameters(), model.buffers()):
-            dist.broadcast(one.detach(), 0)
+        super().divide(model)
         mesh = DeviceMesh.from_group(self.groups[0], self.device.type)
         numbers = {one for one in model.parameters() if not one.ndim}
         for unit in [*units(model), model]:
