@@ -177,7 +177,7 @@ class Trainer:
             batch, reason = self._next(batches, time.perf_counter() - began)
             if batch is None:
                 break
-            lr = learning_rate(options, course.updates)
+            lr = learning_rate(options, course.step)
             with advised(update.micro):
                 taken = update(batch, course.step, lr)
                 if course.took(taken, scaling=scaling, speaks=self.ranks.is_first):
