@@ -1,5 +1,6 @@
 """What the tests train, and what they look at."""
 
+import logging
 import os
 import signal
 
@@ -255,6 +256,19 @@ def train_asked(ranks, run, reason, step):
     return outcome.step, outcome.reason
 
 
+def train_losing(ranks):
+    """Train, and one step of process 1 is not finite; the losses, what was warned of, and whom."""
+    said, net = [], Net
+    if ranks.rank == 1:
+        net = lambda: Faulty(lambda out: out * (float("nan") if one.model.calls == 3 else 1))  # noqa: E731
+    one = evolve(trainer(ranks, net=net), observers=[heard := Heard()])
+    logging.getLogger("diffx_core").addHandler(handler := logging.NullHandler())
+    handler.handle = lambda record: said.append(record.getMessage())
+    one.fit()
+    mine = one.order.of(ranks.slots(8)).indices(2)
+    return len(heard.losses), said, mine.tolist()
+
+
 def differ(ranks):
     """Something is not the same in process 1."""
     ranks.same("options", "all")
@@ -292,7 +306,7 @@ def train_by_nccl():
 def share_another(ranks, one, other):
     """Go on from a checkpoint of which process 1 sees another one."""
     if ranks.rank == 1:
-        joining.load_checkpoint = lambda _: load_checkpoint(other)
+        joining.load_checkpoint = lambda *_: load_checkpoint(other)
     shared(ranks, load_checkpoint(one) if ranks.is_first else None)
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from diffx_core.engine.layout import checkpoints
 from ranked import ends, values
 from subjects import (
+    STEPS,
     break_,
     die,
     differ,
@@ -17,6 +18,7 @@ from subjects import (
     train,
     train_asked,
     train_faulty,
+    train_losing,
     train_partial,
     train_torn,
 )
@@ -57,6 +59,14 @@ def test_numbers_that_are_not_finite_in_one_end_all():
     found = ends(2, train_faulty, lose)
     assert [one.code for one in found] == [6, 6]
     assert all("step 4: loss nan" in one.text for one in found)
+
+
+def test_a_lost_step_is_told_once_with_the_examples_of_whoever_lost_it():
+    (steps, said, _), (_, nothing, lost) = values(2, train_losing)
+    assert (steps, nothing) == (STEPS - 1, [])
+    (line,) = said
+    assert "step 3: loss nan" in line
+    assert f"examples {lost}: the weights do not move in this step" in line
 
 
 def test_one_that_does_not_come_is_not_waited_for_for_ever():

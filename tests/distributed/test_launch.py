@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from diffx_cli.__main__ import main
 from diffx_core.engine.layout import checkpoints, step_of
 
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16", "--device", "cpu"]
@@ -75,6 +76,28 @@ def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(tmp_path):
     assert run.returncode == 0, complained
     assert said == "trained: run\nsample it: diffx sample run\n"
     assert steps(tmp_path) == list(range(1, 301))
+    assert "process 1 was ended by SIGKILL" in complained
+    assert complained.count("all processes are started again, and may be 0 times more") == 1
+
+
+@pytest.mark.slow
+def test_what_would_only_happen_again_does_not_start_them_again(tmp_path):
+    data = ["--dataset", "image_folder", "--dataset.root", "nowhere", "--device", "cpu"]
+    run = started(
+        tmp_path, "-m", "diffx_cli", "train", *data, "--nproc", "2", "--max-restarts", "2"
+    )
+    _, complained = run.communicate(timeout=LATE)
+    assert run.returncode == 4
+    assert complained.count("diffx: error: ") == 1
+    assert "started again" not in complained
+
+
+@pytest.mark.parametrize("command", ["train", "sample"])
+def test_one_of_several_processes_starts_no_others(monkeypatch, capsys, command):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert main([command, "--nproc", "2"]) == 2
+    assert "leave out --nproc, or unset them" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ VARIANTS = {
     "adaptive times": {"objective": {"times": "adaptive"}},
     "uncertainty": {"objective": {"uncertainty": True}},
     "what fits": {"auto_micro_batch": True},
+    "other weights at first": {"astray": True, "ema": {"decay": 0.9}},
     "held out": {"validate": {"every": 2, "examples": 3}},
     "workers": {"dataset": Points(streams=True), "workers": 2},
 }

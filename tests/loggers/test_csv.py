@@ -60,7 +60,7 @@ def test_a_full_disk_costs_the_rows_that_it_has_no_room_for(tmp_path, table, cap
         logger.scalars(2, {"loss": 0.25})
         logger.scalars(2, {"held out": 0.125})
         logger.scalars(3, {"loss": 0.25})
-        assert table.read_text() == written + "2,0"[:room]
+        assert table.read_text() == written
     finally:
         limit(resource.RLIM_INFINITY)
     logger.scalars(4, {"loss": 1.0})

@@ -47,7 +47,7 @@ def judged(run, steps, every=100):
     saver = Saver(run, note=lambda line: None)
     save = Save(saver, every, {}, Ranks())
     for step in steps:
-        learner.course.took(Taken(1.0, 1.0), None, scaling=False)
+        learner.course.took(Taken(1.0, 1.0), scaling=False)
         yield step
         look(learner, lambda event: None)
         save(learner, lambda event: None)

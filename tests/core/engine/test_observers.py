@@ -191,7 +191,7 @@ class TestLogged:
         logged(Saved(10, tmp_path))
         logged(Finished(10, 2.0, "SIGTERM"))
         figures = {"loss": 0.5, "lr": 0.25, "grad_norm": 2.0, "examples_per_second": 10.0}
-        held_out = {"validation/loss": 0.75, "validation/log_snr_-8_to_-2.5": 0.5}
+        held_out = {"validation/loss": 0.75, "validation/bin_1": 0.5}
         assert logger.calls == [
             ("start", tmp_path, {"seed": 0}, 8),
             ("scalars", 10, figures),

@@ -79,6 +79,15 @@ def test_what_is_changed_after_a_save_is_not_saved(tmp_path, gate):
     assert (found.progress, found.record) == ({"step": 4}, {"seed": 1})
 
 
+def test_a_shortage_of_memory_for_the_copy_says_what_is_not_saved(tmp_path, monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Copies, "of", short)
+    with pytest.raises(CheckpointError, match="step 4 cannot be saved: there is no memory for a"):
+        Saver(tmp_path).save(snapshot(4))
+
+
 def test_a_save_waits_for_the_one_before(tmp_path):
     saver = Saver(tmp_path)
     for step in range(1, 6):

@@ -7,10 +7,11 @@ raises.
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from diffx_cli.console import complain, say
 from diffx_cli.interrupting import INTERRUPTED, interruptible
-from diffx_core.errors import DiffxError, PluginError
+from diffx_core.errors import ConfigError, DiffxError, PluginError
 
 INTERNAL = 1
 
@@ -65,6 +66,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
         else:
             say(command_help(call.command, call.options, registry))
     else:
+        _check_working_folder()
         from diffx_cli.blame import blaming
         from diffx_cli.fence import plan
         from diffx_cli.resolve import resolve
@@ -74,6 +76,13 @@ def _dispatch(arguments: Sequence[str]) -> None:
         request = resolve(call.command, planned.options, Registry.load())
         with blaming(request.labels()):
             call.command.run(request)
+
+
+def _check_working_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:  # libraries end the program without a word of it
+        raise ConfigError("the folder in which diffx was started is gone: cd to another") from error
 
 
 def _report(arguments: Sequence[str], *problems: str) -> None:

@@ -96,7 +96,10 @@ def run_folder(path: Path) -> Path:
 
 def is_run(out: Path | None) -> bool:
     """Whether a folder holds a run, whole or not."""
-    return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
+    try:
+        return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
+    except OSError:  # a name that no folder can have
+        return False
 
 
 def newest_run(parent: Path = RUNS) -> Path:

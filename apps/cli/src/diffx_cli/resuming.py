@@ -69,11 +69,14 @@ class Origin:
                 f"{self.folder}: has taken {found.step} steps, more than train.steps, which is "
                 f"{steps}: name an earlier checkpoint with --resume"
             )
-        self._turn(found)
-        self._mark(found)
         return found
 
-    def _turn(self, found: Checkpoint) -> None:
+    def turn(self, found: Checkpoint) -> None:
+        """Go another way from here than the run went: nothing was changed until now."""
+        self._leave(found)
+        self._mark(found)
+
+    def _leave(self, found: Checkpoint) -> None:
         """Leave behind what came after an earlier checkpoint: the run goes another way from there.
 
         Otherwise the newest checkpoint would be one of the way that was given up.
@@ -89,8 +92,12 @@ class Origin:
         course = found.progress.get("course", {})
         if course.get("best_step") is None:
             return
-        with suppress(CheckpointError):  # it may have been pruned
+        try:
             top = best(self.folder)
+        except CheckpointError as error:
+            note(f"{error}; it is written again")
+            top = None
+        with suppress(CheckpointError):  # it may have been pruned
             if top is None or course["best"] < top.value:
                 mark_best(self.folder, course["best_step"], course["best"])
 

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from diffx_cli.assembly import Assembly, assemble
 from diffx_cli.beginning import begin_with, first_weights
-from diffx_cli.console import note
+from diffx_cli.console import command, note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
@@ -30,6 +30,7 @@ from diffx_cli.writing import writing
 from diffx_core.config import to_yaml, write_yaml
 from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.durable import replace_text
+from diffx_core.engine.duties import NO_BETTER
 from diffx_core.engine.events import Observer
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.room import check_room
@@ -70,12 +71,13 @@ class Trained:
 
     def text(self) -> str:
         """For people."""
+        sample = f"sample it: {command('sample', self.folder)}"
         if not self.reason:
-            return f"trained: {self.folder}\nsample it: diffx sample {self.folder}"
-        return (
-            f"ended after step {self.step} of {self.steps}: {self.reason}; saved in {self.folder}\n"
-            f"go on: diffx train --resume {self.folder}"
-        )
+            return f"trained: {self.folder}\n{sample}"
+        ended = f"ended after step {self.step} of {self.steps}: {self.reason}"
+        if not self.reason.startswith(NO_BETTER):  # else it would end again at once
+            sample = f"go on: {command('train', '--resume', self.folder)}"
+        return f"{ended}; saved in {self.folder}\n{sample}"
 
     def raise_if_stopped(self) -> None:
         """End the program as whoever sent a signal expects.
@@ -133,6 +135,8 @@ def _lead(
     with _claimed(request, source) as place:
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
+        if source is not None and start is not None:
+            source.turn(start)
         began = begin_with(run.model, first if start is None else None, trainer.ranks) or first
         config |= {} if began is None else {"init_from": str(began)}
         made = {"processes": trainer.ranks.world, FACT: sorted(here)}
@@ -230,13 +234,14 @@ def _fit(
     protect = None if start is None else start.path
     saver = Saver(folder, keep=trainer.save.keep, protect=protect, note=note)
     try:
-        with writing(folder):
+        with writing(folder, checkpoints=False):
             return evolve(trainer, saver=saver, observers=observers).fit(start)
-    except BaseException:
+    except BaseException as cause:
         try:
             saver.finish()  # the folder is ours until nobody writes there
         except CheckpointError as error:
-            note(str(error))
+            if error is not cause:
+                note(str(error))
         last = saver.step if saver.step is not None else start and start.step
         kept = "no weights were saved" if last is None else f"step {last} is its last checkpoint"
         note(f"the run in {folder} has ended early: {kept}")

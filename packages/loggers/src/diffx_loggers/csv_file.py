@@ -9,6 +9,7 @@ logged of a step in several goes is one row.
 """
 
 import csv
+import io
 import logging
 import os
 from collections.abc import Iterable, Mapping
@@ -37,7 +38,7 @@ class CsvFile(Logger):
     _path: Path = field(init=False, default=Path(FILE))
     _names: list[str] = field(init=False, factory=lambda: ["step"])
     _last: int | None = field(init=False, default=None)
-    _is_torn: bool = field(init=False, default=False)
+    _is_full: bool = field(init=False, default=False)
 
     def start(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
         """Keep the rows up to the step of a table that is there already."""
@@ -53,19 +54,18 @@ class CsvFile(Logger):
         new = [name for name in row if name not in self._names]
         self._names += new
         try:
-            if new or self._is_torn or step == self._last or not self._path.exists():
+            if new or self._is_full or step == self._last or not self._path.exists():
                 rows = self._rows()
                 more = rows.pop() if rows and _step(rows[-1]) == step else {}
                 self._rewrite([*rows, more | row])
             else:
-                with self._path.open("a", encoding="utf-8", newline="") as file:
-                    csv.DictWriter(file, self._names, lineterminator="\n").writerow(row)
+                self._append(row)
         except OSError as error:
-            if not self._is_torn:
+            if not self._is_full:
                 log.warning("%s: %s; rows are lost until there is room", self._path, error.strerror)
-            self._is_torn = True
+            self._is_full = True
         else:
-            self._last, self._is_torn = step, False
+            self._last, self._is_full = step, False
 
     def images(self, step: int, images: Tensor) -> None:
         """Nothing: a table has no place for them."""
@@ -79,6 +79,20 @@ class CsvFile(Logger):
             return []
         text = self._path.read_text("utf-8")
         return list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+
+    def _append(self, row: Row) -> None:
+        """Add a row, all of it or nothing."""
+        text = io.StringIO()
+        csv.DictWriter(text, self._names, lineterminator="\n").writerow(row)
+        rest = memoryview(text.getvalue().encode("utf-8"))
+        with self._path.open("ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+            except OSError:
+                file.truncate(before)
+                raise
 
     def _rewrite(self, rows: Iterable[Row]) -> None:
         partial = self._path.with_name(f".{FILE}-{os.getpid()}")

@@ -58,13 +58,13 @@ class SampleCommandOptions(Working):
 
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
-    from diffx_cli.joining import is_launched, joined
-    from diffx_cli.launching import launch
+    from diffx_cli.joining import joined
+    from diffx_cli.launching import launch, starts_others
     from diffx_cli.sampling import Sampling
 
     options: SampleCommandOptions = request.options
     check_free(options.out, overwrite=options.overwrite)
-    if options.nproc is not None and not options.dry_run and not is_launched():
+    if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)
         return
     with joined(options.device) as ranks:

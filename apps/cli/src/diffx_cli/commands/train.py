@@ -66,11 +66,10 @@ def run(request: Request) -> None:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
-    from diffx_cli.joining import is_launched
-    from diffx_cli.launching import launch
+    from diffx_cli.launching import launch, starts_others
     from diffx_cli.training import train
 
-    if options.nproc is not None and not is_launched():
+    if options.nproc is not None and starts_others():
         launch(options.nproc, options.max_restarts)
         return
     trained = train(request)

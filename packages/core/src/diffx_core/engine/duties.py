@@ -16,15 +16,21 @@ from diffx_core.denoiser import Backbone, NetworkDenoiser
 from diffx_core.engine.course import Course
 from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
+from diffx_core.engine.memory import is_shortage
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
-from diffx_core.errors import DiffxError
+from diffx_core.errors import ConfigError, DiffxError
 from diffx_core.options import ValidateOptions
 
 if TYPE_CHECKING:
     from diffx_core.engine.saver import Saver
 
 log = logging.getLogger(__name__)
+
+DRAWN = "drawn"
+"""Why processes that wait for a picture do so no longer."""
+NO_BETTER = "no better loss of held-out examples"
+"""How the reason begins for which a run ends that has learned what it can."""
 
 Tell = Callable[[Event], None]
 
@@ -88,7 +94,7 @@ def given_up(course: Course, options: ValidateOptions) -> str:
     if options.patience is None or course.since < options.patience:
         return ""
     best = "" if course.best is None else f" than {course.best:.6g}"
-    return f"no better loss of held-out examples{best} in {course.since} looks"
+    return f"{NO_BETTER}{best} in {course.since} looks"
 
 
 class Leave(BaseException):
@@ -118,33 +124,65 @@ class Asking:
 class Preview:
     """Shows samples of the average; one that cannot be drawn is missed, and nothing else.
 
+    Processes that do not draw agree with those that do before each call of the network, so that a
+    picture is left undone whoever of them is asked to end.
+
     Args:
         denoiser: the model.
         draw: makes images (B, C, H, W) of bytes.
         every: steps between two grids.
-        stop: why to leave a grid undone; empty if there is no reason.
+        stop: why this process would leave a grid undone; empty if there is no reason.
+        ranks: who draws, and who waits.
     """
 
     denoiser: NetworkDenoiser
     draw: Callable[[NetworkDenoiser], Tensor]
     every: int
     stop: Callable[[], str]
+    ranks: Ranks
 
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Draw, if it is time."""
-        step = learner.course.step
-        if due(step, self.every):
-            asking = evolve(self.denoiser, backbone=Asking(self.denoiser.backbone, self.stop))
-            try:
-                with judged(learner), torch.no_grad():
-                    images = self.draw(asking)
-            except Leave:
-                return ""
-            except DiffxError as error:
-                log.warning("no preview of step %s: %s", step, error)
-                return ""
-            tell(Sampled(step, images))
+        if due(learner.course.step, self.every):
+            if self.ranks.is_first or self.ranks.is_divided:
+                self._draw(learner, tell)
+            else:
+                while not self._leave():
+                    pass
         return ""
+
+    def _leave(self) -> str:
+        return self.ranks.agree(self.stop())
+
+    def _draw(self, learner: Learner, tell: Tell) -> None:
+        step = learner.course.step
+        asking = evolve(self.denoiser, backbone=Asking(self.denoiser.backbone, self._leave))
+        try:
+            with judged(learner), torch.no_grad():
+                images = self.draw(asking)
+        except Leave:
+            return
+        except Exception as error:
+            said = self._why_missed(error)
+            if not said:
+                raise
+            log.warning("no preview of step %s: %s", step, said)
+        else:
+            tell(Sampled(step, images))
+        self.ranks.agree(DRAWN)
+
+    def _why_missed(self, error: Exception) -> str:
+        """Why a picture is missed; empty for an error that ends the run.
+
+        Raises:
+            ConfigError: a process has no memory for its part.
+        """
+        if not is_shortage(error):
+            return str(error) if isinstance(error, DiffxError) else ""
+        said = "it does not fit into memory: draw fewer images with --preview.n"
+        if self.ranks.is_divided:  # the others may be waiting for this one's share
+            raise ConfigError(f"no preview: {said}") from error
+        return said
 
 
 @frozen(eq=False)

@@ -1,6 +1,6 @@
 """The processes of a run: which share of each batch is whose, and what they tell each other."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from attrs import frozen
@@ -25,6 +25,11 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether it is the one that writes and speaks."""
         return self.rank == 0
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of them holds a share of the network, which all have to call together."""
+        return False
 
     def slots(self, total: int) -> range:
         """Which of a batch's examples are its own.
@@ -83,7 +88,7 @@ class Ranks:
         return self
 
     def divide(self, model: nn.Module) -> None:
-        """Leave each process its share of the network, if they divide it."""
+        """Give each process the values of the first, or its share of them if they divide it."""
 
     def mixed(self) -> AbstractContextManager[None]:
         """While tensors of which each process has a share meet such that all have."""
@@ -105,14 +110,6 @@ class Ranks:
             wanted: as the user has it; a whole share if None.
         """
         return wanted or -(-total // self.world)
-
-    def drawing(self, stop: Callable[[], str]) -> Callable[[], str] | None:
-        """Why those who draw leave a picture undone; None for those who do not draw.
-
-        Args:
-            stop: why this process wants to.
-        """
-        return stop if self.is_first else None
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""

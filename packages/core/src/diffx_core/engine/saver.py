@@ -15,6 +15,7 @@ from diffx_core.engine.averaging.snapshots import Kept
 from diffx_core.engine.copies import Copies
 from diffx_core.engine.keeping import best
 from diffx_core.engine.layout import tidy
+from diffx_core.engine.memory import is_shortage
 from diffx_core.engine.saving import Snapshot
 from diffx_core.engine.writing import Task, Writing
 from diffx_core.errors import CheckpointError
@@ -83,14 +84,27 @@ class Saver:
             snapshot: the run as it is now.
             best: makes it the best checkpoint of the run, by this value.
             averages: what is to be on the disk before it.
+
+        Raises:
+            CheckpointError: there is no memory for a copy.
         """
         self._settle()
-        copied = self._copies.of(snapshot)
+        copied = self._copied(snapshot)
         task = Task(snapshot=copied, best=best, keep=self.keep, protect=self.protect)
         self._start(task, averages)
         self._step, self._failure = snapshot.step, None
         if best is not None:
             self._best = best
+
+    def _copied(self, snapshot: Snapshot) -> Snapshot:
+        try:
+            return self._copies.of(snapshot)
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+            raise CheckpointError(
+                f"step {snapshot.step} cannot be saved: there is no memory for a copy of it"
+            ) from error
 
     def save_averages(self, averages: Sequence[Kept]) -> None:
         """Copy averages and have them written; waits for the save before."""

@@ -9,11 +9,10 @@ References:
     (arXiv:2304.11277).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 
-import torch.distributed as dist
 from attrs import frozen
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -30,6 +29,11 @@ from diffx_core.errors import ComponentError, ConfigError
 class Sharded(Together):
     """One of several processes that divide the network among them."""
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of them holds a share of the network, which all have to call together."""
+        return True
+
     def divide(self, model: nn.Module) -> None:
         """Leave each process its share of the network, of which the first knows the values.
 
@@ -43,8 +47,7 @@ class Sharded(Together):
         places = len([*model.named_parameters(remove_duplicate=False)])
         if places != len([*model.parameters()]):
             raise ComponentError("backbone", "has a weight in two places, which cannot be sharded")
-        for one in chain(model.parameters(), model.buffers()):
-            dist.broadcast(one.detach(), 0)
+        super().divide(model)
         mesh = DeviceMesh.from_group(self.groups[0], self.device.type)
         numbers = {one for one in model.parameters() if not one.ndim}
         for unit in [*units(model), model]:
@@ -102,10 +105,6 @@ class Sharded(Together):
                 "one part more on some than on others: take another --train.micro-batch"
             )
         return micro
-
-    def drawing(self, stop: Callable[[], str]) -> Callable[[], str] | None:
-        """All draw, and leave a picture undone together."""
-        return lambda: self.agree(stop())
 
 
 def units(network: nn.Module) -> Iterator[nn.Module]:

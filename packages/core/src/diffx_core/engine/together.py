@@ -7,6 +7,7 @@ number from every process, whose largest says whether all go on; only if not do 
 import hashlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -92,6 +93,13 @@ class Together(Ranks):
             board=self.board,
             lines=self.lines,
         )
+
+    def divide(self, model: nn.Module) -> None:
+        """Give each process the values of the first, from which averages begin, too."""
+        for one in chain(model.parameters(), model.buffers()):
+            value = one.detach().contiguous()
+            dist.broadcast(value, 0)
+            one.detach().copy_(value)
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""

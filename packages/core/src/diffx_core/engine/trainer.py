@@ -177,15 +177,15 @@ class Trainer:
             batch, reason = self._next(batches, time.perf_counter() - began)
             if batch is None:
                 break
-            lr = learning_rate(options, course.updates)
+            lr = learning_rate(options, course.step)
             with advised(update.micro):
                 taken = update(batch, course.step, lr)
-                if course.took(taken, batch.index, scaling=scaling):
+                if course.took(taken, scaling=scaling, speaks=self.ranks.is_first):
                     learner.average.update(course.updates)
                     seconds = time.perf_counter() - began
                     tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
-                for duty in duties:
-                    reason = duty(learner, tell) or reason
+            for duty in duties:
+                reason = duty(learner, tell) or reason
         return reason
 
     def _update(self, learner: Learner) -> Update:
@@ -235,9 +235,9 @@ class Trainer:
             whom = self.denoiser, self.dataset.on(self.device), self.objective, self.order.unseen
             look = Validation(*whom, size, self.device, self.team)
             duties.append(Look(look, self.validate))
-        leave = self.team.drawing(self.stop)
-        if self.draw is not None and self.preview.every is not None and leave is not None:
-            duties.append(Preview(self.denoiser, self.draw, self.preview.every, leave))
+        if self.draw is not None and self.preview.every is not None:
+            every = self.preview.every
+            duties.append(Preview(self.denoiser, self.draw, every, self.stop, self.team))
         return duties
 
     def _saving(self, start: Checkpoint | None) -> Save:

@@ -11,6 +11,7 @@ from torch import Tensor
 from diffx_core.dataset import Dataset
 from diffx_core.denoiser import NetworkDenoiser
 from diffx_core.engine.events import Bin, Validated
+from diffx_core.engine.memory import advised
 from diffx_core.engine.ranks import Ranks, share_of
 from diffx_core.objective import Objective, Part
 
@@ -45,9 +46,10 @@ class Validation:
     def __call__(self, step: int) -> Validated:
         """The loss after so many steps."""
         learning = self.objective.training
-        self.objective.eval()  # a look teaches nothing
+        self.objective.eval()  # a look teaches nothing, and does not depend on what was learned
         try:
-            log_snr, loss = self._terms()
+            with advised(self.batch_size):
+                log_snr, loss = self._terms()
         finally:
             self.objective.train(learning)
         order = log_snr.argsort(stable=True)

@@ -33,7 +33,8 @@ class TrainOptions:
         lr_schedule: what follows warm-up: constant, cosine or linear to zero at the last step, or
             inverse_sqrt.
         warmup: steps over which the learning rate grows from zero.
-        weight_decay: decoupled weight decay; with adam and sgd it is added to the gradient.
+        weight_decay: decoupled weight decay of all weights, also biases, gains and embeddings; with
+            adam and sgd it is added to the gradient.
         grad_clip: largest gradient norm; longer gradients are scaled down to it.
         precision: in which the network computes: fp32, bf16, or fp16 with a scaled loss. Weights,
             their average and the loss are float32.
@@ -43,8 +44,9 @@ class TrainOptions:
         channels_last: lay images out as accelerators like it for convolutions.
         hours: when to save and end, if all steps are not done by then; the same command goes on.
         log_every: steps between two lines of metrics.jsonl.
-        workers: processes that read data ahead; by default one for each processor, up to 8, if the
-            data are streamed. Data in memory need none and get none.
+        workers: processes that read data ahead, for each process that trains; by default one for
+            each processor, divided among those that train, up to 8, if the data are streamed. Data
+            in memory need none and get none.
     """
 
     steps: int = field(default=2000, validator=COUNT)
