@@ -33,7 +33,7 @@ def again(*words):
         (MANIFEST, 0, "not a readable checkpoint: Is not a file; an earlier checkpoint is used"),
         ("run/latest", 5, "run/latest: is not a file, and in the way of one"),
         ("run/best", 5, "run/best: is not a file, and in the way of one"),
-        ("run/metrics.jsonl", 0, "is switched off, the run goes on: "),
+        ("run/metrics.jsonl", 0, "diffx: note: metrics.jsonl is switched off, the run goes on: "),
     ],
 )
 def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(made, name, code, line):

@@ -91,7 +91,7 @@ class TestMetricsFile:
         Told([MetricsFile(path)], notes.append)(Started(20, 10, 1000, 10))
         assert path.read_text() == before
         assert [file.name for file in path.parent.iterdir()] == [path.name]
-        assert notes == ["MetricsFile is switched off, the run goes on: OSError: no space"]
+        assert notes == ["metrics.jsonl is switched off, the run goes on: OSError: no space"]
 
 
 class TestProgress:
@@ -216,4 +216,4 @@ class TestLogged:
         run(Told([Logged(logger, label, tmp_path, every=1)], notes.append), steps=3)
         assert [call[0] for call in logger.calls] == ["start", "scalars"]
         (note,) = notes
-        assert note.startswith(f"{label} is switched off, the run goes on: OSError: ")
+        assert note.startswith(f"{label} is switched off, the run goes on: No space left on device")

@@ -69,11 +69,13 @@ def _dispatch(arguments: Sequence[str]) -> None:
         _check_working_folder()
         from diffx_cli.blame import blaming
         from diffx_cli.fence import plan
+        from diffx_cli.heeding import heed
         from diffx_cli.resolve import resolve
         from diffx_core.plugins.registry import Registry
 
         planned = plan(COMMANDS, call.command.name, call.options)
         request = resolve(call.command, planned.options, Registry.load())
+        heed()
         with blaming(request.labels()):
             call.command.run(request)
 

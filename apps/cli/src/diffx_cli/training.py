@@ -22,7 +22,7 @@ from diffx_cli.launches import FACT, again, launchers
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews
-from diffx_cli.remarks import remarks
+from diffx_cli.remarks import remarks, unreached
 from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
 from diffx_cli.watching import observers_for
@@ -149,7 +149,9 @@ def _lead(
 def remark(request: Request, run: Assembly) -> None:
     """Say what a person should know before the run begins."""
     label = request.components["scheduler"].label
-    for line in remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data):
+    sections = request.sections
+    known = remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data)
+    for line in [*known, *unreached(sections["train"], sections["ema"])]:
         note(line)
 
 

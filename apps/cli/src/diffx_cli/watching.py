@@ -60,6 +60,11 @@ class SampleGrids:
 
     folder: Path
 
+    @property
+    def label(self) -> str:
+        """The name of the folder."""
+        return self.folder.name
+
     def __call__(self, event: Event) -> None:
         """Write a picture, if samples have been drawn."""
         if isinstance(event, Started):
@@ -90,6 +95,11 @@ class LossCurve:
     first: float = COST
     _drawn: int = field(default=0, init=False)
     _next: float = field(init=False)
+
+    @property
+    def label(self) -> str:
+        """The name of the picture."""
+        return self.path.name
 
     def __attrs_post_init__(self) -> None:
         self._next = time.monotonic() + self.first

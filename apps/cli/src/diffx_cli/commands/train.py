@@ -62,6 +62,8 @@ class TrainCommandOptions(Learning):
 def run(request: Request) -> None:
     """Train, or with ``--dry-run`` show what would be trained."""
     options: TrainCommandOptions = request.options
+    if options.nproc is not None:
+        _check_shares(options.nproc, request.sections["train"].batch_size)
     if options.dry_run:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
@@ -78,6 +80,13 @@ def run(request: Request) -> None:
     else:
         say(trained.text())
     trained.raise_if_stopped()
+
+
+def _check_shares(processes: int, batch_size: int) -> None:
+    """Refuse, before they are started, more processes than a batch has examples."""
+    from diffx_core.engine.ranks import Ranks
+
+    Ranks(world=processes).slots(batch_size)
 
 
 def _show(request: Request) -> None:

@@ -1,8 +1,9 @@
 """How long and how fast the network learns, what is kept of it, and when it is looked at."""
 
+from collections.abc import Iterator
 from typing import Literal, get_args
 
-from attrs import field, frozen
+from attrs import AttrsInstance, field, fields, frozen
 from attrs.validators import and_, ge, gt, le, optional
 
 from diffx_core.errors import ConfigError
@@ -14,6 +15,14 @@ PrecisionName = Literal["fp32", "bf16", "fp16"]
 
 COUNT = ge(1)
 SOME = optional(ge(1))
+NO_EFFECT = "has no effect without every, which says how often"
+
+
+def changed(options: AttrsInstance) -> Iterator[str]:
+    """The names of the options that are not what they are if nobody says."""
+    for one in fields(type(options)):
+        if getattr(options, one.name) != one.default:
+            yield one.name
 
 
 @frozen(kw_only=True)
@@ -116,10 +125,9 @@ class ValidateOptions:
     min_change: float = field(default=0.0, validator=ge(0))
 
     def __attrs_post_init__(self) -> None:
-        if self.every is None and (self.patience is not None or self.min_change):
-            raise ConfigError(
-                "patience and min_change need looks at examples: say how often with every"
-            )
+        idle = [*changed(self)] if self.every is None else []
+        if idle:
+            raise ConfigError(f"{idle[0]} {NO_EFFECT}")
 
 
 @frozen(kw_only=True)
@@ -135,3 +143,8 @@ class PreviewOptions:
     every: int | None = field(default=None, validator=SOME)
     n: int = field(default=36, validator=and_(ge(1), le(4096)))
     nfe: int = field(default=20, validator=COUNT)
+
+    def __attrs_post_init__(self) -> None:
+        idle = [*changed(self)] if self.every is None else []
+        if idle:
+            raise ConfigError(f"{idle[0]} {NO_EFFECT}")

@@ -38,6 +38,11 @@ class MetricsFile:
     _pace: Pace = field(init=False)
     _is_full: bool = field(default=False, init=False)
 
+    @property
+    def label(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
     def __attrs_post_init__(self) -> None:
         self._pace = Pace(every=self.every)
 
