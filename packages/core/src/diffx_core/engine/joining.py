@@ -20,7 +20,7 @@ from diffx_core.engine.lines import Lines
 from diffx_core.engine.meeting import meeting
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Board
-from diffx_core.errors import ComponentError, DiffxError
+from diffx_core.errors import DiffxError
 
 PATIENCE = timedelta(minutes=30)
 """How long one process waits for another: longer than it takes to write a checkpoint."""
@@ -46,7 +46,7 @@ def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator
         yield ranks
         ranks.wait()
     except BaseException as error:
-        found = _reason(ranks.board, error)
+        found = ranks.reason(error)
         ranks.board.post(found)
         _let_go(ranks)
         # those that noticed by themselves that somebody is gone are about to read, or are gone
@@ -98,27 +98,3 @@ def _groups(
         groups.append(dist.new_group(backend="gloo", timeout=timeout))
     dist.barrier(group=groups[-1])  # connections may be made when they are first needed
     return groups
-
-
-def _reason(board: Board, error: BaseException) -> BaseException:
-    """What to fail of: the same, unless it is only that somebody else is gone."""
-    if "finished reduction in the prior iteration" in str(error):
-        return ComponentError(
-            "backbone", "has parameters that get no gradient, which processes cannot agree about"
-        )
-    if not is_lost(error):
-        return error
-    words = board.first()
-    if words is not None:
-        return words.error()
-    return DiffxError(
-        "another process of this run does not answer, as one that was killed or that hangs; "
-        "--resume goes on from the newest checkpoint"
-    )
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether an error says no more than that another process does not answer."""
-    return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
-    )

@@ -60,6 +60,10 @@ class Ranks:
             raise error
         return ending
 
+    def reason(self, error: BaseException) -> BaseException:
+        """What a process really failed of that an error has ended."""
+        return error
+
     def same(self, what: str, text: str) -> None:
         """Refuse to go on where processes differ.
 

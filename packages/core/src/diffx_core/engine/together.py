@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 from diffx_core.engine.lines import Lines
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.words import Board
-from diffx_core.errors import CheckpointError, DiffxError
+from diffx_core.errors import CheckpointError, ComponentError, DiffxError
 
 GO_ON, END, FAIL = range(3)
 
@@ -56,6 +56,21 @@ class Together(Ranks):
             words = self.board.first()
             raise words.error() if words else DiffxError("another process has failed")
         return next(filter(None, self._texts(ending)))
+
+    def reason(self, error: BaseException) -> BaseException:
+        """What it failed of: the same, unless it is only that somebody else is gone."""
+        if "finished reduction in the prior iteration" in str(error):
+            problem = "has parameters that get no gradient, which processes cannot agree about"
+            return ComponentError("backbone", problem)
+        if not is_lost(error):
+            return error
+        words = self.board.first()
+        if words is not None:
+            return words.error()
+        return DiffxError(
+            "another process of this run does not answer, as one that was killed or that hangs; "
+            "--resume goes on from the newest checkpoint"
+        )
 
     def same(self, what: str, text: str) -> None:
         """Refuse to go on where processes differ; see `Ranks`."""
@@ -136,6 +151,13 @@ class Together(Ranks):
         found = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(found, padded, group=self.groups[-1])
         return [one[: int(size)] for one, size in zip(found, sizes, strict=True)]
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says no more than that another process does not answer."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
 
 
 def _bytes(data: bytes) -> Tensor:

@@ -160,7 +160,7 @@ class Trainer:
                 reason = self._steps(learner, batches, saving, tell)
             saving.finish(learner, tell)
         except BaseException as error:
-            reason = why_it_ended(error)
+            reason = why_it_ended(self.ranks.reason(error))
             raise
         finally:
             tell(Finished(course.step, time.perf_counter() - began, reason))
