@@ -8,7 +8,7 @@ from itertools import count
 
 from diffx_cli import joining, previews
 from diffx_cli.__main__ import main
-from diffx_core.engine import saver
+from diffx_core.engine import writing
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.together import Together
 from diffx_core.engine.update import Update
@@ -20,7 +20,7 @@ MOMENTS = {
     "look": (Validation, "__call__"),
     "preview": (previews, "to_bytes"),
     "agreement": (Together, "agree"),
-    "save": (saver, "save_checkpoint"),
+    "save": (writing, "save_checkpoint"),
 }
 
 
