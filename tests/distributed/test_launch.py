@@ -67,6 +67,22 @@ def test_a_signal_to_the_launcher_ends_all_after_a_save(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGKILL"])
+def test_a_launcher_that_goes_lets_all_save_and_end(tmp_path, name):
+    run = started(tmp_path, *COMMAND, "--nproc", "2", "--train.steps", "100000")
+    while not (tmp_path / "run" / "checkpoints" / "step-00000010").exists():
+        assert run.poll() is None
+    run.send_signal(getattr(signal, name))
+    said, complained = run.communicate(timeout=LATE)  # its processes have the same pipes
+    assert run.returncode == {"SIGHUP": 143, "SIGKILL": -9}[name], complained
+    newest, *_ = checkpoints(tmp_path / "run")
+    assert step_of(newest) == steps(tmp_path)[-1] >= 10
+    reason = {"SIGHUP": "SIGHUP", "SIGKILL": "its launcher is gone"}[name]
+    assert f"ended after step {step_of(newest)} of 100000: {reason}; saved in run" in said
+    assert "death signal" not in complained
+
+
+@pytest.mark.slow
 def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(tmp_path):
     again = ["--nproc", "2", "--max-restarts", "1", "--train.steps", "300"]
     run = started(tmp_path, *COMMAND, *again)

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from diffx_core.engine.checkpoint import FILES, Checkpoint, Part, load_checkpoin
 from diffx_core.engine.joining import together
 from diffx_core.engine.manifest import NAME
 from diffx_core.engine.ranks import Ranks
+from diffx_core.engine.signals import mortal
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Words
 from diffx_core.errors import ConfigError
@@ -47,7 +48,9 @@ def joined(device: str) -> Iterator[Ranks]:
     place = _own(device_named(device))
     ranks: Together | None = None
     try:
-        with together(place) as ranks:
+        with ExitStack() as stack:
+            with mortal():  # others may not come for a long time
+                ranks = stack.enter_context(together(place))
             hush(silent=not ranks.is_first)
             yield ranks
     except BaseException as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from diffx_cli.console import note
 from diffx_cli.joining import is_launched
 from diffx_cli.launches import LAUNCHED
+from diffx_core.engine.signals import heard
 from diffx_core.errors import ConfigError, NonFiniteError, StoppedError
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def launch(processes: int, restarts: int = 0) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
 
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # each of them has a level of its own
+        if name.startswith("torch.distributed"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     _prepare(processes)
     start = elastic_launch(_config(processes), sys.executable)
     try:
@@ -100,7 +103,7 @@ def _config(processes: int) -> "LaunchConfig":
         local_addr=HERE,
         max_restarts=0,
         logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
-        signals_to_handle="SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1",
+        signals_to_handle=",".join(one.name for one in heard()),
     )
 
 

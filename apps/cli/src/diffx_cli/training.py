@@ -17,7 +17,7 @@ from diffx_cli.console import command, note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
-from diffx_cli.joining import joined, shared
+from diffx_cli.joining import is_launched, joined, shared
 from diffx_cli.launches import FACT, again, launchers
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
@@ -95,7 +95,7 @@ def train(request: Request) -> Trained:
     options = request.options
     with (
         repeatable(wanted=options.deterministic),
-        listening() as asked,
+        listening(launched=is_launched()) as asked,
         joined(options.device) as ranks,
     ):
         return _train(request, ranks, asked)
