@@ -119,6 +119,32 @@ def test_what_is_saved_names_the_same_loggers_with_the_same_options(registry, tm
     assert again.listed == request.listed
 
 
+TOY = ("--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16")
+SHORT = ("--train.steps", "2", "--train.batch-size", "8", "--device", "cpu", "--out", "run")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://me:hush@host:1/path", "https://host:1/path"),
+        ("https://hush@host", "https://host"),
+        ("postgresql://me:hu@hush@host/db?ssl=on", "postgresql://host/db?ssl=on"),
+        ("https://host/?ssl=on&api_token=hush&b=c#d", "https://host/?ssl=on&api_token=&b=c#d"),
+        ("sqlite:///mail@home.db", "sqlite:///mail@home.db"),
+    ],
+)
+def test_no_password_of_an_address_is_in_the_folder(
+    registry, fake_distribution, diffx, monkeypatch, given, kept
+):
+    words = ("train", *TOY, "--loggers", "quiet", "--logger.project", given, *SHORT)
+    monkeypatch.setattr("sys.argv", ["diffx", *words])
+    assert diffx(*words).rc == 0
+    files = [path for path in Path("run").rglob("*") if path.is_file()]
+    assert not [path for path in files if b"hush" in path.read_bytes()]
+    assert kept in Path("run/config.yaml").read_text()
+    assert kept in Path("run/env.json").read_text()
+
+
 def test_a_run_without_loggers_saves_nothing_about_them(registry):
     request = resolve(COMMAND, {}, registry)
     assert (request.listed["logger"], saved(request)) == ((), {})

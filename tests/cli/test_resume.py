@@ -67,6 +67,16 @@ def test_a_run_goes_on_as_if_it_had_never_ended(diffx, whole, again):
     assert "steps: 6" in Path(run, "config.yaml").read_text()
 
 
+def test_a_checkpoint_is_found_from_where_it_is(diffx, monkeypatch):
+    train(diffx, *SMALL, "--train.steps", "4", "--out", "run")
+    for place, name in (("run/checkpoints", "step-00000002"), ("step-00000002", ".")):
+        monkeypatch.chdir(place)
+        result = diffx("train", "--resume", name, "--train.steps", "2", "--json")
+        assert result.rc == 0, result.err
+        assert json.loads(result.out)["step"] == 2
+    assert Path("../../config.yaml").is_file()
+
+
 def test_a_run_that_has_ended_is_left_as_it_is(diffx, whole):
     before = Path(whole, "checkpoints/step-00000006/manifest.json").stat().st_mtime_ns
     train(diffx, "--resume", whole)
@@ -177,6 +187,22 @@ def test_weights_of_another_run_are_where_one_begins(diffx, whole):
     assert "the weights do not fit the backbone" in wide.err
 
 
+def test_a_run_that_began_with_weights_goes_on_by_the_same_command(diffx, whole):
+    command = [*SMALL, "--init-from", whole, "--out", "new"]
+    train(diffx, *command, "--train.steps", "2")
+    train(diffx, "--resume", whole, "--train.steps", "8")  # has newer weights from now on
+    train(diffx, *command, "--train.steps", "4")
+    assert "step-00000006\n" in Path("new/config.yaml").read_text()
+    train(diffx, "--config", "new/config.yaml", "--out", "again")
+    assert equal(weights("new", 4), weights("again", 4))
+    shutil.rmtree("new/checkpoints")
+    Path("new/latest").unlink()
+    train(diffx, "--resume", "new")
+    assert equal(weights("new", 4), weights("again", 4))
+    other = train(diffx, *SMALL, "--init-from", "again", "--out", "new", rc=2)
+    assert "step-00000006; name another folder with --out" in other.err
+
+
 @pytest.mark.parametrize(
     ("flags", "rc", "message"),
     [
@@ -238,3 +264,12 @@ def test_the_best_checkpoint_is_that_of_the_way_that_is_gone(diffx):
     assert best["step"] > 4
     train(diffx, "--resume", "run/checkpoints/step-00000004", "--train.steps", "4")
     assert json.loads(Path("run/best").read_text())["step"] == 4
+
+
+def test_a_best_checkpoint_that_was_killed_before_it_was_named_so_is_named(diffx):
+    flags = [*SMALL, "--validate.every", "4", "--out", "run"]
+    train(diffx, *flags, "--train.steps", "4")
+    named = Path("run/best").read_bytes()
+    Path("run/best").unlink()
+    train(diffx, *flags, "--train.steps", "5")
+    assert Path("run/best").read_bytes() == named

@@ -51,6 +51,14 @@ def test_a_dry_run_shows_everything_and_makes_nothing(diffx):
     assert list(Path.cwd().iterdir()) == []
 
 
+def test_a_dry_run_refuses_what_the_run_refuses(diffx):
+    held_out = ["--validate.every", "1", "--validate.examples", "999999"]
+    said = [diffx("train", *POINTS, *held_out, *dry) for dry in ([], ["--dry-run"])]
+    assert [one.rc for one in said] == [4, 4]
+    assert said[0].err == said[1].err
+    assert "fewer --validate.examples do" in said[1].err
+
+
 def test_a_dry_run_is_a_configuration_file(diffx):
     Path("run.yaml").write_text(diffx("train", *POINTS, "--seed", "3", "--dry-run").out)
     result = diffx("train", "--config", "run.yaml", "--dry-run", "--json")

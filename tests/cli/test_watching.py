@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from diffx_cli.watching import LossCurve, SampleGrids, loss_figure
-from diffx_core.engine.events import Finished, Sampled, Saved
+from diffx_core.engine.events import Finished, Sampled, Saved, Started
 
 
 def lines(figure):
@@ -26,6 +26,16 @@ def test_samples_are_one_picture_of_their_step(tmp_path):
     assert page.shape == (2 * 66 + 2, 3 * 66 + 2, 3)
     assert np.array_equal(page[2:66, 68:132], images[1].permute(1, 2, 0).numpy())
     assert np.array_equal(page[68:132, 68:132], images[4].permute(1, 2, 0).numpy())
+
+
+def test_samples_of_steps_that_are_taken_again_are_removed(tmp_path):
+    names = ("step-00000004.png", "step-00000008.png", "step-00000012.png", "step-notes.png")
+    for name in names:
+        (tmp_path / name).touch()
+    watch = SampleGrids(tmp_path)
+    watch(Started(20, 4, 100, step=8))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*names[:2], names[3]]
+    SampleGrids(tmp_path / "none")(Started(20, 4, 100))
 
 
 def test_the_curve_has_the_losses_their_mean_and_the_held_out_ones():

@@ -6,9 +6,11 @@ import os
 import signal
 from itertools import count
 
-from diffx_cli import previews
+from diffx_cli import joining, previews
 from diffx_cli.__main__ import main
-from diffx_core.engine import saver
+from diffx_core.engine import writing
+from diffx_core.engine.checkpoint import load_checkpoint
+from diffx_core.engine.together import Together
 from diffx_core.engine.update import Update
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import CheckpointError
@@ -17,7 +19,8 @@ MOMENTS = {
     "step": (Update, "__call__"),
     "look": (Validation, "__call__"),
     "preview": (previews, "to_bytes"),
-    "save": (saver, "save_checkpoint"),
+    "agreement": (Together, "agree"),
+    "save": (writing, "save_checkpoint"),
 }
 
 
@@ -66,3 +69,16 @@ def run(arguments, folder, rank, moment, happen, first=0):
 def differ(arguments, folder):
     """Run the program with another seed in each process."""
     return run([*arguments, "--seed", os.environ["RANK"]], folder, None, None, None)
+
+
+def see_another(arguments, folder, other):
+    """Run the program where process 1 takes one checkpoint for another."""
+    if os.environ["RANK"] == "1":
+        joining.load_checkpoint = lambda _, parts: load_checkpoint(folder / other, parts)
+    return run(arguments, folder, None, None, None)
+
+
+def launched(by, *args, **options):
+    """Run the program in a process that a launcher of that name has started."""
+    os.environ["TORCHELASTIC_RUN_ID"] = by
+    return run(*args, **options)

@@ -14,7 +14,9 @@ from diffx_core.engine.joining import together
 from diffx_core.errors import DiffxError
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["torch._dynamo", "diffx_cli.training", "diffx_core.testing"])
+SERVER.set_forkserver_preload(
+    ["torch._dynamo", "diffx_cli.training", "diffx_core.testing", "diffx_core.engine.sharded"]
+)
 LATE = 60
 LATE_ENOUGH = timedelta(seconds=50)
 """Seconds after which a process that has not ended has failed its test."""

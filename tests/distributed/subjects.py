@@ -1,5 +1,6 @@
 """What the tests train, and what they look at."""
 
+import logging
 import os
 import signal
 
@@ -58,16 +59,47 @@ class Net(nn.Module):
         return self.net(torch.cat([x, noise_label[:, None] / 1000, told], 1))
 
 
+class Block(nn.Module):
+    """A step beside its input, whose length is a number alone."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(width, 7), nn.SiLU(), nn.Linear(7, width))
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return x + self.gain * self.net(x)
+
+
+class Blocks(Net):
+    """With blocks, and with weights that no number of processes divides."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(8) for _ in range(2))
+
+    def forward(self, x, noise_label, cond):
+        x = torch.cat([x, noise_label[:, None] / 1000, self.table[cond.label % 5]], 1)
+        for block in self.blocks:
+            x = block(x)
+        return self.net(x)
+
+
 @define
 class Keeper:
     """Saves at once, in a folder."""
 
     run: object
     step: int | None = None
+    best: float | None = None
 
-    def save(self, snapshot, *, best=None):
+    def save(self, snapshot, *, best=None, averages=()):
         self.step = snapshot.step
+        self.best = self.best if best is None else best
         save_checkpoint(self.run, snapshot)
+
+    def save_averages(self, averages):
+        pass
 
     def finish(self):
         pass
@@ -107,6 +139,23 @@ def die(_):
 
 def lose(out):
     return out * float("nan")
+
+
+class Narrow(Net):
+    """Has memory for so many examples at once.
+
+    Args:
+        room: how many.
+    """
+
+    def __init__(self, room):
+        super().__init__()
+        self.room = room
+
+    def forward(self, x, noise_label, cond):
+        if self.training and len(x) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return super().forward(x, noise_label, cond)
 
 
 class Partial(Net):
@@ -169,8 +218,8 @@ def train(ranks, run=None, start=None, options=None):
     heard = Heard()
     one = evolve(trainer(ranks, run, **(options or {})), observers=[heard])
     outcome = one.fit(None if start is None else load_checkpoint(start))
-    weights = {name: value.clone() for name, value in one.model.state_dict().items()}
-    return heard, weights, {name: value.clone() for name, value in outcome.average.state().items()}
+    states = map(one.team.whole, (one.model.state_dict(), outcome.average.state()))
+    return heard, *({name: value.clone() for name, value in state.items()} for state in states)
 
 
 def train_each(ranks, variants):
@@ -192,12 +241,32 @@ def train_faulty(ranks, happen):
     train(ranks, options={"net": net})
 
 
+def train_narrow(ranks, rooms):
+    """Train in what memory each process has; the losses."""
+    options = {"net": lambda: Narrow(rooms[ranks.rank]), "auto_micro_batch": True}
+    heard, *_ = train(ranks, options=options)
+    return heard.losses
+
+
 def train_asked(ranks, run, reason, step):
     """Train until process 1 is asked to end; how many steps there were, and why no more."""
     heard = Heard()
     stop = lambda: reason if ranks.rank == 1 and len(heard.losses) == step else ""  # noqa: E731
     outcome = evolve(trainer(ranks, run), observers=[heard], stop=stop).fit()
     return outcome.step, outcome.reason
+
+
+def train_losing(ranks):
+    """Train, and one step of process 1 is not finite; the losses, what was warned of, and whom."""
+    said, net = [], Net
+    if ranks.rank == 1:
+        net = lambda: Faulty(lambda out: out * (float("nan") if one.model.calls == 3 else 1))  # noqa: E731
+    one = evolve(trainer(ranks, net=net), observers=[heard := Heard()])
+    logging.getLogger("diffx_core").addHandler(handler := logging.NullHandler())
+    handler.handle = lambda record: said.append(record.getMessage())
+    one.fit()
+    mine = one.order.of(ranks.slots(8)).indices(2)
+    return len(heard.losses), said, mine.tolist()
 
 
 def differ(ranks):
@@ -237,5 +306,16 @@ def train_by_nccl():
 def share_another(ranks, one, other):
     """Go on from a checkpoint of which process 1 sees another one."""
     if ranks.rank == 1:
-        joining.load_checkpoint = lambda _: load_checkpoint(other)
+        joining.load_checkpoint = lambda *_: load_checkpoint(other)
     shared(ranks, load_checkpoint(one) if ranks.is_first else None)
+
+
+HELD = []
+
+
+def hold_and_fail(ranks):
+    """The second fails while something that never ends holds all connections."""
+    HELD.extend([ranks, *ranks.groups])
+    if ranks.rank:
+        raise DataError("00007.png: is no image")
+    ranks.wait()

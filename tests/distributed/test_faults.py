@@ -6,9 +6,11 @@ from datetime import timedelta
 from diffx_core.engine.layout import checkpoints
 from ranked import ends, values
 from subjects import (
+    STEPS,
     break_,
     die,
     differ,
+    hold_and_fail,
     interrupt,
     lose,
     stay_away,
@@ -16,6 +18,7 @@ from subjects import (
     train,
     train_asked,
     train_faulty,
+    train_losing,
     train_partial,
     train_torn,
 )
@@ -36,6 +39,12 @@ def test_an_error_in_the_middle_of_a_step_of_one_ends_all():
     assert "mat1 and mat2" in second.text
 
 
+def test_one_that_fails_ends_all_whatever_holds_its_connections():
+    found = ends(2, hold_and_fail)
+    problem = "00007.png: is no image"
+    assert [(one.code, one.text) for one in found] == [(4, f"process 1: {problem}"), (4, problem)]
+
+
 def test_one_that_is_interrupted_ends_all():
     assert [one.code for one in ends(2, train_faulty, interrupt)] == [130, 130]
 
@@ -50,6 +59,14 @@ def test_numbers_that_are_not_finite_in_one_end_all():
     found = ends(2, train_faulty, lose)
     assert [one.code for one in found] == [6, 6]
     assert all("step 4: loss nan" in one.text for one in found)
+
+
+def test_a_lost_step_is_told_once_with_the_examples_of_whoever_lost_it():
+    (steps, said, _), (_, nothing, lost) = values(2, train_losing)
+    assert (steps, nothing) == (STEPS - 1, [])
+    (line,) = said
+    assert "step 3: loss nan" in line
+    assert f"examples {lost}: the weights do not move in this step" in line
 
 
 def test_one_that_does_not_come_is_not_waited_for_for_ever():

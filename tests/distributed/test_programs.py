@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from diffx_core.engine.layout import checkpoints, step_of
-from programs import differ, fail, fill, run, terminate
+from programs import differ, fail, fill, run, see_another, terminate
 from ranked import values
 
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16"]
@@ -45,6 +45,17 @@ def test_one_that_is_told_to_end_ends_all_after_one_save(tmp_path, rank, moment,
     assert other == ["", ""]
 
 
+@pytest.mark.parametrize("sharded", [False, True], ids=["copied", "sharded"])
+def test_a_picture_is_left_undone_for_one_that_does_not_show_it(tmp_path, sharded):
+    share = ["--train.shard", "true"] if sharded else []
+    arguments = [*COMMAND, *IMAGES, *SHOWS[:-1], "20", *share]
+    # the first two agreements are about steps, the next ones about the calls of the network
+    found = values(2, run, arguments, tmp_path, 1, "agreement", terminate, 3, timeout=None)
+    assert [code for code, *_ in found] == [143, 143]
+    assert "ended after step 2 of 9: SIGTERM" in found[0][1]
+    assert not [*(tmp_path / "run").glob("samples/*.png")]
+
+
 def test_the_same_command_goes_on(tmp_path):
     arguments = [*COMMAND, *POINTS]
     values(2, run, arguments, tmp_path, 1, "step", terminate, timeout=None)
@@ -57,7 +68,7 @@ def test_the_same_command_goes_on(tmp_path):
 def test_a_full_disk_ends_all_with_one_complaint(tmp_path):
     arguments = [*COMMAND, *POINTS]
     found = values(2, run, arguments, tmp_path, 0, "save", fill, timeout=None)
-    assert [code for code, *_ in found] == [2, 2]
+    assert [code for code, *_ in found] == [5, 5]
     assert found[0][2].count("diffx: error: ") == 1
     assert found[0][2].endswith(": No space left on device\n")
     assert found[1][1:] == ("", "")
@@ -86,9 +97,7 @@ def test_a_folder_that_is_taken_is_one_complaint(tmp_path):
 def test_an_error_of_all_is_one_complaint(tmp_path):
     arguments = [*COMMAND, *POINTS, "--objective.weighting", "likelihood", "--scheduler", "cosine"]
     found = values(2, run, arguments, tmp_path, None, None, None, timeout=None)
-    print(found)
-    first, second = (code for code, *_ in found)
-    assert first == second != 0
+    assert [code for code, *_ in found] == [2, 2]
     assert sum("error" in complained for *_, complained in found) == 1
 
 
@@ -97,6 +106,17 @@ def test_processes_that_were_given_different_options_do_not_begin(tmp_path):
     assert [code for code, *_ in found] == [5, 5]
     assert sum("do not have the same configuration" in one for *_, one in found) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_left_behind_before_all_know_where_to_go_on(tmp_path):
+    made = [*COMMAND, *POINTS, "--save.every", "3", "--save.keep", "9"]
+    values(1, run, made, tmp_path, None, None, None, timeout=None)
+    before = checkpoints(tmp_path / "run")
+    arguments = ["train", "--resume", "run/checkpoints/step-00000003"]
+    found = values(2, see_another, arguments, tmp_path, before[0], timeout=None)
+    assert [code for code, *_ in found] == [5, 5]
+    assert sum("do not have the same checkpoint" in one for *_, one in found) == 1
+    assert [step_of(one) for one in checkpoints(tmp_path / "run")] == [9, 6, 3]
 
 
 def test_samples_are_the_same_however_many_processes_draw_them(tmp_path):

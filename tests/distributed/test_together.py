@@ -5,7 +5,7 @@ import torch
 
 from diffx_core.engine.ranks import Ranks
 from ranked import values
-from subjects import STEPS, Points, train, train_by_nccl, train_each
+from subjects import STEPS, Points, train, train_by_nccl, train_each, train_narrow
 
 VARIANTS = {
     "plain": {},
@@ -14,6 +14,7 @@ VARIANTS = {
     "adaptive times": {"objective": {"times": "adaptive"}},
     "uncertainty": {"objective": {"uncertainty": True}},
     "what fits": {"auto_micro_batch": True},
+    "other weights at first": {"astray": True, "ema": {"decay": 0.9}},
     "held out": {"validate": {"every": 2, "examples": 3}},
     "workers": {"dataset": Points(streams=True), "workers": 2},
 }
@@ -45,6 +46,13 @@ def test_all_processes_hold_the_same_weights(found, variant):
         assert heard == first
         assert all(torch.equal(value, weights[name]) for name, value in mine.items())
         assert all(torch.equal(value, average[name]) for name, value in averaged.items())
+
+
+@pytest.mark.parametrize("rooms", [(1, 4), (4, 1)])
+def test_what_fits_is_found_where_one_process_has_less_memory(rooms):
+    alone, *_ = train(Ranks())
+    for losses in values(2, train_narrow, rooms):
+        assert losses == pytest.approx(alone.losses, rel=1e-5)
 
 
 @pytest.mark.gpu

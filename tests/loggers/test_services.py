@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from importlib.util import find_spec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -98,6 +100,43 @@ def test_a_server_that_is_gone_costs_the_logger_and_not_the_run(module, tmp_path
     assert len(heard) == 2
     (note,) = notes
     assert note.startswith(f"logger {module} is switched off, the run goes on: ")
+
+
+@pytest.fixture
+def nobody(tmp_path, monkeypatch):
+    """Whoever has no key: W&B would ask for one on a terminal."""
+    if find_spec("wandb"):
+        importlib.import_module("wandb").teardown()  # it remembers the keys of other tests
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def test_wandb_online_without_a_key_is_refused_before_training(nobody):
+    pytest.importorskip("wandb")
+    with pytest.raises(ConfigError, match="mode online needs a key: set WANDB_API_KEY"):
+        Wandb(mode="online")
+
+
+@pytest.mark.parametrize("name", [".netrc", "elsewhere"])
+def test_wandb_online_takes_the_key_that_its_login_left(nobody, tmp_path, monkeypatch, name):
+    wandb = pytest.importorskip("wandb")
+    host = wandb.setup().settings.base_url.rpartition("/")[2]
+    (tmp_path / name).write_text(f"machine {host} login user password {'0' * 40}\n")
+    (tmp_path / name).chmod(0o600)
+    if name == "elsewhere":
+        monkeypatch.setenv("NETRC", str(tmp_path / name))
+    assert Wandb(mode="online").mode == "online"
+
+
+def test_wandb_waits_for_the_server_as_long_at_the_end_as_at_the_start(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb")
+    init = MagicMock()
+    monkeypatch.setattr(wandb, "init", init)
+    Wandb(timeout=3).start(tmp_path, {}, 0)
+    settings = init.call_args.kwargs["settings"]
+    assert (settings.init_timeout, settings.finish_timeout) == (3, 3)
+    assert settings.finish_timeout_raises
 
 
 @pytest.mark.parametrize("module", CLASSES)

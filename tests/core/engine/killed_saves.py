@@ -1,6 +1,6 @@
 """A process whose children kill themselves inside a save, each a call of the system later.
 
-    python killed_saves.py FOLDER first|next|again
+    python killed_saves.py FOLDER first|next|again|averages
 
 Child n works in FOLDER/n. The first one that lives to the end is the last.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from diffx_core.engine.averaging.snapshots import Kept
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.saving import Snapshot, save_checkpoint
 
@@ -54,11 +55,19 @@ def die_after(calls):
         setattr(os, name, deadly(name, getattr(os, name)))
 
 
-def save(run, step, calls):
+def averages(step, mark):
+    """What is written down for good of a step."""
+    return [
+        Kept(step, width, {"mark": torch.full((64,), float(mark))}, frozenset())
+        for width in (0.05, 0.1)
+    ]
+
+
+def save(run, step, calls, kept):
     """What a child does."""
     die_after(calls)
     saver = Saver(run, keep=1)
-    saver.save(snapshot(step, 2), best=0.5)
+    saver.save(snapshot(step, 2), best=0.5, averages=kept)
     saver.finish()
 
 
@@ -71,7 +80,8 @@ def main(folder, scenario):
             save_checkpoint(run, snapshot(OLD, 1))
         child = os.fork()
         if child == 0:
-            save(run, OLD if scenario == "again" else NEW, calls)
+            kept = averages(NEW, 2) if scenario == "averages" else ()
+            save(run, OLD if scenario == "again" else NEW, calls, kept)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):

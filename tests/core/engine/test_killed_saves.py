@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from diffx_core import CheckpointError
+from diffx_core.engine.averaging.snapshots import snapshots
 from diffx_core.engine.checkpoint import load_checkpoint, newest
 from diffx_core.engine.keeping import best
 from diffx_core.engine.saver import Saver
@@ -93,6 +94,17 @@ def test_before_the_first_is_complete_there_is_none(killed):
     first_new = seen.index(NEW)
     none = [f"{run}: no complete checkpoint there" for run in runs[:first_new]]
     assert seen == none + [NEW] * (len(runs) - first_new)
+
+
+def test_what_is_kept_of_a_step_is_there_before_its_checkpoint(killed):
+    """Whoever goes on from the checkpoint never takes that step again."""
+    seen = []
+    for run in killed("averages"):
+        kept = [(one.step, float(one.tensors()["mark"][0])) for one in snapshots(run)]
+        assert kept == [(NEW, 2)] * len(kept)
+        seen.append((newest(run).checkpoint.step, len(kept)))
+    assert set(seen) == {(OLD, 0), (OLD, 1), (OLD, 2), (NEW, 2)}
+    assert seen == sorted(seen)
 
 
 def test_the_best_is_always_one_that_is_there(killed):
@@ -254,8 +266,9 @@ def test_a_real_limit_of_the_size_of_files_is_survived(tmp_path):
         text=True,
         timeout=120,
     )
-    note, written = ended.stdout.splitlines()
-    assert "step-00000002: File too large" in note
+    failed, mended, written = ended.stdout.splitlines()
+    assert "step-00000002: File too large" in failed
+    assert "step-00000003: saved again, after 1 that failed" in mended
     assert written == "[1, 3]"
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["step-00000001", "step-00000003"]

@@ -91,7 +91,7 @@ class TestMetricsFile:
         Told([MetricsFile(path)], notes.append)(Started(20, 10, 1000, 10))
         assert path.read_text() == before
         assert [file.name for file in path.parent.iterdir()] == [path.name]
-        assert notes == ["MetricsFile is switched off, the run goes on: OSError: no space"]
+        assert notes == ["metrics.jsonl is switched off, the run goes on: OSError: no space"]
 
 
 class TestProgress:
@@ -191,7 +191,7 @@ class TestLogged:
         logged(Saved(10, tmp_path))
         logged(Finished(10, 2.0, "SIGTERM"))
         figures = {"loss": 0.5, "lr": 0.25, "grad_norm": 2.0, "examples_per_second": 10.0}
-        held_out = {"validation/loss": 0.75, "validation/log_snr_-8_to_-2.5": 0.5}
+        held_out = {"validation/loss": 0.75, "validation/bin_1": 0.5}
         assert logger.calls == [
             ("start", tmp_path, {"seed": 0}, 8),
             ("scalars", 10, figures),
@@ -216,4 +216,4 @@ class TestLogged:
         run(Told([Logged(logger, label, tmp_path, every=1)], notes.append), steps=3)
         assert [call[0] for call in logger.calls] == ["start", "scalars"]
         (note,) = notes
-        assert note.startswith(f"{label} is switched off, the run goes on: OSError: ")
+        assert note.startswith(f"{label} is switched off, the run goes on: No space left on device")

@@ -1,4 +1,4 @@
-"""The learning rate is a pure function of how many updates there have been."""
+"""The learning rate is a pure function of how many steps there have been."""
 
 import math
 

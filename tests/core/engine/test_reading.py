@@ -115,6 +115,13 @@ def test_only_streamed_data_get_workers(streams, workers, others):
     assert len(readers - {os.getpid()}) == others
 
 
+def test_processes_of_one_launcher_share_the_processors(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with read_ahead(Process(), DataOrder(50, 8), range(6), seed=0, device=CPU) as batches:
+        assert len({int(batch.x[0]) for batch in batches}) == 2
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_bad_data_end_the_run_with_their_own_lines(workers):
     with pytest.raises(DataError) as caught:

@@ -1,5 +1,9 @@
 """Training that goes on from a checkpoint is, bit for bit, training that never stopped."""
 
+import os
+from pathlib import Path
+from threading import Event
+
 import pytest
 import torch
 from attrs import define, evolve, field, frozen
@@ -14,8 +18,10 @@ from diffx_core import (
     DataSpec,
     NetworkDenoiser,
 )
+from diffx_core.engine.averaging.snapshots import snapshots
 from diffx_core.engine.checkpoint import load_checkpoint
-from diffx_core.engine.events import Stepped
+from diffx_core.engine.events import Saved, Stepped
+from diffx_core.engine.saver import Saver
 from diffx_core.engine.saving import save_checkpoint
 from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
@@ -74,10 +80,15 @@ class Keeper:
 
     run: object
     step: int | None = None
+    best: float | None = None
 
-    def save(self, snapshot, *, best=None):
+    def save(self, snapshot, *, best=None, averages=()):
         self.step = snapshot.step
+        self.best = self.best if best is None else best
         save_checkpoint(self.run, snapshot)
+
+    def save_averages(self, averages):
+        pass
 
     def finish(self):
         pass
@@ -190,3 +201,67 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, changed, message):
     start, _ = trained(tmp_path / "first")
     with pytest.raises(CheckpointError, match=message):
         trained(tmp_path / "other", start, steps=2 * STEPS, **changed)
+
+
+POWER = {"ema": {"kind": "power", "snapshot_every": 4}}
+
+
+def test_what_is_kept_of_a_step_is_written_before_its_checkpoint(tmp_path, monkeypatch):
+    names = []
+
+    def recorded(call):
+        def called(source, target, **options):
+            names.append(Path(target).name)
+            return call(source, target, **options)
+
+        return called
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(os, name, recorded(getattr(os, name)))
+    evolve(trainer(tmp_path, **POWER, every=4), saver=Saver(tmp_path)).fit()
+    for step in (4, 8, 12):
+        name = f"step-{step:08d}"
+        kept = [names.index(f"{name}-{width}.json") for width in ("0.050", "0.100")]
+        assert max(kept) < names.index(name)
+
+
+def test_what_is_kept_of_another_way_is_gone_before_the_first_step(tmp_path):
+    evolve(trainer(tmp_path, **POWER, every=6, steps=11), saver=Saver(tmp_path)).fit()
+    assert [one.step for one in snapshots(tmp_path)] == [4, 4, 8, 8, 11, 11]
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    start = load_checkpoint(tmp_path / "checkpoints" / "step-00000006")
+    with pytest.raises(KeyboardInterrupt):
+        evolve(trainer(tmp_path, **POWER), saver=Saver(tmp_path), stop=interrupted).fit(start)
+    assert [one.step for one in snapshots(tmp_path)] == [4, 4]
+
+
+def test_a_step_that_is_being_saved_is_not_saved_again_when_the_run_is_ended(tmp_path, monkeypatch):
+    opened, published, rename, write = Event(), [], os.rename, os.write
+
+    def gated(*arguments):
+        opened.wait()
+        return write(*arguments)
+
+    def recorded(source, target, **options):
+        published.append(Path(target).name)
+        return rename(source, target, **options)
+
+    monkeypatch.setattr(os, "write", gated)
+    monkeypatch.setattr(os, "rename", recorded)
+    asked, heard = iter(["", "", "", "", "SIGTERM"]), []
+
+    def stop():
+        reason = next(asked)
+        if reason:
+            assert published == []  # the save of the fourth step is under way
+            opened.set()
+        return reason
+
+    one = trainer(tmp_path, every=4)
+    outcome = evolve(one, saver=Saver(tmp_path), stop=stop, observers=[heard.append]).fit()
+    assert (outcome.step, outcome.reason) == (4, "SIGTERM")
+    assert published == ["step-00000004"]
+    assert [event.step for event in heard if isinstance(event, Saved)] == [4]

@@ -11,6 +11,7 @@ from attrs import frozen
 from torch.testing import assert_close
 
 from diffx_core import CheckpointError, ConfigError
+from diffx_core.engine.averaging.snapshots import Kept, snapshots
 from diffx_core.engine.checkpoint import load_checkpoint, newest
 from diffx_core.engine.copies import Copies
 from diffx_core.engine.keeping import best, drop_later, mark_best, prune
@@ -78,6 +79,15 @@ def test_what_is_changed_after_a_save_is_not_saved(tmp_path, gate):
     assert (found.progress, found.record) == ({"step": 4}, {"seed": 1})
 
 
+def test_a_shortage_of_memory_for_the_copy_says_what_is_not_saved(tmp_path, monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Copies, "of", short)
+    with pytest.raises(CheckpointError, match="step 4 cannot be saved: there is no memory for a"):
+        Saver(tmp_path).save(snapshot(4))
+
+
 def test_a_save_waits_for_the_one_before(tmp_path):
     saver = Saver(tmp_path)
     for step in range(1, 6):
@@ -130,25 +140,26 @@ def test_copies_from_a_gpu_are_whole_and_pinned():
 
 
 @pytest.mark.parametrize("error", [ENOSPC, EIO, EDQUOT])
-def test_a_save_that_fails_is_noted_once_and_the_next_one_tries_again(tmp_path, full, error):
+def test_saves_that_fail_are_noted_once_and_so_is_the_one_that_does_not(tmp_path, full, error):
     notes = []
-
-    def note(line):
-        notes.append(line)
+    saver = Saver(tmp_path, note=notes.append)
+    for step, errors in enumerate(([], [error], [error], [error], [], [], [error], []), 1):
         full.clear()
-
-    saver = Saver(tmp_path, note=note)
-    saver.save(snapshot(1))
+        full.update(errors)
+        saver.save(snapshot(step))
+        for thread in threading.enumerate():
+            if thread.name == "diffx-save":
+                thread.join()
     saver.finish()
-    full.add(error)
-    saver.save(snapshot(2))
-    saver.save(snapshot(3))
-    saver.finish()
-    (said,) = notes
-    assert "step-00000002" in said
-    assert os.strerror(error) in said
-    assert steps(tmp_path) == [1, 3]
-    assert [step for step, _ in saver.written()] == [1, 3]
+    assert [step for step, _ in saver.written()] == [1, 5, 6, 8]
+    assert steps(tmp_path) == [5, 6, 8]
+    folder, words = tmp_path / "checkpoints", "training goes on, and each next save tries again"
+    assert notes == [
+        f"cannot write {folder / 'step-00000002'}: {os.strerror(error)}; {words}",
+        f"{folder / 'step-00000005'}: saved again, after 3 that failed",
+        f"cannot write {folder / 'step-00000007'}: {os.strerror(error)}; {words}",
+        f"{folder / 'step-00000008'}: saved again, after 1 that failed",
+    ]
 
 
 def test_a_last_save_that_fails_is_an_error_and_the_one_before_is_whole(tmp_path, full):
@@ -163,6 +174,42 @@ def test_a_last_save_that_fails_is_an_error_and_the_one_before_is_whole(tmp_path
     assert (saver.step, notes) == (None, [])
     assert steps(tmp_path) == [1]
     assert newest(tmp_path).checkpoint.step == 1
+
+
+def kept(step):
+    return [Kept(step, 0.05, {"w": torch.full((3,), float(step))}, frozenset())]
+
+
+def test_averages_are_copied_at_once_and_written_before_the_checkpoint(tmp_path, gate):
+    saver, averages = Saver(tmp_path), kept(4)
+    saver.save(snapshot(4), averages=averages)
+    averages[0].state["w"].zero_()
+    assert list(snapshots(tmp_path)) == []
+    gate.set()
+    saver.save_averages(kept(5))
+    saver.finish()
+    found = {one.step: float(one.tensors()["w"][0]) for one in snapshots(tmp_path)}
+    assert (found, steps(tmp_path)) == ({4: 4.0, 5: 5.0}, [4])
+    assert saver.step == 4
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_averages_that_cannot_be_written_are_noted_and_cost_no_checkpoint(tmp_path, alone):
+    notes = []
+    saver = Saver(tmp_path, note=notes.append)
+    (tmp_path / "averages").write_text("in the way")
+    if alone:
+        saver.save_averages(kept(1))
+    saver.save(snapshot(1), averages=kept(1))
+    saver.save_averages(kept(2))
+    saver.finish()
+    assert (steps(tmp_path), len(notes)) == ([1], 2)  # the first and the last
+    assert all("cannot write" in line and "averages" in line for line in notes)
+    (tmp_path / "averages").unlink()
+    saver.save(snapshot(3), averages=kept(3))
+    saver.finish()
+    assert "step-00000003: saved again, after" in notes[-1]
+    assert [one.step for one in snapshots(tmp_path)] == [3]
 
 
 def test_a_note_that_nobody_asked_for_is_a_warning(tmp_path, full):

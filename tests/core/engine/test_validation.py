@@ -123,6 +123,22 @@ def test_a_look_is_the_loss_of_the_average_at_the_same_noise_each_time():
     assert look(12) == again
 
 
+@pytest.mark.parametrize(
+    "learned", [{"times": "adaptive"}, {"times": "importance"}, {"uncertainty": True}]
+)
+def test_a_look_does_not_depend_on_what_the_objective_has_learned(learned):
+    heard = []
+    run = trainer(heard=heard, every=4, examples=10, objective=ObjectiveOptions(**learned))
+    run.fit()
+    first, *others = [[(one.low, one.high) for one in look.bins] for look in looks(heard)]
+    assert others == [first, first]
+    whom = run.denoiser, run.dataset
+    how = run.order.unseen, 10, run.device, Ranks()
+    run.model.eval()
+    new = Objective(ObjectiveOptions(**learned), seed=2)
+    assert Validation(*whom, run.objective, *how)(12) == Validation(*whom, new, *how)(12)
+
+
 def test_the_bins_of_a_look_are_the_whole_look_from_noise_to_data():
     heard = []
     trainer(heard=heard, every=12, examples=17).fit()
@@ -178,10 +194,12 @@ class Kept:
 
     run: Path = Path()
     step: int | None = None
+    best: float | None = None
     checkpoint: Checkpoint | None = None
 
-    def save(self, one, *, best=None):
+    def save(self, one, *, best=None, averages=()):
         self.step = one.step
+        self.best = self.best if best is None else best
         self.checkpoint = Checkpoint(
             Path(), one.step, one.weights, one.ema, one.training, one.progress, one.record
         )
@@ -211,15 +229,23 @@ def test_a_look_that_is_not_finite_is_never_the_best():
     assert kept.checkpoint.progress["course"]["best"] == min(losses[1:])
 
 
-def test_a_preview_that_cannot_be_drawn_is_missed_and_nothing_else(caplog):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ComponentError("backbone", "has returned nothing"), "backbone: has returned nothing"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "draw fewer images with --preview.n"),
+    ],
+)
+def test_a_preview_that_cannot_be_drawn_is_missed_and_nothing_else(caplog, error, said):
     def draw(denoiser):
-        raise ComponentError("backbone", "returned numbers that are not finite")
+        raise error
 
     heard = []
     run = evolve(trainer(heard=heard), preview=PreviewOptions(every=4), draw=draw)
     assert run.fit().step == 12
     assert [event for event in heard if isinstance(event, Sampled)] == []
-    assert "no preview of step 4: backbone: returned numbers" in caplog.text
+    assert "no preview of step 4: " in caplog.text
+    assert said in caplog.text
 
 
 def test_a_preview_is_left_for_whoever_asks_the_run_to_end():
@@ -249,6 +275,20 @@ def test_looks_send_no_more_through_the_network_than_steps_do():
     options = evolve(run.options, micro_batch=2)
     evolve(run, options=options, denoiser=evolve(run.denoiser, backbone=Watched())).fit()
     assert max(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(KeyboardInterrupt(), "interrupted"), (OSError("gone\nfor good"), "OSError: gone for good")],
+)
+def test_what_ended_a_run_is_said_to_whoever_watches_it(error, said):
+    def stop():
+        raise error
+
+    heard = []
+    with pytest.raises(type(error)):
+        evolve(trainer(heard=heard), stop=stop).fit()
+    assert [event.reason for event in heard if isinstance(event, Finished)] == [said]
 
 
 def test_training_ends_when_its_time_is_over():

@@ -1,6 +1,7 @@
 """What the program says. Losing the reader of stdout never stops work that is under way."""
 
 import os
+import shlex
 import sys
 
 from diffx_core.errors import ConfigError
@@ -41,6 +42,11 @@ def say(text: str) -> None:
 def note(text: str) -> None:
     """Write something worth knowing to stderr."""
     complain(f"diffx: note: {text}")
+
+
+def command(*words: object) -> str:
+    """A command line of this program, to be pasted into a shell."""
+    return shlex.join(["diffx", *map(str, words)])
 
 
 def complain(text: str) -> None:

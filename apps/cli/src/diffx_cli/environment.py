@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from diffx_cli.secret import without_secrets
 from diffx_core.plugins.discovery import discover
 
 CORE = ("diffx-core", "diffx-cli", "torch", "torch-ema", "safetensors", "numpy")
@@ -23,7 +24,7 @@ def environment(
     Args:
         distributions: those of the chosen components.
         device: that the run uses.
-        argv: the command line.
+        argv: the command line; its passwords are left out.
     """
     plugins = {one.distribution: one.version for one in discover()}
     names = sorted({*CORE, *distributions} - {*plugins})
@@ -32,7 +33,7 @@ def environment(
         "platform": platform.platform(),
         "distributions": {**{name: _version(name) for name in names}, **plugins},
         "git": _commit(),
-        "argv": list(argv),
+        "argv": [without_secrets(one) for one in argv],
         "working_folder": str(Path.cwd()),
         "executable": sys.executable,
         "device": _device(device),

@@ -92,12 +92,18 @@ def clear(folder: Path, names: Collection[str]) -> None:
 
 def run_folder(path: Path) -> Path:
     """The run that a path names, itself or by one of its checkpoints."""
-    return path.parent.parent if path.parent.name == "checkpoints" else path
+    if path.parent.name == "checkpoints":
+        return path.parent.parent
+    full = path.absolute()  # it may be named from where the checkpoints are
+    return full.parent.parent if full.parent.name == "checkpoints" else path
 
 
 def is_run(out: Path | None) -> bool:
     """Whether a folder holds a run, whole or not."""
-    return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
+    try:
+        return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
+    except OSError:  # a name that no folder can have
+        return False
 
 
 def newest_run(parent: Path = RUNS) -> Path:

@@ -8,24 +8,24 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from diffx_cli.console import hush
 from diffx_cli.devices import device_named
-from diffx_cli.folders import AUTO, run_folder
-from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
+from diffx_core.engine.checkpoint import FILES, Checkpoint, Part, load_checkpoint
 from diffx_core.engine.joining import together
 from diffx_core.engine.manifest import NAME
 from diffx_core.engine.ranks import Ranks
+from diffx_core.engine.signals import mortal
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Words
 from diffx_core.errors import ConfigError
 
-ATTEMPT = "TORCHELASTIC_RESTART_COUNT"
+PARTS: tuple[Part, ...] = tuple(FILES)
 
 
 def is_launched() -> bool:
@@ -48,7 +48,9 @@ def joined(device: str) -> Iterator[Ranks]:
     place = _own(device_named(device))
     ranks: Together | None = None
     try:
-        with together(place) as ranks:
+        with ExitStack() as stack:
+            with mortal():  # others may not come for a long time
+                ranks = stack.enter_context(together(place))
             hush(silent=not ranks.is_first)
             yield ranks
     except BaseException as error:
@@ -60,12 +62,15 @@ def joined(device: str) -> Iterator[Ranks]:
         raise
 
 
-def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
+def shared(
+    ranks: Ranks, start: Checkpoint | None, parts: Collection[Part] = PARTS
+) -> Checkpoint | None:
     """Where the first goes on, as every process reads it for itself.
 
     Args:
         ranks: the processes.
         start: where the first goes on; the others do not know yet.
+        parts: which of its tensors.
 
     Raises:
         CheckpointError: they do not see the same.
@@ -74,24 +79,9 @@ def shared(ranks: Ranks, start: Checkpoint | None) -> Checkpoint | None:
         return start
     path = ranks.told("" if start is None else str(start.path.resolve()))
     if path and not ranks.is_first:
-        start = load_checkpoint(Path(path))
+        start = load_checkpoint(Path(path), parts)
     ranks.same("checkpoint", "" if start is None else (start.path / NAME).read_text("utf-8"))
     return start
-
-
-def again(resume: str | None, out: Path | None, *, overwrite: bool) -> tuple[str | None, bool]:
-    """What --resume and --overwrite mean: a launcher that starts us again repeats them.
-
-    Args:
-        resume: as it was given.
-        out: as it was given.
-        overwrite: as it was given.
-    """
-    if int(os.environ.get(ATTEMPT, "0")) == 0:
-        return resume, overwrite
-    if resume not in (None, AUTO):
-        return str(run_folder(Path(str(resume)))), False
-    return (AUTO if out is None else resume), False
 
 
 def _own(device: torch.device) -> torch.device:

@@ -79,6 +79,9 @@ class _Layers:
         resumed = str(flags["resume"].value) if "resume" in flags else AUTO
         if resumed == AUTO:
             return None
+        if not resumed:
+            self.errors.append(ConfigError("--resume: needs a run or a checkpoint, not ''"))
+            return None
         file = run_folder(Path(resumed)) / "config.yaml"
         if not file.is_file():
             self.errors.append(CheckpointError(f"--resume {resumed}: there is no run"))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffx_cli.request import Chosen, Request
+from diffx_cli.secret import without_secrets
 from diffx_core.config import Given, nearest, options_of
 from diffx_core.config.run import plain
 from diffx_core.plugins.component import Kind
@@ -42,11 +43,19 @@ def shared_out(
 
 
 def saved(request: Request) -> dict[str, Any]:
-    """What a configuration file says that makes the same run log to the same places."""
+    """What a configuration file says that makes the same run log to the same places.
+
+    Passwords are left out.
+    """
     chosen = request.listed.get("logger", ())
-    told = {name: plain(one.options[name]) for one in chosen for name in one.told}
+    told = {name: _written(one.options[name]) for one in chosen for name in one.told}
     names = [one.registered.qualified for one in chosen]
     return {**({"loggers": names} if names else {}), **({"logger": told} if told else {})}
+
+
+def _written(value: object) -> Any:  # noqa: ANN401 - JSON
+    written = plain(value)
+    return without_secrets(written) if isinstance(written, str) else written
 
 
 def loggers_for(

@@ -165,6 +165,9 @@ class _Resolver:
         self, kind: Kind, name: str, texts: Sequence[str], given: Mapping[str, Given]
     ) -> tuple[Chosen, ...]:
         """The components that a list names."""
+        if not all(texts):
+            self._problem(f"{given[name].source}: a name is empty")
+            return ()
         places = [{**given, kind: Given(text, given[name].source)} for text in texts]
         found = [one for place in places if (one := self._find(kind, place)) is not None]
         for one in {one for one in found if found.count(one) > 1}:

@@ -20,7 +20,7 @@ FREE: dict[str, frozenset[str]] = {
     "train": frozenset(
         (
             *("steps", "hours", "log_every", "workers", "micro_batch", "auto_micro_batch"),
-            *("compile", "channels_last"),
+            *("shard", "compile", "channels_last"),
         )
     ),
     "save": frozenset(("every", "keep")),
@@ -69,10 +69,14 @@ class Origin:
                 f"{self.folder}: has taken {found.step} steps, more than train.steps, which is "
                 f"{steps}: name an earlier checkpoint with --resume"
             )
-        self._turn(found)
         return found
 
-    def _turn(self, found: Checkpoint) -> None:
+    def turn(self, found: Checkpoint) -> None:
+        """Go another way from here than the run went: nothing was changed until now."""
+        self._leave(found)
+        self._mark(found)
+
+    def _leave(self, found: Checkpoint) -> None:
         """Leave behind what came after an earlier checkpoint: the run goes another way from there.
 
         Otherwise the newest checkpoint would be one of the way that was given up.
@@ -81,11 +85,21 @@ class Origin:
         later = [one.name for one in checkpoints(self.folder) if (step_of(one) or 0) > step]
         if self.path is not None and later:
             drop_later(self.folder, step)
-            course = found.progress.get("course", {})
-            if best(self.folder) is None and course.get("best_step") is not None:
-                with suppress(CheckpointError):  # it may have been pruned
-                    mark_best(self.folder, course["best_step"], course["best"])
             note(f"the run goes on from step {step}: removed {', '.join(sorted(later))}")
+
+    def _mark(self, found: Checkpoint) -> None:
+        """Name the best checkpoint again: one of the other way was, or a kill came before that."""
+        course = found.progress.get("course", {})
+        if course.get("best_step") is None:
+            return
+        try:
+            top = best(self.folder)
+        except CheckpointError as error:
+            note(f"{error}; it is written again")
+            top = None
+        with suppress(CheckpointError):  # it may have been pruned
+            if top is None or course["best"] < top.value:
+                mark_best(self.folder, course["best_step"], course["best"])
 
 
 def origin(
@@ -209,7 +223,7 @@ def _lasting(values: Iterable[tuple[str, object]]) -> dict[str, object]:
     return {
         key: value
         for key, value in values
-        if key not in free and key.partition(".")[0] not in {"logger", "loggers"}
+        if key not in free and key.partition(".")[0] not in {"logger", "loggers", "init_from"}
     }
 
 

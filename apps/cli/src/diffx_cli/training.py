@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,30 +12,33 @@ import torch
 from attrs import evolve, frozen
 
 from diffx_cli.assembly import Assembly, assemble
-from diffx_cli.console import note
+from diffx_cli.beginning import begin_with, first_weights
+from diffx_cli.console import command, note
 from diffx_cli.devices import device_named
 from diffx_cli.environment import environment
 from diffx_cli.folders import RUNS, check_free, is_run
-from diffx_cli.joining import again, joined, shared
+from diffx_cli.joining import is_launched, joined, shared
+from diffx_cli.launches import FACT, again, launchers
 from diffx_cli.loggers import saved
 from diffx_cli.place import Place, claimed
 from diffx_cli.previews import previews
-from diffx_cli.remarks import remarks
+from diffx_cli.remarks import remarks, unreached
 from diffx_cli.request import Request
 from diffx_cli.resuming import Origin, origin
 from diffx_cli.watching import observers_for
 from diffx_cli.writing import writing
-from diffx_core.config import read_yaml, to_yaml, write_yaml
-from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint
+from diffx_core.config import to_yaml, write_yaml
+from diffx_core.engine.checkpoint import Checkpoint
 from diffx_core.engine.durable import replace_text
+from diffx_core.engine.duties import NO_BETTER
 from diffx_core.engine.events import Observer
+from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.room import check_room
 from diffx_core.engine.saver import Saver
 from diffx_core.engine.signals import exit_code, listening
 from diffx_core.engine.trainer import Outcome, Trainer
 from diffx_core.errors import CheckpointError, StoppedError
 from diffx_core.objective import Objective
-from diffx_core.pipeline.loading import load_weights
 from diffx_core.plugins.component import Kind
 
 WRITTEN = (
@@ -68,12 +71,13 @@ class Trained:
 
     def text(self) -> str:
         """For people."""
+        sample = f"sample it: {command('sample', self.folder)}"
         if not self.reason:
-            return f"trained: {self.folder}\nsample it: diffx sample {self.folder}"
-        return (
-            f"ended after step {self.step} of {self.steps}: {self.reason}; saved in {self.folder}\n"
-            f"go on: diffx train --resume {self.folder}"
-        )
+            return f"trained: {self.folder}\n{sample}"
+        ended = f"ended after step {self.step} of {self.steps}: {self.reason}"
+        if not self.reason.startswith(NO_BETTER):  # else it would end again at once
+            sample = f"go on: {command('train', '--resume', self.folder)}"
+        return f"{ended}; saved in {self.folder}\n{sample}"
 
     def raise_if_stopped(self) -> None:
         """End the program as whoever sent a signal expects.
@@ -89,40 +93,54 @@ class Trained:
 def train(request: Request) -> Trained:
     """Train and save."""
     options = request.options
-    resume, overwrite = again(options.resume, options.out, overwrite=options.overwrite)
-    request = evolve(request, options=evolve(options, overwrite=overwrite))
     with (
         repeatable(wanted=options.deterministic),
-        listening() as asked,
+        listening(launched=is_launched()) as asked,
         joined(options.device) as ranks,
     ):
-        if ranks.is_first and not is_run(options.out):
-            check_free(options.out, overwrite=overwrite)
-        run = assemble(request)
-        made_of = [run.record.to_json(), torch.__version__]
-        ranks.same("configuration", json.dumps(made_of, sort_keys=True))
-        trainer = evolve(_trainer(request, run), stop=asked, ranks=ranks)
-        trainer.check()
-        if options.init_from is not None:
-            load_weights(run.model, load_checkpoint(options.init_from, ["ema"]))
-        if ranks.is_first:
-            return _lead(request, run, trainer, resume)
-        outcome = trainer.fit(shared(ranks, None))
-        return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
+        return _train(request, ranks, asked)
 
 
-def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None) -> Trained:
+def _train(request: Request, ranks: Ranks, asked: Callable[[], str]) -> Trained:
+    """Train as one of the processes that have come together."""
+    options, here = request.options, launchers(ranks)
+    resume, overwrite = again(here, options.resume, options.out, overwrite=options.overwrite)
+    request = evolve(request, options=evolve(options, overwrite=overwrite))
+    if ranks.is_first and not is_run(options.out):
+        check_free(options.out, overwrite=overwrite)
+    run = assemble(request)
+    made_of = [run.record.to_json(), torch.__version__]
+    ranks.same("configuration", json.dumps(made_of, sort_keys=True))
+    trainer = evolve(trainer_for(request, run), stop=asked, ranks=ranks)
+    trainer.check()
+    if ranks.is_first:
+        return _lead(request, run, trainer, resume, here)
+    start = shared(ranks, None)
+    begin_with(run.model, None, ranks)
+    outcome = trainer.fit(start)
+    return Trained(Path(), outcome.step, trainer.options.steps, outcome.reason)
+
+
+def _lead(
+    request: Request, run: Assembly, trainer: Trainer, resume: str | None, here: frozenset[str]
+) -> Trained:
     """Train in a folder; the other processes, if there are any, have none."""
     options, every = request.options, request.sections["train"].log_every
     config = _config(request, run)
     source = origin(resume, options.out, run.record, config, overwrite=options.overwrite)
-    if source is None or options.init_from is not None:
+    first = first_weights(options.init_from, None if source is None else source.folder)
+    if source is None:
         check_free(options.out, overwrite=options.overwrite)
     remark(request, run)
     with _claimed(request, source) as place:
         found = None if source is None else source.checkpoint(run.record)
         start = shared(trainer.ranks, found)
-        _begin(request, run, place, again=source is not None)
+        if source is not None and start is not None:
+            source.turn(start)
+        began = begin_with(run.model, first if start is None else None, trainer.ranks) or first
+        config |= {} if began is None else {"init_from": str(began)}
+        made = {"processes": trainer.ranks.world, FACT: sorted(here)}
+        _begin(request, run, config, place, made, again=source is not None)
         told = observers_for(request, place.folder, config, every)
         outcome = _fit(trainer, place.folder, start, told)
     return Trained(place.folder, outcome.step, trainer.options.steps, outcome.reason)
@@ -131,7 +149,9 @@ def _lead(request: Request, run: Assembly, trainer: Trainer, resume: str | None)
 def remark(request: Request, run: Assembly) -> None:
     """Say what a person should know before the run begins."""
     label = request.components["scheduler"].label
-    for line in remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data):
+    sections = request.sections
+    known = remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data)
+    for line in [*known, *unreached(sections["train"], sections["ema"])]:
         note(line)
 
 
@@ -148,7 +168,8 @@ def repeatable(*, wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def _trainer(request: Request, run: Assembly) -> Trainer:
+def trainer_for(request: Request, run: Assembly) -> Trainer:
+    """What trains a run, as the command line says."""
     options, sections = request.options, request.sections
     device = device_named(options.device)
     return Trainer(
@@ -176,18 +197,23 @@ def _claimed(request: Request, source: Origin | None) -> AbstractContextManager[
     return claimed(*where, overwrite=options.overwrite, again=again)
 
 
-def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> None:
+def _begin(
+    request: Request,
+    run: Assembly,
+    config: Mapping[str, Any],
+    place: Place,
+    made: Mapping[str, Any],
+    *,
+    again: bool,
+) -> None:
     """Write down what is going to be trained."""
     distributions = [one.distribution for one in run.record.components.values()]
     device = str(device_named(request.options.device))
-    facts = environment(distributions, device=device, argv=sys.argv)
-    text, config = json.dumps(facts, indent=2) + "\n", _config(request, run)
+    facts = {**environment(distributions, device=device, argv=sys.argv), **made}
+    text = json.dumps(facts, indent=2) + "\n"
     with writing(place.folder):
         check_room(place.folder, run.state_bytes)
         if again:
-            began = read_yaml(place.folder / "config.yaml").get("init_from")
-            if began is not None:
-                config["init_from"] = began.value
             replace_text(place.folder / "config.yaml", to_yaml(config))
             replace_text(place.folder / "env.json", text)
         else:
@@ -199,9 +225,8 @@ def _begin(request: Request, run: Assembly, place: Place, *, again: bool) -> Non
 def _config(request: Request, run: Assembly) -> dict[str, Any]:
     """What a configuration file says that makes the same run."""
     options = request.options
-    begun = {} if options.init_from is None else {"init_from": str(options.init_from.resolve())}
     exact = {"deterministic": True} if options.deterministic else {}
-    return {**run.record.to_config(), **begun, **exact, **saved(request)}
+    return {**run.record.to_config(), **exact, **saved(request)}
 
 
 def _fit(
@@ -211,13 +236,14 @@ def _fit(
     protect = None if start is None else start.path
     saver = Saver(folder, keep=trainer.save.keep, protect=protect, note=note)
     try:
-        with writing(folder):
+        with writing(folder, checkpoints=False):
             return evolve(trainer, saver=saver, observers=observers).fit(start)
-    except BaseException:
+    except BaseException as cause:
         try:
             saver.finish()  # the folder is ours until nobody writes there
         except CheckpointError as error:
-            note(str(error))
+            if error is not cause:
+                note(str(error))
         last = saver.step if saver.step is not None else start and start.step
         kept = "no weights were saved" if last is None else f"step {last} is its last checkpoint"
         note(f"the run in {folder} has ended early: {kept}")

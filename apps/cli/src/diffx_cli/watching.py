@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from diffx_cli.loggers import loggers_for
 from diffx_cli.pictures import grid, picture
 from diffx_cli.request import Request
-from diffx_core.engine.events import Event, Finished, Observer, Sampled, Saved
+from diffx_core.engine.events import Event, Finished, Observer, Sampled, Saved, Started
 from diffx_core.engine.observers import MetricsFile, Progress, read_metrics
 
 if TYPE_CHECKING:
@@ -52,14 +52,26 @@ def observers_for(
 class SampleGrids:
     """Writes the samples of each preview as one picture, `step-00001000.png`.
 
+    Those of steps that are taken again, perhaps another way, are removed first.
+
     Args:
         folder: for the pictures; it is made when there is one.
     """
 
     folder: Path
 
+    @property
+    def label(self) -> str:
+        """The name of the folder."""
+        return self.folder.name
+
     def __call__(self, event: Event) -> None:
         """Write a picture, if samples have been drawn."""
+        if isinstance(event, Started):
+            for path in self.folder.glob("step-*.png"):
+                number = path.stem.removeprefix("step-")
+                if number.isdecimal() and int(number) > event.step:
+                    path.unlink()
         if isinstance(event, Sampled):
             sheet = picture(grid(event.images, math.ceil(math.sqrt(len(event.images)))))
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +95,11 @@ class LossCurve:
     first: float = COST
     _drawn: int = field(default=0, init=False)
     _next: float = field(init=False)
+
+    @property
+    def label(self) -> str:
+        """The name of the picture."""
+        return self.path.name
 
     def __attrs_post_init__(self) -> None:
         self._next = time.monotonic() + self.first

@@ -1,7 +1,8 @@
 """Event files for TensorBoard: `tensorboard --logdir RUN/tensorboard`."""
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,7 +28,9 @@ class TensorBoard(Logger):
         """Open a new file of events, which hides those after the step."""
         from torch.utils.tensorboard import SummaryWriter
 
+        others = threading.enumerate()
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        _hush({one for one in threading.enumerate() if one not in others})
         text = json.dumps(config, indent=4, default=str)
         self.writer.add_text("config", f"    {text}".replace("\n", "\n    "), step)
 
@@ -52,3 +55,14 @@ class TensorBoard(Logger):
         """Close the file."""
         self.writer.add_text("status", status)
         self.writer.close()
+
+
+def _hush(threads: Collection[threading.Thread]) -> None:
+    """Print no traceback of these threads: what they fail of is raised by the next figure, too."""
+    usual = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if failure.thread not in threads:
+            usual(failure)
+
+    threading.excepthook = hook

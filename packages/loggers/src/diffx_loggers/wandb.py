@@ -6,22 +6,29 @@ Steps are logged as a figure of their own, `step`, over which the curves are dra
 never goes back, as a run does that is resumed from its last checkpoint.
 """
 
+import netrc
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from attrs import define, field
 from attrs.validators import gt
 from torch import Tensor
 
-from diffx_core import FINISHED, Logger, require_library
+from diffx_core import FINISHED, ConfigError, Logger, require_library
 from diffx_loggers.sheet import sheet
 
 Run: TypeAlias = Any  # wandb is imported when a run starts
 
 IDENTITY = "wandb-id"
 """The file with the name by which W&B knows a run, so that it goes on when it is resumed."""
+
+KEYS = "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"
+"""Where the environment says who sends a run."""
 
 
 @define(kw_only=True)
@@ -32,7 +39,7 @@ class Wandb(Logger):
         project: of W&B.
         entity: whose project it is; by default, that of the key.
         mode: offline keeps everything in the folder; online sends it to a server.
-        timeout: seconds that the run waits for the server when it starts.
+        timeout: seconds that the run waits for the server when it starts, and when it ends.
     """
 
     project: str = "diffx"
@@ -43,6 +50,8 @@ class Wandb(Logger):
 
     def __attrs_post_init__(self) -> None:
         require_library("wandb", "diffx-loggers[wandb]")
+        if self.mode == "online" and not _has_key():
+            raise ConfigError("mode online needs a key: set WANDB_API_KEY, or run `wandb login`")
 
     def start(self, folder: Path, config: Mapping[str, Any], step: int) -> None:
         """Begin the run, or go on with it."""
@@ -60,7 +69,13 @@ class Wandb(Logger):
             name=folder.name,
             config=dict(config),
             resume="allow",
-            settings=wandb.Settings(silent=True, console="off", init_timeout=self.timeout),
+            settings=wandb.Settings(
+                silent=True,
+                console="off",
+                init_timeout=self.timeout,
+                finish_timeout=self.timeout,
+                finish_timeout_raises=True,
+            ),
         )
         self.run.define_metric("step", hidden=True)
         self.run.define_metric("*", step_metric="step")
@@ -85,3 +100,19 @@ class Wandb(Logger):
         """Close the run; one that ended early counts as failed."""
         self.run.summary["status"] = status
         self.run.finish(exit_code=0 if status == FINISHED else 1)
+
+
+def _has_key() -> bool:
+    """Whether a key is where W&B looks for one; where there is none, it would ask for it."""
+    if any(os.environ.get(name) for name in KEYS):
+        return True
+    import wandb
+
+    known = wandb.setup().settings
+    place = os.environ.get("NETRC")
+    files = [Path(place)] if place else [Path.home() / name for name in (".netrc", "_netrc")]
+    for file in files:
+        with suppress(OSError, netrc.NetrcParseError):
+            if netrc.netrc(file).authenticators(urlsplit(known.base_url).netloc):
+                return True
+    return bool(known.api_key)

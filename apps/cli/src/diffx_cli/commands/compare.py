@@ -36,14 +36,14 @@ class CompareOptions(Measuring):
 
 def run(request: Request) -> None:
     """Measure every cell that has not been measured yet, then write the table and the plot."""
-    from diffx_cli.joining import is_launched, joined
-    from diffx_cli.launching import launch
+    from diffx_cli.joining import joined
+    from diffx_cli.launching import launch, starts_others
 
     options: CompareOptions = request.options
     repeated = sorted({str(one) for one in options.nfe if options.nfe.count(one) > 1})
     if repeated:
         raise ConfigError(f"--nfe: {', '.join(repeated)} is there twice")
-    if options.nproc is not None and not options.dry_run and not is_launched():
+    if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)
         return
 

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge, optional
 
 from diffx_cli.command import Command
-from diffx_cli.console import say
+from diffx_cli.console import command, say
 from diffx_cli.folders import RUNS, check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
@@ -66,7 +66,7 @@ def run(request: Request) -> None:
     if folder is None:
         say("nothing was written")
     else:
-        say(f"written: {folder}\nsample it: diffx sample {folder}")
+        say(f"written: {folder}\nsample it: {command('sample', folder)}")
 
 
 def _facts(made: "Reconstruction") -> dict[str, Any]:

@@ -63,12 +63,12 @@ class EvaluateOptions(Measuring):
 def run(request: Request) -> None:
     """Draw samples and measure them, or with ``--dry-run`` show what would be measured."""
     from diffx_cli.evaluating import Evaluation, metrics_for, table, write
-    from diffx_cli.joining import is_launched, joined
-    from diffx_cli.launching import launch
+    from diffx_cli.joining import joined
+    from diffx_cli.launching import launch, starts_others
 
     options: EvaluateOptions = request.options
     check_free(options.out, overwrite=options.overwrite)
-    if options.nproc is not None and not options.dry_run and not is_launched():
+    if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)
         return
     metrics = metrics_for(request)

@@ -57,14 +57,14 @@ class SampleCommandOptions(Telling):
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
     from diffx_cli.drawn import has_begun
-    from diffx_cli.joining import is_launched, joined
-    from diffx_cli.launching import launch
+    from diffx_cli.joining import joined
+    from diffx_cli.launching import launch, starts_others
     from diffx_cli.sampling import Sampling
 
     options: SampleCommandOptions = request.options
     if not has_begun(options.out):
         check_free(options.out, overwrite=options.overwrite)
-    if options.nproc is not None and not options.dry_run and not is_launched():
+    if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)
         return
     with joined(options.device) as ranks:

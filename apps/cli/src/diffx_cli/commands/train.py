@@ -62,15 +62,16 @@ class TrainCommandOptions(Learning):
 def run(request: Request) -> None:
     """Train, or with ``--dry-run`` show what would be trained."""
     options: TrainCommandOptions = request.options
+    if options.nproc is not None:
+        _check_shares(options.nproc, request.sections["train"].batch_size)
     if options.dry_run:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
-    from diffx_cli.joining import is_launched
-    from diffx_cli.launching import launch
+    from diffx_cli.launching import launch, starts_others
     from diffx_cli.training import train
 
-    if options.nproc is not None and not is_launched():
+    if options.nproc is not None and starts_others():
         again = "--resume goes on from the newest checkpoint"
         launch(options.nproc, options.max_restarts, again)
         return
@@ -82,15 +83,23 @@ def run(request: Request) -> None:
     trained.raise_if_stopped()
 
 
+def _check_shares(processes: int, batch_size: int) -> None:
+    """Refuse, before they are started, more processes than a batch has examples."""
+    from diffx_core.engine.ranks import Ranks
+
+    Ranks(world=processes).slots(batch_size)
+
+
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
-    from diffx_cli.training import remark
-    from diffx_core.objective import Objective
+    from diffx_cli.training import remark, trainer_for
 
     device = str(device_named(request.options.device))
     run = assemble(request)
-    Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
+    trainer = trainer_for(request, run)
+    trainer.check_data()
+    trainer.objective.check(run.denoiser)
     remark(request, run)
     config = {**run.record.to_config(), **saved(request)}
     facts = {

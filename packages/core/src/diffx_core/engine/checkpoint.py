@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from diffx_core.engine.layout import FOLDER, checkpoints, standing, step_of
+from diffx_core.engine.durable import read
+from diffx_core.engine.layout import FOLDER, POINTERS, checkpoints, standing, step_of
 from diffx_core.engine.manifest import DAMAGES, NAME, read_manifest, verified
 from diffx_core.errors import CheckpointError
 
@@ -94,6 +95,9 @@ def newest(run: Path) -> Newest:
     Raises:
         CheckpointError: there is none.
     """
+    for pointer in POINTERS:
+        if (run / pointer).exists() and not (run / pointer).is_file():
+            raise CheckpointError(f"{run / pointer}: is not a file, and in the way of one")
     skipped: list[str] = []
     try:
         folders = checkpoints(run)
@@ -114,7 +118,7 @@ def latest(run: Path) -> Path:
     if not run.is_dir():
         raise CheckpointError(f"{run}: there is no such folder")
     try:
-        name = (run / "latest").read_text("utf-8").strip()
+        name = read(run / "latest").decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{run}: no checkpoint there (no readable file 'latest')") from error
     if step_of(Path(name)) is None or Path(name).name != name:

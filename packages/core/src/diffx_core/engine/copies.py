@@ -4,6 +4,7 @@ From a GPU the copies are asked for all at once, into pinned memory, and waited 
 """
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from attrs import define, evolve, field
@@ -20,26 +21,26 @@ class Copies:
 
     def of(self, snapshot: Snapshot) -> Snapshot:
         """The same snapshot in this memory; what was there before is gone."""
-        old, self._memory = self._memory, {}
-        weights, ema, training = (
-            self._copied(part, tensors, old)
-            for part, tensors in (
-                ("weights", snapshot.weights),
-                ("ema", snapshot.ema),
-                ("training", snapshot.training),
-            )
+        copied = self.of_parts(
+            {"weights": snapshot.weights, "ema": snapshot.ema, "training": snapshot.training}
         )
-        for device in {tensor.device for _, file in snapshot.files for tensor in file.values()}:
-            if device.type == "cuda":
-                torch.cuda.current_stream(device).synchronize()
         return evolve(
             snapshot,
-            weights=weights,
-            ema=ema,
-            training=training,
+            weights=copied["weights"],
+            ema=copied["ema"],
+            training=copied["training"],
             progress=copy.deepcopy(snapshot.progress),
             record=copy.deepcopy(snapshot.record),
         )
+
+    def of_parts(self, parts: Mapping[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+        """The same tensors in this memory; what was there before is gone."""
+        old, self._memory = self._memory, {}
+        copied = {part: self._copied(part, tensors, old) for part, tensors in parts.items()}
+        for device in {tensor.device for part in parts.values() for tensor in part.values()}:
+            if device.type == "cuda":
+                torch.cuda.current_stream(device).synchronize()
+        return copied
 
     def _copied(
         self, part: str, tensors: dict[str, Tensor], old: dict[tuple[str, str], Tensor]

@@ -4,9 +4,11 @@ A file is hashed while it is written, so that its bytes pass once; what is read 
 that sum.
 """
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,32 @@ def replace_text(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
         raise
     flush(path.parent)
+
+
+def read(path: Path) -> bytes:
+    """The content of a file, and only of a file: a pipe would be waited for.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Is not a file", str(path))
+        return file.read()
+
+
+def append(path: Path, text: str) -> None:
+    """Add to a file, all of the text or, if there is no room, nothing."""
+    rest = memoryview(text.encode("utf-8"))
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError:
+            file.truncate(before)
+            raise
 
 
 def flush(folder: Path) -> None:

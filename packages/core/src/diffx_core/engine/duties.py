@@ -16,15 +16,21 @@ from diffx_core.denoiser import Backbone, NetworkDenoiser
 from diffx_core.engine.course import Course
 from diffx_core.engine.events import Event, Sampled, Saved
 from diffx_core.engine.learner import Learner
+from diffx_core.engine.memory import is_shortage
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.validation import Validation
-from diffx_core.errors import CheckpointError, DiffxError
+from diffx_core.errors import ConfigError, DiffxError
 from diffx_core.options import ValidateOptions
 
 if TYPE_CHECKING:
     from diffx_core.engine.saver import Saver
 
 log = logging.getLogger(__name__)
+
+DRAWN = "drawn"
+"""Why processes that wait for a picture do so no longer."""
+NO_BETTER = "no better loss of held-out examples"
+"""How the reason begins for which a run ends that has learned what it can."""
 
 Tell = Callable[[Event], None]
 
@@ -75,7 +81,8 @@ class Look:
             found = self.validation(course.step)
         tell(found)
         worst = math.inf if course.best is None else course.best - self.options.min_change
-        if math.isfinite(found.loss) and found.loss < worst:
+        course.held_out = found.loss if math.isfinite(found.loss) else None
+        if course.held_out is not None and found.loss < worst:
             course.best, course.best_step, course.since = found.loss, course.step, 0
         else:
             course.since += 1
@@ -87,7 +94,7 @@ def given_up(course: Course, options: ValidateOptions) -> str:
     if options.patience is None or course.since < options.patience:
         return ""
     best = "" if course.best is None else f" than {course.best:.6g}"
-    return f"no better loss of held-out examples{best} in {course.since} looks"
+    return f"{NO_BETTER}{best} in {course.since} looks"
 
 
 class Leave(BaseException):
@@ -117,33 +124,65 @@ class Asking:
 class Preview:
     """Shows samples of the average; one that cannot be drawn is missed, and nothing else.
 
+    Processes that do not draw agree with those that do before each call of the network, so that a
+    picture is left undone whoever of them is asked to end.
+
     Args:
         denoiser: the model.
         draw: makes images (B, C, H, W) of bytes.
         every: steps between two grids.
-        stop: why to leave a grid undone; empty if there is no reason.
+        stop: why this process would leave a grid undone; empty if there is no reason.
+        ranks: who draws, and who waits.
     """
 
     denoiser: NetworkDenoiser
     draw: Callable[[NetworkDenoiser], Tensor]
     every: int
     stop: Callable[[], str]
+    ranks: Ranks
 
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Draw, if it is time."""
-        step = learner.course.step
-        if due(step, self.every):
-            asking = evolve(self.denoiser, backbone=Asking(self.denoiser.backbone, self.stop))
-            try:
-                with judged(learner), torch.no_grad():
-                    images = self.draw(asking)
-            except Leave:
-                return ""
-            except DiffxError as error:
-                log.warning("no preview of step %s: %s", step, error)
-                return ""
-            tell(Sampled(step, images))
+        if due(learner.course.step, self.every):
+            if self.ranks.is_first or self.ranks.is_divided:
+                self._draw(learner, tell)
+            else:
+                while not self._leave():
+                    pass
         return ""
+
+    def _leave(self) -> str:
+        return self.ranks.agree(self.stop())
+
+    def _draw(self, learner: Learner, tell: Tell) -> None:
+        step = learner.course.step
+        asking = evolve(self.denoiser, backbone=Asking(self.denoiser.backbone, self._leave))
+        try:
+            with judged(learner), torch.no_grad():
+                images = self.draw(asking)
+        except Leave:
+            return
+        except Exception as error:
+            said = self._why_missed(error)
+            if not said:
+                raise
+            log.warning("no preview of step %s: %s", step, said)
+        else:
+            tell(Sampled(step, images))
+        self.ranks.agree(DRAWN)
+
+    def _why_missed(self, error: Exception) -> str:
+        """Why a picture is missed; empty for an error that ends the run.
+
+        Raises:
+            ConfigError: a process has no memory for its part.
+        """
+        if not is_shortage(error):
+            return str(error) if isinstance(error, DiffxError) else ""
+        said = "it does not fit into memory: draw fewer images with --preview.n"
+        if self.ranks.is_divided:  # the others may be waiting for this one's share
+            raise ConfigError(f"no preview: {said}") from error
+        return said
 
 
 @frozen(eq=False)
@@ -164,12 +203,18 @@ class Save:
     ranks: Ranks
     began: int | None = None
 
+    def begin(self, learner: Learner) -> None:
+        """Leave behind what was written of steps that are taken again.
+
+        Raises:
+            CheckpointError: it cannot be removed.
+        """
+        if self.saver is not None and self.ranks.is_first:
+            learner.average.begin(self.saver.run)
+
     def __call__(self, learner: Learner, tell: Tell) -> str:
         """Save, if it is time or if this is the best so far; tell of what has been written."""
-        course = learner.course
-        if due(course.step, self.every) or course.best_step == course.step:
-            self._save(learner)
-        self._keep_average(learner)
+        self._save(learner, is_due=due(learner.course.step, self.every))
         if self.saver is not None:
             self._tell(self.saver.written(), tell)
         return ""
@@ -180,35 +225,53 @@ class Save:
         Raises:
             CheckpointError: it cannot be written.
         """
-        self._save(learner)
-        if self.saver is not None and self.ranks.is_first:
-            self._keep_average(learner, last=True)
-            self.saver.finish()
-            self._tell(self.saver.written(), tell)
+        self._save(learner, is_due=True, last=True)
+        if self._own is not None:
+            self._own.finish()
+            self._tell(self._own.written(), tell)
         self.ranks.wait()
 
-    def _keep_average(self, learner: Learner, *, last: bool = False) -> None:
-        if self.saver is None or not self.ranks.is_first:
-            return
-        try:
-            learner.average.snapshot(self.saver.run, learner.course.updates, last=last)
-        except CheckpointError as error:  # the next one may find room; the weights are not lost
-            self.saver.note(str(error))
+    @property
+    def _own(self) -> "Saver | None":
+        """What this process saves with."""
+        return self.saver if self.ranks.is_first else None
 
     def _tell(self, written: Iterable[tuple[int, Path]], tell: Tell) -> None:
         for step, path in written:
             tell(Saved(step, path))
 
-    def _save(self, learner: Learner) -> None:
-        course = learner.course
-        if (
-            self.saver is None
-            or not self.ranks.is_first
-            or course.step in {self.saver.step, self.began}
-        ):
-            return
-        best = course.best if course.best_step == course.step else None
-        self.saver.save(learner.snapshot(self.record), best=best)
+    def _save(self, learner: Learner, *, is_due: bool, last: bool = False) -> None:
+        """Save what is to be kept of a step, and a checkpoint if the first process wants one."""
+        course, saver, whole = learner.course, self._own, self.ranks.whole
+        averages = [one.mapped(whole) for one in learner.average.due(course.updates, last=last)]
+        is_asked = is_due or course.held_out is not None  # the same for all processes
+        wants = "save" if is_asked and self._wants(course, is_due=is_due) else ""
+        if is_asked and self.ranks.told(wants):
+            snapshot = learner.snapshot(self.record).mapped(whole)
+            if saver is not None:
+                saver.save(snapshot, best=self._best(course), averages=averages)
+        elif averages and saver is not None:
+            saver.save_averages(averages)
+
+    def _wants(self, course: Course, *, is_due: bool) -> bool:
+        """Whether this process wants a checkpoint of this step, which is not there yet."""
+        saver = self._own
+        if saver is None or course.step in {saver.step, self.began}:
+            return False
+        return is_due or self._best(course) is not None
+
+    def _best(self, course: Course) -> float | None:
+        """The loss by which this step becomes the best checkpoint; None if it does not.
+
+        Where the best step itself could not be saved, the best of those that can takes its place.
+        """
+        if course.best_step == course.step:
+            return course.best
+        if self.saver is None or course.held_out is None or course.best is None:
+            return None
+        there = math.inf if self.saver.best is None else self.saver.best
+        is_lost = course.best < there
+        return course.held_out if is_lost and course.held_out < there else None
 
 
 def due(step: int, every: int | None) -> bool:

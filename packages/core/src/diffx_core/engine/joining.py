@@ -4,12 +4,11 @@ One that fails closes its connections, which wakes up those that wait for it. Th
 what it has written down, so that all end with the same error.
 """
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from traceback import clear_frames
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,10 +16,11 @@ import torch.distributed as dist
 from torch.distributed import PrefixStore  # type: ignore[attr-defined] # public all the same
 from torch.distributed.rendezvous import rendezvous
 
+from diffx_core.engine.lines import Lines
 from diffx_core.engine.meeting import meeting
 from diffx_core.engine.together import Together
 from diffx_core.engine.words import Board
-from diffx_core.errors import ComponentError, DiffxError
+from diffx_core.errors import DiffxError
 
 PATIENCE = timedelta(minutes=30)
 """How long one process waits for another: longer than it takes to write a checkpoint."""
@@ -46,9 +46,9 @@ def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator
         yield ranks
         ranks.wait()
     except BaseException as error:
-        found = _reason(ranks.board, error)
+        found = ranks.reason(error)
         ranks.board.post(found)
-        _let_go(ranks, error)
+        _let_go(ranks)
         # those that noticed by themselves that somebody is gone are about to read, or are gone
         ranks.board.leave(PATIENT if found is error else BRIEF)
         if found is error:
@@ -58,65 +58,43 @@ def together(device: torch.device, *, timeout: timedelta = PATIENCE) -> Iterator
         dist.destroy_process_group()
 
 
-def _let_go(ranks: Together, error: BaseException | None) -> None:
-    """Close the connections, which wakes up whoever waits for this process.
-
-    They are closed when nothing holds them any more; so the frames of the error must not.
-    """
-    while error is not None:
-        clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+def _let_go(ranks: Together) -> None:
+    """Close the connections, which wakes up whoever waits for this process."""
     with suppress(RuntimeError):
         if ranks.device.type == "cuda":
             ranks.groups[0].abort()
-        ranks.groups.clear()
+        ranks.lines.cut()
         dist.destroy_process_group()
-    gc.collect()
 
 
 def _joined(device: torch.device, timeout: timedelta) -> Together:
     try:
         store, rank, world = next(rendezvous("env://", timeout=timeout))
         store = PrefixStore(meeting(store, rank, world, timeout), store)
-        accelerated = device.type == "cuda"
-        dist.init_process_group(
-            "nccl" if accelerated else "gloo",
-            store=PrefixStore("group", store),
-            rank=rank,
-            world_size=world,
-            timeout=timeout,
-            device_id=device if accelerated else None,
-        )
-        groups: list[Any] = [dist.group.WORLD]
-        if accelerated:
-            groups.append(dist.new_group(backend="gloo", timeout=timeout))
+        groups, lines = Lines.of(partial(_groups, store, rank, world, device, timeout))
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:500]
         raise DiffxError(f"the processes of this run do not find each other: {reason}") from error
     lasts = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     board = Board(rank, world, PrefixStore("words", store), lasts)
-    return Together(rank, world, device=device, groups=groups, board=board)
+    return Together(rank, world, device=device, groups=groups, board=board, lines=lines)
 
 
-def _reason(board: Board, error: BaseException) -> BaseException:
-    """What to fail of: the same, unless it is only that somebody else is gone."""
-    if "finished reduction in the prior iteration" in str(error):
-        return ComponentError(
-            "backbone", "has parameters that get no gradient, which processes cannot agree about"
-        )
-    if not is_lost(error):
-        return error
-    words = board.first()
-    if words is not None:
-        return words.error()
-    return DiffxError(
-        "another process of this run does not answer, as one that was killed or that hangs; "
-        "--resume goes on from the newest checkpoint"
+def _groups(
+    store: PrefixStore, rank: int, world: int, device: torch.device, timeout: timedelta
+) -> list[Any]:
+    """All processes, connected: by what their device has, and last by gloo."""
+    accelerated = device.type == "cuda"
+    dist.init_process_group(
+        "nccl" if accelerated else "gloo",
+        store=PrefixStore("group", store),
+        rank=rank,
+        world_size=world,
+        timeout=timeout,
+        device_id=device if accelerated else None,
     )
-
-
-def is_lost(error: BaseException) -> bool:
-    """Whether an error says no more than that another process does not answer."""
-    return isinstance(error, dist.DistError) or (
-        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
-    )
+    groups: list[Any] = [dist.group.WORLD]
+    if accelerated:
+        groups.append(dist.new_group(backend="gloo", timeout=timeout))
+    dist.barrier(group=groups[-1])  # connections may be made when they are first needed
+    return groups

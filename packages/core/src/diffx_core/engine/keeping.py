@@ -12,7 +12,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from diffx_core.engine.durable import flush, json_text, replace_text
+from diffx_core.engine.durable import flush, json_text, read, replace_text
 from diffx_core.engine.layout import checkpoints, named, place, remove, step_of
 from diffx_core.engine.manifest import DAMAGES, seems_whole
 from diffx_core.errors import CheckpointError
@@ -57,7 +57,7 @@ def best(run: Path) -> Best | None:
     """
     path = run / "best"
     try:
-        facts = json.loads(path.read_bytes())
+        facts = json.loads(read(path))
         step = int(facts["step"])
         return Best(place(run, step), step, float(facts["value"]))
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def prune(run: Path, keep: int, protect: Collection[Path] = ()) -> list[str]:
     try:
         top = best(run)
     except CheckpointError as error:
-        return [f"no old checkpoints are deleted: {error}"]
+        return [f"no old checkpoints are deleted until it is removed: {error}"]
     protected = (*protect, *(() if top is None else (top.path,)))
     kept = {named(folder).resolve() for folder in protected}
     complaints, whole = [], 0

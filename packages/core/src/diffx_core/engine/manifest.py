@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diffx_core.engine.durable import Sum, json_text, write
+from diffx_core.engine.durable import Sum, json_text, read, write
 from diffx_core.errors import CheckpointError
 
 FORMAT = 2
@@ -38,7 +38,7 @@ def read_manifest(folder: Path) -> dict[str, Sum]:
         CheckpointError: another format, or a list that is not one of a checkpoint.
         DAMAGES: there is no manifest, or it is damaged.
     """
-    manifest = json.loads((folder / NAME).read_bytes())
+    manifest = json.loads(read(folder / NAME))
     if manifest["format"] not in READABLE:
         raise CheckpointError(
             f"{folder}: written in format {manifest['format']}, this diffx reads formats 1 and 2"
@@ -71,7 +71,7 @@ def verified(folder: Path, name: str, expected: Sum) -> bytes:
         raise CheckpointError(
             f"{path}: damaged (it has {size} bytes, the manifest says {expected.bytes})"
         )
-    content = path.read_bytes()
+    content = read(path)
     if hashlib.sha256(content).hexdigest() != expected.sha256:
         raise CheckpointError(f"{path}: damaged (its SHA-256 is not the manifest's)")
     return content

@@ -51,11 +51,12 @@ def shortage(micro: int) -> ConfigError:
     )
 
 
-def fitted(update: Update, batch: Batch, step: int) -> Update:
+def fitted(update: Update, alone: Update, batch: Batch, step: int) -> Update:
     """The same update, in parts that fit into memory on all processes; nothing has been learned.
 
     Args:
         update: makes steps.
+        alone: makes them with nobody else: whoever runs out of memory leaves no one waiting.
         batch: the process's own share of any batch.
         step: of which it is.
 
@@ -63,7 +64,7 @@ def fitted(update: Update, batch: Batch, step: int) -> Update:
         ConfigError: not even one example fits.
     """
     micro = update.micro
-    while not _fits(evolve(update, micro=micro), batch, step):
+    while not _fits(evolve(alone, micro=micro), batch, step):
         if micro == 1:
             raise shortage(1)
         micro = (micro + 1) // 2
@@ -77,8 +78,7 @@ def _fits(update: Update, batch: Batch, step: int) -> bool:
     learning = update.objective.training
     update.objective.eval()  # the losses of a rehearsal teach nothing
     try:
-        with update.ranks.apart(update.network):
-            update.gradients(batch, step)
+        update.gradients(batch, step)
         moments = [torch.empty_like(one) for one in update.optimizers.names for _ in range(2)]
         del moments
     except Exception as error:

@@ -43,8 +43,8 @@ class Optimizers:
 
     @property
     def kinds(self) -> list[str]:
-        """What they are."""
-        return [type(part).__name__ for part in self.parts]
+        """What they are, each once."""
+        return [*dict.fromkeys(type(part).__name__ for part in self.parts)]
 
     def memory(self) -> dict[str, Tensor]:
         """What the optimizers know of each parameter, as NAME/WHAT."""
@@ -108,7 +108,17 @@ def optimizers_for(model: nn.Module, objective: nn.Module, options: TrainOptions
     names |= {one: f"objective.{name}" for name, one in objective.named_parameters()}
     rest = list(objective.parameters())
     if options.optimizer != "muon":
-        return Optimizers((_one(options.optimizer, [*named.values()], rest, options),), names)
+        # Those that processes have divided are tensors of another type, which do not mix.
+        parts = tuple(
+            _one(
+                options.optimizer,
+                [one for one in named.values() if type(one) is kind],
+                [one for one in rest if type(one) is kind],
+                options,
+            )
+            for kind in dict.fromkeys(map(type, names))
+        )
+        return Optimizers(parts, names)
     # Embeddings are matrices too, but their rows are a table, not directions.
     inner = {name for name, one in named.items() if one.ndim == 2 and "embed" not in name}
     outer = _one("adamw", [one for name, one in named.items() if name not in inner], rest, options)

@@ -67,6 +67,6 @@ def update_for(
         learner.scaler,
         ranks,
         total=options.batch_size,
-        micro=options.micro_batch or len(ranks.slots(options.batch_size)),
+        micro=ranks.micro(options.batch_size, options.micro_batch),
         clip=options.grad_clip,
     )

@@ -1,6 +1,6 @@
 """The processes of a run: which share of each batch is whose, and what they tell each other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 from attrs import frozen
@@ -25,6 +25,11 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether it is the one that writes and speaks."""
         return self.rank == 0
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether each of them holds a share of the network, which all have to call together."""
+        return False
 
     def slots(self, total: int) -> range:
         """Which of a batch's examples are its own.
@@ -55,6 +60,10 @@ class Ranks:
             raise error
         return ending
 
+    def reason(self, error: BaseException) -> BaseException:
+        """What a process really failed of that an error has ended."""
+        return error
+
     def same(self, what: str, text: str) -> None:
         """Refuse to go on where processes differ.
 
@@ -78,6 +87,34 @@ class Ranks:
         """The rows of all processes, in their order."""
         return values
 
+    def dividing(self) -> "Ranks":
+        """The same processes, each of which holds a share of the network."""
+        return self
+
+    def divide(self, model: nn.Module) -> None:
+        """Give each process the values of the first, or its share of them if they divide it."""
+
+    def mixed(self) -> AbstractContextManager[None]:
+        """While tensors of which each process has a share meet such that all have."""
+        return nullcontext()
+
+    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors as they were before the network was divided, for the first process."""
+        return dict(tensors)
+
+    def clip(self, parameters: Iterable[Tensor], longest: float) -> Tensor:
+        """Shorten the gradient to a norm, if it is longer; returns its norm before."""
+        return nn.utils.clip_grad_norm_(parameters, longest)
+
+    def micro(self, total: int, wanted: int | None) -> int:
+        """How many of a batch's examples go through the network at once.
+
+        Args:
+            total: examples in the batch.
+            wanted: as the user has it; a whole share if None.
+        """
+        return wanted or -(-total // self.world)
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""
         return model
@@ -87,8 +124,13 @@ class Ranks:
         del model
         return nullcontext()
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make gradients the mean over all processes, of parameters that no network holds."""
+    def average(self, network: nn.Module, others: Iterable[nn.Parameter]) -> None:
+        """Make gradients the mean over all processes where that is still to be done.
+
+        Args:
+            network: as it was wrapped.
+            others: parameters that it does not hold.
+        """
 
     def wait(self) -> None:
         """Wait until all of them are here."""

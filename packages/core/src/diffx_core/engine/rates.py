@@ -1,11 +1,12 @@
 """The learning rate of each step: a pure function of how many there have been.
 
-With n updates done of N, a warm-up of W and s = n + 1,
+A step that is lost counts, so that a rate that ends at zero gets there. With n steps done of N,
+a warm-up of W and s = n + 1,
 
     warm-up       lr s / (W + 1)                                while s <= W
     constant      lr
-    cosine        lr (1 + cos(pi (s - W - 1) / (N - W))) / 2     zero after the last update
-    linear        lr (1 - (s - W - 1) / (N - W))                 zero after the last update
+    cosine        lr (1 + cos(pi (s - W - 1) / (N - W))) / 2     zero after the last step
+    linear        lr (1 - (s - W - 1) / (N - W))                 zero after the last step
     inverse_sqrt  lr sqrt((W + 1) / s)                           has no end, so N may grow
 
 References:
@@ -18,20 +19,20 @@ import math
 from diffx_core.options import TrainOptions
 
 
-def learning_rate(options: TrainOptions, updates: int) -> float:
-    """The learning rate of the update after so many."""
-    return options.lr * share(options, updates)
+def learning_rate(options: TrainOptions, steps: int) -> float:
+    """The learning rate of the step after so many."""
+    return options.lr * share(options, steps)
 
 
-def share(options: TrainOptions, updates: int) -> float:
+def share(options: TrainOptions, steps: int) -> float:
     """What part of the highest learning rate it is."""
     start = options.warmup + 1
-    if updates + 1 < start:
-        return (updates + 1) / start
+    if steps + 1 < start:
+        return (steps + 1) / start
     if options.lr_schedule == "inverse_sqrt":
-        return math.sqrt(start / (updates + 1))
+        return math.sqrt(start / (steps + 1))
     # A run that is no longer than its warm-up never gets here before its end.
-    done = min(1.0, (updates + 1 - start) / max(1, options.steps - options.warmup))
+    done = min(1.0, (steps + 1 - start) / max(1, options.steps - options.warmup))
     match options.lr_schedule:
         case "cosine":
             return (1 + math.cos(math.pi * done)) / 2

@@ -1,20 +1,23 @@
 """Saving beside training: a step waits for a copy of the tensors, a thread writes it.
 
-What fails because of the disk is said once, and the next save tries again; the checkpoints that
-were there still are.
+What fails because of the disk is said, and each next save tries again, until one succeeds, which is
+said, too; the checkpoints that were there still are.
 """
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Thread
 
-from attrs import define, field
+from attrs import define, evolve, field
 
+from diffx_core.engine.averaging.snapshots import Kept
 from diffx_core.engine.copies import Copies
-from diffx_core.engine.keeping import mark_best, prune
+from diffx_core.engine.keeping import best
 from diffx_core.engine.layout import tidy
-from diffx_core.engine.saving import Snapshot, save_checkpoint
+from diffx_core.engine.memory import is_shortage
+from diffx_core.engine.saving import Snapshot
+from diffx_core.engine.writing import Task, Writing
 from diffx_core.errors import CheckpointError
 from diffx_core.options.checks import whole
 
@@ -22,45 +25,6 @@ from diffx_core.options.checks import whole
 def warn(message: str) -> None:
     """What is done with a note if nobody asks for it."""
     warnings.warn(message, RuntimeWarning, stacklevel=2)
-
-
-class Writing(Thread):
-    """One save under way.
-
-    Args:
-        run: folder of the run.
-        snapshot: what is written; nobody else touches its tensors.
-        best: the value by which it is the best, if it is.
-        keep: how many of the last checkpoints stay; all if None.
-        protect: what stays besides.
-    """
-
-    def __init__(
-        self,
-        run: Path,
-        snapshot: Snapshot,
-        best: float | None,
-        keep: int | None,
-        protect: Path | None,
-    ) -> None:
-        super().__init__(name="diffx-save")
-        self.folder, self.snapshot, self.best = run, snapshot, best
-        self.keep, self.protect = keep, protect
-        self.path: Path | None = None
-        self.error: BaseException | None = None
-        self.complaints: list[str] = []
-
-    def run(self) -> None:
-        """Write it, then delete old ones."""
-        try:
-            self.path = save_checkpoint(self.folder, self.snapshot)
-            if self.best is not None:
-                mark_best(self.folder, self.snapshot.step, self.best)
-            if self.keep is not None:
-                protect = [one for one in (self.path, self.protect) if one is not None]
-                self.complaints += prune(self.folder, self.keep, protect)
-        except BaseException as error:  # noqa: BLE001  # raised again in the thread that trains
-            self.error = error
 
 
 @define(eq=False)
@@ -81,33 +45,78 @@ class Saver:
     protect: Path | None = field(default=None, kw_only=True)
     note: Callable[[str], None] = field(default=warn, kw_only=True)
     _step: int | None = field(default=None, init=False)
+    _best: float | None = field(default=None, init=False)
     _copies: Copies = field(factory=Copies, init=False)
     _writing: Writing | None = field(default=None, init=False)
     _written: list[tuple[int, Path]] = field(factory=list, init=False)
     _failure: CheckpointError | None = field(default=None, init=False)
+    _failed: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.keep is not None:
             whole("keep", self.keep)
         tidy(self.run)
+        self._best = best_value(self.run)
 
     @property
     def step(self) -> int | None:
         """The step of the last save, unless it is known to have failed."""
         return self._step
 
-    def save(self, snapshot: Snapshot, *, best: float | None = None) -> None:
+    @property
+    def best(self) -> float | None:
+        """The value of the best checkpoint that is there, or that is being saved, if there is one.
+
+        Where it cannot be read, no value is better.
+        """
+        return self._best
+
+    def save(
+        self,
+        snapshot: Snapshot,
+        *,
+        best: float | None = None,
+        averages: Sequence[Kept] = (),
+    ) -> None:
         """Copy a snapshot and have it written; waits for the one before.
 
         Args:
             snapshot: the run as it is now.
             best: makes it the best checkpoint of the run, by this value.
+            averages: what is to be on the disk before it.
+
+        Raises:
+            CheckpointError: there is no memory for a copy.
         """
         self._settle()
-        copied = self._copies.of(snapshot)
-        self._writing = Writing(self.run, copied, best, self.keep, self.protect)
-        self._writing.start()
+        copied = self._copied(snapshot)
+        task = Task(snapshot=copied, best=best, keep=self.keep, protect=self.protect)
+        self._start(task, averages)
         self._step, self._failure = snapshot.step, None
+        if best is not None:
+            self._best = best
+
+    def _copied(self, snapshot: Snapshot) -> Snapshot:
+        try:
+            return self._copies.of(snapshot)
+        except Exception as error:
+            if not is_shortage(error):
+                raise
+            raise CheckpointError(
+                f"step {snapshot.step} cannot be saved: there is no memory for a copy of it"
+            ) from error
+
+    def save_averages(self, averages: Sequence[Kept]) -> None:
+        """Copy averages and have them written; waits for the save before."""
+        self._settle()
+        self._start(Task(), averages)
+
+    def _start(self, task: Task, averages: Sequence[Kept]) -> None:
+        # These are rare, so their memory is given back each time.
+        copied = Copies().of_parts({str(i): one.state for i, one in enumerate(averages)})
+        kept = tuple(evolve(one, state=copied[str(i)]) for i, one in enumerate(averages))
+        self._writing = Writing(self.run, evolve(task, averages=kept))
+        self._writing.start()
 
     def written(self) -> list[tuple[int, Path]]:
         """The steps and folders that have become complete since this was asked; never waits."""
@@ -134,16 +143,45 @@ class Saver:
         writing, self._writing = self._writing, None
         for line in writing.complaints:
             self.note(line)
-        if writing.path is not None:
-            self._written.append((writing.snapshot.step, writing.path))
-        if writing.error is None:
+        if writing.path is not None and writing.task.snapshot is not None:
+            self._written.append((writing.task.snapshot.step, writing.path))
+        if writing.error is not None:
+            self._step, self._best = None, best_value(self.run)
+        self._failure = _of_the_disk(writing.error) or self._failure
+        self._tell_of(writing, _of_the_disk(writing.lost), last=last)
+
+    def _tell_of(self, writing: Writing, lost: CheckpointError | None, *, last: bool) -> None:
+        """Say what has failed, unless the save before has failed, too."""
+        if writing.error is None and lost is None:
+            if self._failed and writing.path is not None:
+                self.note(f"{writing.path}: saved again, after {self._failed} that failed")
+                self._failed = 0
             return
-        self._step = None
-        # A full disk may have room later; what is wrong with the snapshot itself will stay so.
-        if not isinstance(writing.error, CheckpointError) or not isinstance(
-            writing.error.__cause__, OSError
-        ):
-            raise writing.error
-        self._failure = writing.error
-        if not last:
-            self.note(f"{writing.error}; training goes on, and the next save tries again")
+        self._failed += 1
+        if last and lost is not None:
+            self.note(str(lost))
+        elif self._failed == 1 and not last:
+            said = writing.error or lost
+            self.note(f"{said}; training goes on, and each next save tries again")
+
+
+def _of_the_disk(error: BaseException | None) -> CheckpointError | None:
+    """What a disk refused, which may have room later; what is wrong otherwise will stay so.
+
+    Raises:
+        BaseException: it is something else.
+    """
+    if error is None:
+        return None
+    if isinstance(error, CheckpointError) and isinstance(error.__cause__, OSError):
+        return error
+    raise error
+
+
+def best_value(run: Path) -> float | None:
+    """The value of the best checkpoint that is there, if there is one; -inf if nobody can tell."""
+    try:
+        found = best(run)
+    except CheckpointError:
+        return -math.inf
+    return None if found is None or not found.path.is_dir() else found.value

@@ -5,11 +5,11 @@ with the manifest of sizes and SHA-256 sums last, and renamed when it is whole; 
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from torch import Tensor
 
 from diffx_core.engine.durable import Sum, flush, json_text, replace_text, write
@@ -46,6 +46,11 @@ class Snapshot:
         yield "ema.safetensors", self.ema
         if self.training:
             yield "training.safetensors", self.training
+
+    def mapped(self, work: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Self:
+        """The same with something done to the tensors of each file."""
+        weights, ema, training = map(work, (self.weights, self.ema, self.training))
+        return evolve(self, weights=weights, ema=ema, training=training)
 
     @property
     def bytes(self) -> int:

@@ -7,6 +7,7 @@ number from every process, whose largest says whether all go on; only if not do 
 import hashlib
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -15,9 +16,10 @@ from attrs import field, frozen
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from diffx_core.engine.lines import Lines
 from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.words import Board
-from diffx_core.errors import CheckpointError, DiffxError
+from diffx_core.errors import CheckpointError, ComponentError, DiffxError
 
 GO_ON, END, FAIL = range(3)
 
@@ -32,11 +34,13 @@ class Together(Ranks):
         device: where it computes.
         groups: all of them, last the one by which they tell each other about what is on the CPU.
         board: where the last words of those that failed are.
+        lines: the connections of the last of the groups.
     """
 
     device: torch.device = field(kw_only=True)
     groups: list[Any] = field(kw_only=True)
     board: Board = field(kw_only=True)
+    lines: Lines = field(kw_only=True)
 
     def agree(self, ending: str, error: Exception | None = None) -> str:
         """Why all of them end now: the reason of the first that has one; see `Ranks`."""
@@ -52,6 +56,21 @@ class Together(Ranks):
             words = self.board.first()
             raise words.error() if words else DiffxError("another process has failed")
         return next(filter(None, self._texts(ending)))
+
+    def reason(self, error: BaseException) -> BaseException:
+        """What it failed of: the same, unless it is only that somebody else is gone."""
+        if "finished reduction in the prior iteration" in str(error):
+            problem = "has parameters that get no gradient, which processes cannot agree about"
+            return ComponentError("backbone", problem)
+        if not is_lost(error):
+            return error
+        words = self.board.first()
+        if words is not None:
+            return words.error()
+        return DiffxError(
+            "another process of this run does not answer, as one that was killed or that hangs; "
+            "--resume goes on from the newest checkpoint"
+        )
 
     def same(self, what: str, text: str) -> None:
         """Refuse to go on where processes differ; see `Ranks`."""
@@ -77,6 +96,26 @@ class Together(Ranks):
         """The rows of all processes, in their order; they may differ in number."""
         return torch.cat(self._everyones(values.cpu())).to(values.device)
 
+    def dividing(self) -> "Together":
+        """The same processes, each of which holds a share of the network."""
+        from diffx_core.engine.sharded import Sharded  # takes long
+
+        return Sharded(
+            self.rank,
+            self.world,
+            device=self.device,
+            groups=self.groups,
+            board=self.board,
+            lines=self.lines,
+        )
+
+    def divide(self, model: nn.Module) -> None:
+        """Give each process the values of the first, from which averages begin, too."""
+        for one in chain(model.parameters(), model.buffers()):
+            value = one.detach().contiguous()
+            dist.broadcast(value, 0)
+            one.detach().copy_(value)
+
     def wrap(self, model: nn.Module) -> nn.Module:
         """The network, whose gradients become the mean over all processes."""
         places = [self.device] if self.device.type == "cuda" else None
@@ -88,9 +127,10 @@ class Together(Ranks):
             return cast("AbstractContextManager[None]", model.no_sync())
         return nullcontext()
 
-    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+    def average(self, network: nn.Module, others: Iterable[nn.Parameter]) -> None:
         """Make gradients the mean over all processes, of parameters that no network holds."""
-        for one in parameters:
+        del network
+        for one in others:
             if one.grad is not None:
                 dist.all_reduce(one.grad)
                 one.grad /= self.world
@@ -111,6 +151,13 @@ class Together(Ranks):
         found = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(found, padded, group=self.groups[-1])
         return [one[: int(size)] for one, size in zip(found, sizes, strict=True)]
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an error says no more than that another process does not answer."""
+    return isinstance(error, dist.DistError) or (
+        isinstance(error, RuntimeError) and "gloo" in str(error).lower()
+    )
 
 
 def _bytes(data: bytes) -> Tensor:

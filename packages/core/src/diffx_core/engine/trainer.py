@@ -27,6 +27,7 @@ from diffx_core.engine.reading import read_ahead
 from diffx_core.engine.update import Update
 from diffx_core.engine.validation import Validation
 from diffx_core.errors import DataError
+from diffx_core.errors import reason as failure
 from diffx_core.objective import Objective
 from diffx_core.options import (
     EmaOptions,
@@ -100,6 +101,11 @@ class Trainer:
         return self.denoiser.backbone
 
     @property
+    def team(self) -> Ranks:
+        """The processes, as they hold the network."""
+        return self.ranks.dividing() if self.options.shard else self.ranks
+
+    @property
     def order(self) -> DataOrder:
         """Which examples each step sees."""
         held_out = self.validate.examples if self.validate.every else 0
@@ -108,15 +114,25 @@ class Trainer:
 
     def check(self) -> None:
         """Look at every component once: a `ComponentError` names one that breaks its contract."""
-        if not len(self.dataset):
-            raise DataError("the dataset is empty")
-        self.ranks.slots(self.options.batch_size)
+        self.check_data()
+        self.team.slots(self.options.batch_size)
+        self.team.micro(self.options.batch_size, self.options.micro_batch)
         model = self.model.to(self.device)
         learning = model.training
         model.eval()  # a look changes neither statistics nor the state of a generator
         preflight(self.denoiser, self.dataset, self.order, self.device)
         self.objective.check(self.denoiser)
         model.train(learning)
+
+    def check_data(self) -> None:
+        """See whether there is an example for training, and for looks if there are any.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not len(self.dataset):
+            raise DataError("the dataset is empty")
+        _ = self.order
 
     def fit(self, start: Checkpoint | None = None) -> Outcome:
         """Take all steps that are left; the model is left with its own weights.
@@ -127,19 +143,25 @@ class Trainer:
         self.check()
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
+            self.team.divide(self.model)
             learner = learner_for(self.model, self.objective, self.options, self.ema, self.device)
             if start is not None:
-                learner.restore(start)
+                with self.team.mixed():
+                    learner.restore(start)
             return self._fit(learner, self._saving(start))
 
     def _fit(self, learner: Learner, saving: Save) -> Outcome:
         options, course, tell = self.options, learner.course, Told(tuple(self.observers))
-        began, reason = time.perf_counter(), "something went wrong"
+        began, reason = time.perf_counter(), ""
         tell(Started(options.steps, options.batch_size, parameter_count(self.model), course.step))
         try:
+            saving.begin(learner)
             with self._reading(course.step) as batches:
                 reason = self._steps(learner, batches, saving, tell)
             saving.finish(learner, tell)
+        except BaseException as error:
+            reason = why_it_ended(self.ranks.reason(error))
+            raise
         finally:
             tell(Finished(course.step, time.perf_counter() - began, reason))
         return Outcome(course.step, learner.average, reason)
@@ -155,25 +177,27 @@ class Trainer:
             batch, reason = self._next(batches, time.perf_counter() - began)
             if batch is None:
                 break
-            lr = learning_rate(options, course.updates)
+            lr = learning_rate(options, course.step)
             with advised(update.micro):
                 taken = update(batch, course.step, lr)
-                if course.took(taken, batch.index, scaling=scaling):
+                if course.took(taken, scaling=scaling, speaks=self.ranks.is_first):
                     learner.average.update(course.updates)
                     seconds = time.perf_counter() - began
                     tell(Stepped(course.step, taken.loss, lr, taken.norm, seconds))
-                for duty in duties:
-                    reason = duty(learner, tell) or reason
+            for duty in duties:
+                reason = duty(learner, tell) or reason
         return reason
 
     def _update(self, learner: Learner) -> Update:
         """What makes steps, in parts that fit into memory if that is to be found out."""
-        update = update_for(learner, self.denoiser, self.options, self.ranks)
+        update = update_for(learner, self.denoiser, self.options, self.team)
         if not self.options.auto_micro_batch:
             return update
         step, order = learner.course.step, self.order.of(self.ranks.slots(self.options.batch_size))
         batch = self.dataset.on(self.device).batch(order.indices(step)).to(self.device)
-        return fitted(update, batch, step)
+        apart = Ranks(self.ranks.rank, self.ranks.world)
+        alone = update_for(learner, self.denoiser, self.options, apart)
+        return fitted(update, alone, batch, step)
 
     @contextmanager
     def _reading(self, first: int) -> Iterator[Iterator[Batch]]:
@@ -209,15 +233,21 @@ class Trainer:
         duties: list[Duty] = []
         if self.validate.every is not None:
             whom = self.denoiser, self.dataset.on(self.device), self.objective, self.order.unseen
-            look = Validation(*whom, size, self.device, self.ranks)
+            look = Validation(*whom, size, self.device, self.team)
             duties.append(Look(look, self.validate))
-        if self.draw is not None and self.preview.every is not None and self.ranks.is_first:
-            duties.append(Preview(self.denoiser, self.draw, self.preview.every, self.stop))
+        if self.draw is not None and self.preview.every is not None:
+            every = self.preview.every
+            duties.append(Preview(self.denoiser, self.draw, every, self.stop, self.team))
         return duties
 
     def _saving(self, start: Checkpoint | None) -> Save:
         began = None if start is None else start.step
-        return Save(self.saver, self.save.every, self.record, self.ranks, began)
+        return Save(self.saver, self.save.every, self.record, self.team, began)
+
+
+def why_it_ended(error: BaseException) -> str:
+    """Why a run ended that raised this, in one line."""
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else failure(error)
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -9,7 +9,7 @@ import math
 from contextlib import nullcontext
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 from torch import Tensor, nn
 
 from diffx_core.dataset import Batch
@@ -27,10 +27,12 @@ class Taken:
     Args:
         loss: the mean over the whole batch.
         norm: of the gradient, before clipping.
+        suspects: positions of examples that may be to blame where it is not finite.
     """
 
     loss: float
     norm: float
+    suspects: tuple[int, ...] = ()
 
     @property
     def is_finite(self) -> bool:
@@ -67,12 +69,14 @@ class Update:
     def __call__(self, batch: Batch, step: int, lr: float) -> Taken:
         """Step, if the loss and its gradient are finite."""
         loss = self.gradients(batch, step)
-        self.ranks.average(self.objective.parameters())
+        self.ranks.average(self.network, self.objective.parameters())
         self.optimizers.unscale(self.scaler)
         learned = [one for one in self.optimizers.names if one.grad is not None]
-        norm = nn.utils.clip_grad_norm_(learned, self.clip)
+        norm = self.ranks.clip(learned, self.clip)
         told = torch.stack([self.ranks.total(loss), norm.to(loss.device)]).tolist()
         taken = Taken(*told)
+        if not taken.is_finite:
+            taken = evolve(taken, suspects=self._suspects(batch, loss))
         self.objective.learn(self.ranks.joined)
         if taken.is_finite:
             self.optimizers.step(lr, self.scaler)
@@ -80,6 +84,15 @@ class Update:
             self.scaler.update()
         self.optimizers.clear()
         return taken
+
+    def _suspects(self, batch: Batch, loss: Tensor) -> tuple[int, ...]:
+        """The examples of those whose share of the loss is not finite; of all, if all are."""
+        if batch.index is None:
+            return ()
+        index = batch.index.cpu()
+        rows = torch.stack([index, loss.isfinite().cpu().long().expand_as(index)], 1)
+        position, is_fine = self.ranks.joined(rows).unbind(1)
+        return tuple(position[is_fine == is_fine.min()].tolist())
 
     def gradients(self, batch: Batch, step: int) -> Tensor:
         """Collect the gradients of a batch; returns this process's share of the loss."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from diffx_core.dataset import Dataset
 from diffx_core.denoiser import NetworkDenoiser
 from diffx_core.engine.events import Bin, Validated
+from diffx_core.engine.memory import advised
 from diffx_core.engine.ranks import Ranks, share_of
 from diffx_core.objective import Objective, Part
 
@@ -45,9 +46,10 @@ class Validation:
     def __call__(self, step: int) -> Validated:
         """The loss after so many steps."""
         learning = self.objective.training
-        self.objective.eval()  # a look teaches nothing
+        self.objective.eval()  # a look teaches nothing, and does not depend on what was learned
         try:
-            log_snr, loss = self._terms()
+            with advised(self.batch_size):
+                log_snr, loss = self._terms()
         finally:
             self.objective.train(learning)
         order = log_snr.argsort(stable=True)
@@ -61,10 +63,12 @@ class Validation:
         total = len(self.positions)
         mine = share_of(total, self.ranks)
         found = [torch.empty(2, 0, dtype=torch.float64)]
-        for first in range(0, len(mine), self.batch_size):
-            slots = mine[first : first + self.batch_size]
+        # The network is called as often by those that have an example less: it may be divided.
+        for first in range(0, -(-total // self.ranks.world), self.batch_size):
+            own = mine[first : first + self.batch_size]
+            slots = own or range(1)
             batch = self.dataset.batch(self.positions[slots.start : slots.stop]).to(self.device)
             terms = self.objective.terms(self.denoiser, batch, LOOK, part=Part(slots, total))
-            found.append(torch.stack([terms.log_snr, terms.loss.double().cpu()]))
+            found.append(torch.stack([terms.log_snr, terms.loss.double().cpu()])[:, : len(own)])
         log_snr, loss = self.ranks.joined(torch.cat(found, 1).T.contiguous()).T
         return log_snr, loss

@@ -79,7 +79,8 @@ class Objective(nn.Module):
     `loss = objective(denoiser, batch)` is all that a loop of one's own needs. The defaults that
     "auto" stands for are those of the denoiser's prediction. With `uncertainty` there are
     parameters to be optimised along with the network; with times that follow the loss there is a
-    state to be saved with it, both in `state_dict()`. In eval mode nothing is learned or counted.
+    state to be saved with it, both in `state_dict()`. In eval mode nothing is learned or counted,
+    and nothing that was learned has a say: a step has the same times and weights at any time.
 
     Args:
         options: which weighting, times and loss, and how many labels are hidden.
@@ -145,7 +146,9 @@ class Objective(nn.Module):
             alpha * x0 + sigma * eps, level, self._told(batch.cond, noise, step)
         )
         loss = measure.flatten() * plan.criterion(root * (output - (p * x0 + q * eps)))
-        u = None if self.uncertainty is None else self.uncertainty(log_snr.flatten())
+        u = None
+        if self.training and self.uncertainty is not None:
+            u = self.uncertainty(log_snr.flatten())
         if u is not None:
             loss = (-u).exp() * loss
         if self.training and plan.histogram is not None:
@@ -235,7 +238,7 @@ class Objective(nn.Module):
         else:
             own = NoiseSource(self.seed, part.slots, "times", dtype=torch.float64)
             u = own.uniform(step)
-        if plan.histogram is None:
+        if plan.histogram is None or not self.training:
             return u, torch.ones_like(u)
         v = plan.histogram.quantile(u)
         return v, plan.histogram.ratio(v)

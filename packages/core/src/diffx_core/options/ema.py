@@ -29,7 +29,7 @@ def is_width(value: float) -> bool:
 def width(_: object, attribute: "Attribute[Any]", value: float) -> None:
     """A validator: a width that a power average can have."""
     if not is_width(value):
-        raise ValueError(f"'{attribute.name}' must be from {NARROWEST} to {WIDEST}: {value}")
+        raise ValueError(f"'{attribute.name}' must be from {NARROWEST} to {WIDEST}")
 
 
 def widths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...] | None) -> None:
@@ -37,7 +37,7 @@ def widths(_: object, attribute: "Attribute[Any]", value: tuple[float, ...] | No
     if value is None:
         return
     if not value or len(set(value)) < len(value):
-        raise ValueError(f"'{attribute.name}' must be one or more different widths: {value}")
+        raise ValueError(f"'{attribute.name}' must be one or more different widths")
     for one in value:
         width(_, attribute, one)
 

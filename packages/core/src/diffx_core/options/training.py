@@ -1,8 +1,9 @@
 """How long and how fast the network learns, what is kept of it, and when it is looked at."""
 
+from collections.abc import Iterator
 from typing import Literal, get_args
 
-from attrs import field, frozen
+from attrs import AttrsInstance, field, fields, frozen
 from attrs.validators import and_, ge, gt, le, optional
 
 from diffx_core.errors import ConfigError
@@ -14,6 +15,14 @@ PrecisionName = Literal["fp32", "bf16", "fp16"]
 
 COUNT = ge(1)
 SOME = optional(ge(1))
+NO_EFFECT = "has no effect without every, which says how often"
+
+
+def changed(options: AttrsInstance) -> Iterator[str]:
+    """The names of the options that are not what they are if nobody says."""
+    for one in fields(type(options)):
+        if getattr(options, one.name) != one.default:
+            yield one.name
 
 
 @frozen(kw_only=True)
@@ -33,16 +42,20 @@ class TrainOptions:
         lr_schedule: what follows warm-up: constant, cosine or linear to zero at the last step, or
             inverse_sqrt.
         warmup: steps over which the learning rate grows from zero.
-        weight_decay: decoupled weight decay; with adam and sgd it is added to the gradient.
+        weight_decay: decoupled weight decay of all weights, also biases, gains and embeddings; with
+            adam and sgd it is added to the gradient.
         grad_clip: largest gradient norm; longer gradients are scaled down to it.
         precision: in which the network computes: fp32, bf16, or fp16 with a scaled loss. Weights,
             their average and the loss are float32.
+        shard: divide the weights, their gradients, average and optimizer among all processes, each
+            of which otherwise holds all of them; the same losses, slower.
         compile: let torch.compile make the network faster; the first step takes long.
         channels_last: lay images out as accelerators like it for convolutions.
         hours: when to save and end, if all steps are not done by then; the same command goes on.
         log_every: steps between two lines of metrics.jsonl.
-        workers: processes that read data ahead; by default one for each processor, up to 8, if the
-            data are streamed. Data in memory need none and get none.
+        workers: processes that read data ahead, for each process that trains; by default one for
+            each processor, divided among those that train, up to 8, if the data are streamed. Data
+            in memory need none and get none.
     """
 
     steps: int = field(default=2000, validator=COUNT)
@@ -56,6 +69,7 @@ class TrainOptions:
     weight_decay: float = field(default=0.0, validator=ge(0))
     grad_clip: float = field(default=1.0, validator=gt(0))
     precision: PrecisionName = field(default="fp32", validator=one_of(get_args(PrecisionName)))
+    shard: bool = False
     compile: bool = False
     channels_last: bool = False
     hours: float | None = field(default=None, validator=optional(gt(0)))
@@ -68,6 +82,17 @@ class TrainOptions:
                 f"micro_batch is {self.micro_batch}, more than batch_size, which is "
                 f"{self.batch_size}"
             )
+        against = [name for name, wanted in self._unsharded().items() if self.shard and wanted]
+        if against:
+            raise ConfigError(f"shard does not go with {against[0]}: leave one of them out")
+
+    def _unsharded(self) -> dict[str, bool]:
+        """What is not done where the network is divided, and whether it is wanted."""
+        return {
+            "optimizer muon": self.optimizer == "muon",
+            "channels_last": self.channels_last,
+            "auto_micro_batch": self.auto_micro_batch,
+        }
 
 
 @frozen(kw_only=True)
@@ -100,10 +125,9 @@ class ValidateOptions:
     min_change: float = field(default=0.0, validator=ge(0))
 
     def __attrs_post_init__(self) -> None:
-        if self.every is None and (self.patience is not None or self.min_change):
-            raise ConfigError(
-                "patience and min_change need looks at examples: say how often with every"
-            )
+        idle = [*changed(self)] if self.every is None else []
+        if idle:
+            raise ConfigError(f"{idle[0]} {NO_EFFECT}")
 
 
 @frozen(kw_only=True)
@@ -119,3 +143,8 @@ class PreviewOptions:
     every: int | None = field(default=None, validator=SOME)
     n: int = field(default=36, validator=and_(ge(1), le(4096)))
     nfe: int = field(default=20, validator=COUNT)
+
+    def __attrs_post_init__(self) -> None:
+        idle = [*changed(self)] if self.every is None else []
+        if idle:
+            raise ConfigError(f"{idle[0]} {NO_EFFECT}")

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diffx_core.engine.averaging.snapshots import Kept
 from diffx_core.engine.averaging.weights import Weights
 from diffx_core.errors import CheckpointError
 from diffx_core.options import EmaKind
@@ -71,8 +72,24 @@ class Average(ABC):
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the memory of the average is damaged: {error}") from error
 
+    def begin(self, run: Path) -> None:  # noqa: B027 - most have nothing there
+        """Remove what was written down of later steps than that at which training goes on.
+
+        Raises:
+            CheckpointError: it cannot be removed.
+        """
+
+    def due(self, step: int, *, last: bool = False) -> tuple[Kept, ...]:  # noqa: ARG002
+        """What is to be written down for good of a step, not copied; once each.
+
+        Args:
+            step: how many steps have been taken.
+            last: whether there will be no more.
+        """
+        return ()
+
     def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:  # noqa: ARG002
-        """Write down for good what is to be kept of a step, if that is due.
+        """Write down at once what is due, for a loop of one's own.
 
         Args:
             run: folder of the run.

@@ -15,7 +15,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from diffx_core.engine.averaging.average import Average, fill
 from diffx_core.engine.averaging.profile import exponent
-from diffx_core.engine.averaging.snapshots import forget, label, write_snapshot
+from diffx_core.engine.averaging.snapshots import Kept, forget, label, write_snapshots
+from diffx_core.errors import CheckpointError
 from diffx_core.options import EmaKind
 
 
@@ -60,24 +61,33 @@ class Power(Average):
             get_ema_multi_avg_fn(decay)(average, now, None)
         self._last = step
 
-    def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:
-        """Write each average to ``averages/`` every so many steps, and after the last one.
-
-        What was written of later steps than that at which training went on is no part of it, and is
-        removed before the first.
-        """
-        if self._last == self._written or (step % self.snapshot_every and not last):
-            return ()
+    def begin(self, run: Path) -> None:
+        """Remove the snapshots of later steps: they are no part of how training goes on."""
         if self._began is not None:
             forget(run, self._began)
             self._began = None
-        buffers = self.weights.state(self._averages[0]).keys() - self.weights.places.keys()
-        paths = tuple(
-            write_snapshot(run, self._last, sigma_rel, self.weights.state(average), buffers)
-            for sigma_rel, average in zip(self.sigma_rel, self._averages, strict=True)
-        )
+
+    def due(self, step: int, *, last: bool = False) -> tuple[Kept, ...]:
+        """Each average every so many steps, and after the last one."""
+        if self._last == self._written or (step % self.snapshot_every and not last):
+            return ()
         self._written = self._last
-        return paths
+        states = list(map(self.weights.state, self._averages))
+        buffers = frozenset(states[0].keys() - self.weights.places.keys())
+        return tuple(
+            Kept(self._last, sigma_rel, state, buffers)
+            for sigma_rel, state in zip(self.sigma_rel, states, strict=True)
+        )
+
+    def snapshot(self, run: Path, step: int, *, last: bool = False) -> tuple[Path, ...]:
+        """Write to ``averages/`` what is due; what cannot be written can be tried again."""
+        before = self._written
+        try:
+            self.begin(run)
+            return write_snapshots(run, self.due(step, last=last))
+        except CheckpointError:
+            self._written = before
+            raise
 
     def _averaged(self) -> list[Tensor]:
         return self._averages[0] if self._last else self.weights.now()

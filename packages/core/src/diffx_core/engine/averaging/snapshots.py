@@ -5,12 +5,12 @@ which is written last: a snapshot without it is not there.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import frozen
+from attrs import evolve, frozen
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
@@ -82,24 +82,48 @@ def label(sigma_rel: float) -> str:
     return f"{sigma_rel:.6f}".rstrip("0").ljust(5, "0")
 
 
-def write_snapshot(
-    run: Path, step: int, sigma_rel: float, state: Mapping[str, Tensor], buffers: Collection[str]
-) -> Path:
-    """Write a snapshot of a run, whole or not at all.
+@frozen(eq=False)
+class Kept:
+    """An average that is to be written down for good.
+
+    Args:
+        step: how many steps have been taken.
+        sigma_rel: width of the average.
+        state: the average as a state dict of the model.
+        buffers: which of its tensors are no averages.
+    """
+
+    step: int
+    sigma_rel: float
+    state: dict[str, Tensor]
+    buffers: frozenset[str]
+
+    def mapped(self, work: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> Self:
+        """The same with something done to its tensors."""
+        return evolve(self, state=work(self.state))
+
+
+def write_snapshots(run: Path, averages: Iterable[Kept]) -> tuple[Path, ...]:
+    """Write snapshots of a run, each whole or not at all.
 
     Raises:
-        CheckpointError: it cannot be written.
+        CheckpointError: one cannot be written.
     """
+    return tuple(_write(run, one) for one in averages)
+
+
+def _write(run: Path, average: Kept) -> Path:
+    step, sigma_rel = average.step, average.sigma_rel
     path = run / FOLDER / f"step-{step:08d}-{label(sigma_rel)}.safetensors"
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)  # of a process that was killed
-        found = write(partial, serialized(state))
+        found = write(partial, serialized(average.state))
         partial.replace(path)
         flush(path.parent)
         facts: dict[str, Any] = {"format": FORMAT, "step": step, "sigma_rel": sigma_rel}
-        facts |= {"bytes": found.bytes, "sha256": found.sha256, "buffers": sorted(buffers)}
+        facts |= {"bytes": found.bytes, "sha256": found.sha256, "buffers": sorted(average.buffers)}
         replace_text(path.with_suffix(".json"), json_text(facts).decode())
     except (OSError, TypeError) as error:
         with suppress(OSError):

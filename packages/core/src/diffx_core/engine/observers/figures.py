@@ -48,10 +48,10 @@ def of_step(event: Stepped, pace: Pace) -> dict[str, float]:
 
 
 def of_validation(event: Validated) -> dict[str, float]:
-    """The held-out losses, each by a name of its own; bins without an example have none."""
+    """The held-out losses, each by a name of its own; bin 1 has the most noise."""
     bins = {
-        f"validation/log_snr_{one.low:.4g}_to_{one.high:.4g}": one.loss
-        for one in event.bins
+        f"validation/bin_{number}": one.loss
+        for number, one in enumerate(event.bins, 1)
         if one.count
     }
     return {"validation/loss": event.loss, **bins}

@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from diffx_core.engine.durable import replace_text
+from diffx_core.engine.durable import append, read, replace_text
 from diffx_core.engine.events import Event, Started, Stepped, Validated
 from diffx_core.engine.observers.figures import Pace
 
@@ -36,7 +36,12 @@ class MetricsFile:
     path: Path
     every: int = 10
     _pace: Pace = field(init=False)
-    _is_torn: bool = field(default=False, init=False)
+    _is_full: bool = field(default=False, init=False)
+
+    @property
+    def label(self) -> str:
+        """The name of the file."""
+        return self.path.name
 
     def __attrs_post_init__(self) -> None:
         self._pace = Pace(every=self.every)
@@ -46,7 +51,7 @@ class MetricsFile:
         match event:
             case Started():
                 self._pace.heard(event)
-                cut(self.path, event.step)
+                cut(self.path, event.step, self.every)
             case Stepped() if self._pace.is_wanted(event):
                 speed = self._pace.examples_per_second(event)
                 self._write({**asdict(event), "examples_per_second": speed})
@@ -57,38 +62,54 @@ class MetricsFile:
                 pass
 
     def _write(self, values: dict[str, Any]) -> None:
-        begun = "\n" if self._is_torn else ""  # else this line would go on where the last one broke
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(begun + _line(values))
+            append(self.path, _line(values))
         except OSError as error:
-            if not self._is_torn:
+            if not self._is_full:
                 log.warning("%s: %s; lines are lost until there is room", self.path, error.strerror)
-            self._is_torn = True
+            self._is_full = True
         else:
-            self._is_torn = False
+            self._is_full = False
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a file; one that was cut off by a crash is none."""
     if not path.exists():
         return []
-    rows: list[dict[str, Any]] = []
-    for line in path.read_bytes().splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows
+    return [row for line in read(path).splitlines() if (row := _row(line)) is not None]
 
 
-def cut(path: Path, step: int) -> None:
-    """Remove the lines about later steps than this, and lines that are none, all at once."""
-    if path.exists():
-        kept = [row for row in read_metrics(path) if row["step"] <= step]
-        replace_text(path, "".join(map(_line, kept)))
+def cut(path: Path, step: int, every: int = 1) -> None:
+    """Remove the lines about later steps than this, and lines that are none, all at once.
+
+    What is missing besides is said.
+
+    Args:
+        path: of the file.
+        step: the last that is kept.
+        every: steps between two lines.
+    """
+    if not path.exists():
+        return
+    *whole, _ = read(path).split(b"\n")  # the last one is empty, or was cut off by a crash
+    lost = sum(_row(line) is None for line in whole)
+    if lost:
+        log.warning("%s: damaged; the figures of %d lines are lost", path, lost)
+    kept = [row for row in read_metrics(path) if row["step"] <= step]
+    steps = [row["step"] for row in kept if "loss" in row]
+    last, before = (*reversed(steps), 0, 0)[:2]
+    if step >= last + 2 * max(every, last - before):
+        log.warning("%s: the figures of steps %d to %d are lost", path, last + 1, step)
+    replace_text(path, "".join(map(_line, kept)))
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None if it is damaged."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
 
 
 def _line(values: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
         taken = event.step - self._pace.started.step
-        said = f"{taken} steps in {duration(event.seconds)}"
+        said = f"{taken} {'step' if taken == 1 else 'steps'} in {duration(event.seconds)}"
         if taken != event.step:
             said += f", {event.step} in all"
         if event.reason:

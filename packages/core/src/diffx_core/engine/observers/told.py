@@ -74,6 +74,9 @@ def why(cause: BaseException) -> str:
     """What went wrong, in one line."""
     if isinstance(cause, SystemExit):
         return f"it called sys.exit({cause.code!r})"
+    if isinstance(cause, OSError) and cause.strerror:
+        where = "" if cause.filename is None else f"{cause.filename}: "
+        return f"{where}{cause.strerror}"
     try:
         text = " ".join(str(cause).split())
     except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
