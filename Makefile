@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := packages/core packages/schedulers packages/backbones packages/samplers \
-            packages/datasets apps/cli
+            packages/datasets packages/loggers apps/cli
 SOURCES := $(PACKAGES:%=%/src)
 EDITABLE := $(PACKAGES:%=-e %)
 READY := $(VENV)/ready

@@ -21,6 +21,7 @@ FIRST = {
     "moments",
     "text",
     "from_sde",
+    "logger",
 }
 SECOND = {
     "prediction",
@@ -53,6 +54,7 @@ PLUGINS = (
     "diffx_backbones",
     "diffx_samplers",
     "diffx_datasets",
+    "diffx_loggers",
     "diffx_bridge",
     "diffx_cosh",
     "diffx_ouve",

@@ -19,7 +19,7 @@ from diffx_backbones.mp_layers import (
     renormalise,
 )
 from diffx_core import Condition, DataSpec
-from diffx_core.engine.ema import WeightAverage
+from diffx_core.engine.averaging import Exponential
 
 SPEC = DataSpec((2, 8, 8), num_classes=3)
 SMALL = {"channels": 8, "mults": (1, 2), "attention_sides": (4,)}
@@ -200,10 +200,10 @@ def test_two_calls_before_a_step_give_the_gradients_of_both():
 
 def test_the_average_of_the_weights_is_a_network():
     network = EDM2(SPEC, **SMALL)
-    average = WeightAverage(network, 0.5)
-    for _ in range(3):
+    average = Exponential(network, 0.5)
+    for step in range(1, 4):
         trained(network, 1)
-        average.update()
+        average.update(step)
     own = network.eval()(*INPUTS)
     with average.applied():
         averaged = network(*INPUTS)

@@ -44,7 +44,7 @@ def test_help_of_a_command_has_every_declared_option_with_its_default(diffx):
     out = " ".join(diffx("train", "--help").out.split())
     for key in COMMANDS["train"].declared():
         assert f"--{key if '.' in key else key.replace('_', '-')}" in out
-    assert "[default: 0.999]" in out
+    assert "[default: 2000]" in out
     assert "sigma_max FLOAT" not in out
 
 
@@ -74,6 +74,9 @@ TORCH_FREE = {
     "help train": (["help", "train"], 0),
     "list-plugins": (["list-plugins"], 0),
     "list-plugins json": (["list-plugins", "--json"], 0),
+    "recipes": (["recipes"], 0),
+    "recipe": (["recipes", "digits"], 0),
+    "unknown recipe": (["train", "--recipe", "digit"], 2),
     "unknown command": (["trian"], 2),
     "unknown flag": (["train", "--sheduler", "vesde"], 2),
     "unknown component": (["train", "--scheduler", "vpsdee"], 2),

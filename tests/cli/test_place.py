@@ -1,5 +1,8 @@
 """A folder for results belongs to one process, and holds whole results or none."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -61,12 +64,25 @@ def test_a_folder_that_another_process_works_in_is_refused(run, line, flags):
     with place("late"):
         result = run(*line, "--out", "late", *flags)
         assert result.rc == 2
-        assert result.err == (
-            "diffx: error: --out late: another diffx is at work there; if none is, one was killed: "
-            "remove late/.partial\n"
-        )
+        assert result.err == ("diffx: error: --out late: another diffx is at work there\n")
         assert tree("late") == [".partial"]
     assert not Path("late").exists()
+
+
+@COMMANDS
+def test_a_claim_ends_with_a_process_that_is_killed(run, line):
+    work = multiprocessing.get_context("fork").Process(target=killed_at_work)
+    work.start()
+    work.join()
+    assert tree("late") == [".partial", ".partial/half"]
+    assert run(*line, "--out", "late").rc == 0
+    assert not [one for one in tree("late") if one.startswith(".partial")]
+
+
+def killed_at_work():
+    with place("late") as ours:
+        (ours.partial / "half").write_text("of a result")
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_two_runs_do_not_get_one_folder(run, meanwhile):

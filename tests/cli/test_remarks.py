@@ -33,6 +33,41 @@ def test_a_process_that_ends_with_data_left_is_remarked_upon_once(diffx, mode):
     assert "scheduler vesde (diffx-schedulers 0.1.0) ends at t = 1 with 0." in line
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--train.warmup", "5000"],
+        ["--ema.start", "5000"],
+        ["--ema.kind", "power", "--ema.snapshot_every", "5000"],
+    ],
+    ids=lambda flags: flags[-2],
+)
+def test_what_training_ends_before_is_remarked_upon(diffx, flags):
+    command = ("train", *POINTS, *flags, "--dry-run")
+    result = diffx(*command, "--train.steps", "4999")
+    assert result.rc == 0
+    assert f"note: {flags[-2]} is 5000, more than --train.steps, which is 4999: " in result.err
+    assert "note:" not in diffx(*command, "--train.steps", "5000").err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--validate.examples", "9"], "--validate.examples: examples has no effect without every"),
+        (["--validate.patience", "9"], "--validate.patience: patience has no effect without every"),
+        (["--preview.n", "4"], "--preview.n: n has no effect without every"),
+        (["--preview.nfe", "4"], "--preview.nfe: nfe has no effect without every"),
+        (["--nproc", "9"], "a batch of 8 for 9 processes leaves some without an example"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", [["--dry-run"], []], ids=["dry run", "training"])
+def test_what_would_have_no_effect_is_refused(diffx, flags, said, mode):
+    result = diffx("train", *POINTS, *SHORT, *flags, *mode)
+    assert result.rc == 2
+    assert said in result.err
+
+
 @pytest.mark.parametrize("scheduler", ["vpsde", "vesde", "rectified_flow"])
 def test_the_usual_processes_need_no_remark(diffx, scheduler):
     assert "note:" not in diffx("train", *POINTS, "--scheduler", scheduler, "--dry-run").err

@@ -121,3 +121,32 @@ def test_odd_yaml_is_refused_with_its_line(diffx, text):
     result = diffx("train", *POINTS, *SHORT, "--config", "odd.yaml", "--dry-run")
     assert result.rc == 2
     assert "odd.yaml:1" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--resume", ""], "--resume: needs a run or a checkpoint, not ''"),
+        (["--loggers", ","], "--loggers: a name is empty"),
+        (["--loggers", "csv,"], "--loggers: a name is empty"),
+        (
+            ["--ema", "power", "--ema.sigma_rel", "0"],
+            "--ema.sigma_rel: must be from 0.005 to 0.28, got 0.0",
+        ),
+        (
+            ["--ema", "power", "--ema.sigma_rel", "0.1,0.1"],
+            "--ema.sigma_rel: must be one or more different widths, got 0.1,0.1",
+        ),
+    ],
+)
+def test_what_is_empty_or_out_of_range_is_refused_in_the_words_of_the_command_line(
+    diffx, words, line
+):
+    result = diffx("train", *POINTS, *SHORT, *words, "--dry-run")
+    assert result.rc == 2
+    assert f"diffx: error: {line}\n" in result.err
+
+
+def test_one_step_is_no_steps(diffx):
+    result = diffx("train", *POINTS, "--train.steps", "1", "--train.batch-size", "16")
+    assert "\n1 step in " in result.err

@@ -23,7 +23,9 @@ def test_a_run_is_numbered_and_complete(diffx):
     assert names == ["00000-vpsde-mlp-toy2d", "00001-vesde-mlp-toy2d"]
     run = Path("runs") / names[0]
     files = {path.name for path in run.iterdir()}
-    assert files == {"config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest"}
+    assert files == {
+        *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "checkpoints", "latest")
+    }
     facts = json.loads((run / "env.json").read_text())
     assert facts["distributions"]["torch"]
     assert facts["distributions"]["diffx-backbones"]
@@ -43,9 +45,18 @@ def test_a_dry_run_shows_everything_and_makes_nothing(diffx):
     shown = json.loads(result.out)
     assert shown["parameters"] > 0
     assert set(shown["config"]) == {
-        *("scheduler", "backbone", "dataset", "objective", "train", "ema", "seed")
+        *("scheduler", "backbone", "dataset", "seed"),
+        *("objective", "train", "ema", "save", "validate", "preview"),
     }
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_dry_run_refuses_what_the_run_refuses(diffx):
+    held_out = ["--validate.every", "1", "--validate.examples", "999999"]
+    said = [diffx("train", *POINTS, *held_out, *dry) for dry in ([], ["--dry-run"])]
+    assert [one.rc for one in said] == [4, 4]
+    assert said[0].err == said[1].err
+    assert "fewer --validate.examples do" in said[1].err
 
 
 def test_a_dry_run_is_a_configuration_file(diffx):

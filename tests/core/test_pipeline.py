@@ -10,7 +10,7 @@ from attrs import evolve
 from diffx_core import Autoguidance, CheckpointError, ConfigError
 from diffx_core.config.run import Run, SavedComponent
 from diffx_core.dataset import spec_to_json
-from diffx_core.engine.checkpoint import save_checkpoint
+from diffx_core.engine.saving import Snapshot, save_checkpoint
 from diffx_core.options import GuidanceOptions
 from diffx_core.pipeline import Pipeline
 from diffx_core.plugins import Registry
@@ -45,7 +45,7 @@ def saved(folder, dataset_options, label_dropout=0.1, seed=0, step=5):
     )
     state = network.state_dict()
     zeros = {name: torch.zeros_like(value) for name, value in state.items()}
-    save_checkpoint(folder, step, weights=zeros, ema=state, record=run.to_json())
+    save_checkpoint(folder, Snapshot(step=step, weights=zeros, ema=state, record=run.to_json()))
     return folder
 
 
@@ -155,14 +155,16 @@ def test_weights_that_do_not_fit_are_named(conditional, tmp_path):
     shutil.rmtree(checkpoint)
     pipeline = Pipeline.load(conditional, REGISTRY)
     state = pipeline.denoiser.backbone.state_dict()
-    save_checkpoint(run, 5, weights=state, ema=state, record=record)
-    with pytest.raises(CheckpointError, match="the weights do not fit the backbone: size mismatch"):
+    save_checkpoint(run, Snapshot(step=5, weights=state, ema=state, record=record))
+    with pytest.raises(
+        CheckpointError, match=r"another network: \S+ is \S+, not \S+, and \d+ more differ$"
+    ):
         Pipeline.load(run, REGISTRY)
 
 
 def test_a_run_without_facts_is_refused(tmp_path):
     run = evolve(Run(components={}), spec=None)
-    save_checkpoint(tmp_path, 1, weights={}, ema={}, record=run.to_json())
+    save_checkpoint(tmp_path, Snapshot(step=1, weights={}, ema={}, record=run.to_json()))
     with pytest.raises(CheckpointError, match="no facts about the data"):
         Pipeline.load(tmp_path, REGISTRY)
 

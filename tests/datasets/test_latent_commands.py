@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from diffx_cli.__main__ import main
+from diffx_cli.claims import held
 from diffx_core import ConfigError
 from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latents import Latents
@@ -278,10 +279,10 @@ def test_a_folder_in_which_another_works_is_left_to_it(vae, images, tmp_path, ca
         "decode-latents": [str(tmp_path)],
     }[command]
     out = tmp_path / "out"
-    (out / ".partial").mkdir(parents=True)
-    assert main([command, *words, "--vae", str(vae), "--out", str(out)]) == 2
-    assert "another diffx is at work there" in capsys.readouterr().err
-    assert [one.name for one in out.iterdir()] == [".partial"]
+    with held(out):
+        assert main([command, *words, "--vae", str(vae), "--out", str(out)]) == 2
+        assert "another diffx is at work there" in capsys.readouterr().err
+        assert [one.name for one in out.iterdir()] == [".partial"]
 
 
 @pytest.mark.parametrize("command", ["encode-latents", "decode-latents"])

@@ -19,6 +19,7 @@ from attrs import frozen
 from diffx_core import Batch, ComponentError, Condition, DataError, Dataset, DataSpec
 from diffx_core.engine.order import DataOrder
 from diffx_core.engine.reading import Reader, read_ahead
+from diffx_core.engine.signals import ASKING
 from diffx_core.engine.workers import Worker
 
 CPU = torch.device("cpu")
@@ -112,6 +113,13 @@ def test_only_streamed_data_get_workers(streams, workers, others):
     with read_ahead(data, order, range(6), seed=0, device=CPU, workers=workers) as batches:
         readers = {int(batch.x[0]) for batch in batches}
     assert len(readers - {os.getpid()}) == others
+
+
+def test_processes_of_one_launcher_share_the_processors(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with read_ahead(Process(), DataOrder(50, 8), range(6), seed=0, device=CPU) as batches:
+        assert len({int(batch.x[0]) for batch in batches}) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -211,6 +219,14 @@ def test_a_worker_that_is_killed_at_any_time_ends_the_run(after):
 
     with pytest.raises(DataError, match="has died"):
         run()
+
+
+def test_signals_that_a_launcher_sends_to_all_are_left_to_the_run():
+    with read_ahead(Process(), DataOrder(50, 8), range(9), seed=0, device=CPU, workers=1) as found:
+        worker = int(next(found).x[0])
+        for one in ASKING:
+            os.kill(worker, one)
+        assert [int(batch.x[0]) for batch in found] == [worker] * 8
 
 
 def test_workers_end_with_the_run():

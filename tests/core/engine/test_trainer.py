@@ -21,7 +21,8 @@ from diffx_core import (
 )
 from diffx_core.engine.events import Finished, Started, Stepped
 from diffx_core.engine.observers import MetricsFile, Progress
-from diffx_core.engine.trainer import Trainer, learning_rate
+from diffx_core.engine.rates import learning_rate
+from diffx_core.engine.trainer import Trainer
 from diffx_core.objective import Objective
 from diffx_core.options import EmaOptions, ObjectiveOptions, TrainOptions
 from diffx_core.prediction import Level
@@ -78,7 +79,7 @@ def test_training_lowers_the_loss():
 
 def test_the_same_seed_gives_the_same_weights_bit_for_bit():
     first, second, other = trainer(), trainer(), trainer(seed=1)
-    states = [run.fit().state() for run in (first, second, other)]
+    states = [run.fit().average.state() for run in (first, second, other)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not all(torch.equal(states[0][name], states[2][name]) for name in states[0])
 
@@ -101,7 +102,7 @@ def test_the_seed_covers_what_the_network_draws():
     for unrelated in (1, 2):
         run = trainer(net=seeded(Dropping), steps=5)
         torch.manual_seed(unrelated)
-        states.append(run.fit().state())
+        states.append(run.fit().average.state())
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
@@ -215,22 +216,41 @@ def test_the_learning_rate_warms_up_linearly(step, share):
     assert learning_rate(TrainOptions(lr=2.0, warmup=9), step) == pytest.approx(2.0 * share)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_before_the_update():
-    class Explodes(Net):
-        def forward(self, x, noise_label, cond):
-            return super().forward(x, noise_label, cond) * (
-                float("nan") if self.training_now else 1
-            )
+class Explodes(Net):
+    """Says nothing finite in some of the steps."""
 
-        training_now = False
+    def __init__(self, *steps):
+        super().__init__()
+        self.steps, self.step = steps, 0
 
-    net = Explodes()
-    run = trainer(net=net)
-    arm = lambda event: setattr(net, "training_now", isinstance(event, Started))  # noqa: E731
-    before = net.net[0].weight.detach().clone()
-    with pytest.raises(NonFiniteError, match="step 1: loss nan"):
-        evolve(run, observers=[arm]).fit()
-    assert torch.equal(net.net[0].weight, before)
+    def forward(self, x, noise_label, cond):
+        self.step += torch.is_grad_enabled()
+        return super().forward(x, noise_label, cond) * (
+            float("nan") if self.step in self.steps else 1
+        )
+
+
+def test_a_loss_that_is_not_finite_again_and_again_ends_the_run_and_moves_nothing():
+    net = Explodes(1, 2, 3)
+    before = [one.detach().clone() for one in net.parameters()]
+    with pytest.raises(
+        NonFiniteError, match=r"step 3: loss nan.*examples \[\d+, .*not moved for 3"
+    ):
+        trainer(net=net).fit()
+    assert all(map(torch.equal, net.parameters(), before))
+
+
+def test_one_loss_that_is_not_finite_moves_neither_weights_nor_average(caplog):
+    heard = []
+    run = trainer(net=Explodes(2), steps=3, lr_schedule="linear")
+    evolve(run, observers=[heard.append]).fit()
+    taken = [event for event in heard if isinstance(event, Stepped)]
+    assert [event.step for event in taken] == [1, 3]
+    assert [event.lr for event in taken] == [
+        learning_rate(run.options, 0),
+        learning_rate(run.options, 2),  # whatever is lost, the rate ends where it should
+    ]
+    assert "step 2: loss nan" in caplog.text
 
 
 class WrongShape(Net):
@@ -349,7 +369,7 @@ def test_the_exact_network_has_no_avoidable_loss():
 
 
 def test_ema_options_reach_the_average():
-    state = evolve(trainer(), ema=EmaOptions(decay=0.0)).fit().state()
+    state = evolve(trainer(), ema=EmaOptions(decay=0.0)).fit().average.state()
     own = evolve(trainer(), ema=EmaOptions(decay=0.0))
     own.fit()
     assert all(torch.equal(state[name], value) for name, value in own.model.state_dict().items())

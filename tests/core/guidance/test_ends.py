@@ -124,7 +124,9 @@ def test_guidance_with_noise_of_its_own_is_drawn_at_once():
         noise = NoiseSource(1, range(4), dtype=torch.float64)
         return Replacement(inner, mask=MASK, measurement=Y[:1], noise=noise)
 
-    with pytest.raises(ConfigError, match="4 samples must be drawn at once, with batch_size=4"):
+    with pytest.raises(
+        ConfigError, match="4 samples must be drawn at once, by one process with batch_size=4"
+    ):
         pipeline.sample(4, nfe=5, guidance=guidance, batch_size=2)
     assert pipeline.sample(4, nfe=5, guidance=guidance).isfinite().all()
 

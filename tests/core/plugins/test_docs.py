@@ -112,4 +112,25 @@ def test_the_example_of_a_text_encoder_obeys_every_law(example_classes):
     from diffx_core.testing import TEXT_LAWS
 
     assert all(law.check(example_classes["text"]()).measured for law in TEXT_LAWS)
-    assert f"{len(TEXT_LAWS)} laws" in PAGE.replace("ten laws", "10 laws")
+    assert f"{len(TEXT_LAWS)} laws" in SECTIONS["diffx_text_encoders"].replace(
+        "ten laws", "10 laws"
+    )
+
+
+def test_the_example_of_a_logger_obeys_every_law_and_writes_what_it_is_told(
+    example_classes, tmp_path
+):
+    import torch
+
+    from diffx_core.testing import LOGGER_LAWS
+
+    lines = example_classes["logger"]
+    assert all(law.check(lines()).measured for law in LOGGER_LAWS)
+    assert f"{len(LOGGER_LAWS)} laws" in SECTIONS["diffx_loggers"].replace("ten laws", "10 laws")
+    logger = lines(digits=2)
+    logger.start(tmp_path, {}, 4)
+    logger.scalars(5, {"loss": 0.125, "lr": 1e-4})
+    logger.images(5, torch.zeros(3, 1, 2, 2, dtype=torch.uint8))
+    logger.finish("finished")
+    written = (tmp_path / "figures.txt").read_text()
+    assert written == "from step 4\n5: loss 0.12, lr 0.0001\n5: 3 images were drawn\nfinished\n"

@@ -7,12 +7,13 @@ raises.
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from diffx_cli.console import complain, say
-from diffx_core.errors import DiffxError, PluginError
+from diffx_cli.interrupting import INTERRUPTED, interruptible
+from diffx_core.errors import ConfigError, DiffxError, PluginError
 
 INTERNAL = 1
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        _dispatch(arguments)
+        with interruptible():
+            _dispatch(arguments)
     except DiffxError as error:
         _report(arguments, *error.problems)
         return error.exit_code
@@ -64,15 +66,25 @@ def _dispatch(arguments: Sequence[str]) -> None:
         else:
             say(command_help(call.command, call.options, registry))
     else:
+        _check_working_folder()
         from diffx_cli.blame import blaming
         from diffx_cli.fence import plan
+        from diffx_cli.heeding import heed
         from diffx_cli.resolve import resolve
         from diffx_core.plugins.registry import Registry
 
         planned = plan(COMMANDS, call.command.name, call.options)
         request = resolve(call.command, planned.options, Registry.load())
+        heed()
         with blaming(request.labels()):
             call.command.run(request)
+
+
+def _check_working_folder() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:  # libraries end the program without a word of it
+        raise ConfigError("the folder in which diffx was started is gone: cd to another") from error
 
 
 def _report(arguments: Sequence[str], *problems: str) -> None:

@@ -18,6 +18,7 @@ from diffx_core.plugins.registered import Registered
 from diffx_core.testing import (
     BACKBONE_LAWS,
     DATASET_LAWS,
+    LOGGER_LAWS,
     SAMPLER_LAWS,
     SCHEDULER_LAWS,
     TEXT_LAWS,
@@ -30,11 +31,12 @@ LAWS: Mapping[Kind, tuple[Law[Any], ...]] = {
     "backbone": BACKBONE_LAWS,
     "dataset": DATASET_LAWS,
     "text": TEXT_LAWS,
+    "logger": LOGGER_LAWS,
 }
 """The laws of each kind."""
 
-NEED_FILES: tuple[Kind, ...] = ("dataset", "text")
-"""Kinds of which some cannot be built without being told where their files are."""
+NEED_FILES: tuple[Kind, ...] = ("dataset", "text", "logger")
+"""Kinds of which some cannot be built without files of the user's, or a library of their own."""
 
 Status = Literal["ok", "fail", "not measured"]
 

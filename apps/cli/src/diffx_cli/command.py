@@ -26,6 +26,8 @@ class Command:
             given besides.
         components: kinds that the command takes, each with its component by default; None if the
             command can do without.
+        lists: own options that name any number of components, each with their kind; options of
+            that kind go to each of them that has it.
         sections: attrs class of each section of dotted options.
         aliases: own options that are another spelling of a dotted one.
         exclusive: keys of which at most one may be given.
@@ -39,6 +41,7 @@ class Command:
     words: tuple[str, ...] = ()
     names_one: bool = False
     components: Mapping[Kind, str | None] = field(factory=dict)
+    lists: Mapping[str, Kind] = field(factory=dict)
     sections: Mapping[str, type] = field(factory=dict)
     aliases: Mapping[str, str] = field(factory=dict)
     exclusive: tuple[tuple[str, ...], ...] = ()

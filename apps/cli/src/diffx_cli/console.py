@@ -1,9 +1,21 @@
 """What the program says. Losing the reader of stdout never stops work that is under way."""
 
 import os
+import shlex
 import sys
 
 from diffx_core.errors import ConfigError
+
+
+class Voice:
+    """Whether this process is heard: of several that do one work together, one is enough."""
+
+    silent = False
+
+
+def hush(*, silent: bool) -> None:
+    """Say nothing from now on, or speak again."""
+    Voice.silent = silent
 
 
 def say(text: str) -> None:
@@ -12,6 +24,8 @@ def say(text: str) -> None:
     Raises:
         ConfigError: it goes to a file, and the disk is full.
     """
+    if Voice.silent:
+        return
     try:
         print(text, flush=True)
     except UnicodeEncodeError:
@@ -30,8 +44,15 @@ def note(text: str) -> None:
     complain(f"diffx: note: {text}")
 
 
+def command(*words: object) -> str:
+    """A command line of this program, to be pasted into a shell."""
+    return shlex.join(["diffx", *map(str, words)])
+
+
 def complain(text: str) -> None:
     """Write a line to stderr, and go on if that is impossible."""
+    if Voice.silent:
+        return
     try:
         print(text, file=sys.stderr, flush=True)
     except (OSError, ValueError):

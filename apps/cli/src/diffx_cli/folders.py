@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+from diffx_cli.claims import PARTIAL, in_use, is_claimed
 from diffx_core.errors import CheckpointError, ConfigError
 
 RUNS = Path("runs")
@@ -13,8 +14,8 @@ RUNS = Path("runs")
 MARKERS = ("env.json", "sample.json")
 """What diffx leaves in a folder of its own: a run has the first, a folder of samples the second."""
 
-PARTIAL = ".partial"
-"""What a folder holds while diffx works in it."""
+AUTO = "auto"
+"""Instead of a run: the one that the same command made."""
 
 _NUMBERED = re.compile(r"([0-9]+)-")
 
@@ -41,7 +42,7 @@ def check_free(out: Path | None, *, overwrite: bool | None, ours: bool = False) 
         raise ConfigError(f"--out {out}: is a file, or below one") from error
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be read: {error.strerror}") from error
-    if PARTIAL in held and not ours:
+    if PARTIAL in held and not ours and is_claimed(out):
         raise in_use(out)
     if not held - {PARTIAL}:
         return
@@ -51,14 +52,6 @@ def check_free(out: Path | None, *, overwrite: bool | None, ours: bool = False) 
         raise ConfigError(f"--out {out}: is not empty; --overwrite replaces what diffx wrote there")
     if not any((out / marker).is_file() for marker in MARKERS):
         raise ConfigError(f"--out {out}: was not made by diffx, so --overwrite does not touch it")
-
-
-def in_use(folder: Path) -> ConfigError:
-    """What to say of a folder in which somebody is at work."""
-    return ConfigError(
-        f"--out {folder}: another diffx is at work there; if none is, one was killed: remove "
-        f"{folder / PARTIAL}"
-    )
 
 
 def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path:
@@ -85,12 +78,28 @@ def claim(out: Path | None, parent: Path, label: str, *, width: int = 5) -> Path
 
 def clear(folder: Path, names: Collection[str]) -> None:
     """Remove earlier results by name; what diffx did not write is not touched."""
-    for name in names:
+    for name in sorted(names, key=lambda one: one in MARKERS):  # last, what says that it is ours
         old = folder / name
         if old.is_dir() and not old.is_symlink():
             shutil.rmtree(old)
         else:
             old.unlink(missing_ok=True)
+
+
+def run_folder(path: Path) -> Path:
+    """The run that a path names, itself or by one of its checkpoints."""
+    if path.parent.name == "checkpoints":
+        return path.parent.parent
+    full = path.absolute()  # it may be named from where the checkpoints are
+    return full.parent.parent if full.parent.name == "checkpoints" else path
+
+
+def is_run(out: Path | None) -> bool:
+    """Whether a folder holds a run, whole or not."""
+    try:
+        return out is not None and all((out / one).is_file() for one in ("env.json", "config.yaml"))
+    except OSError:  # a name that no folder can have
+        return False
 
 
 def newest_run(parent: Path = RUNS) -> Path:

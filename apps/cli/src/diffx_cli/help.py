@@ -53,17 +53,16 @@ def command_help(command: Command, given: Mapping[str, str], registry: Registry)
     """
     words = "".join(f" [{word.upper()}]" for word in command.words)
     lines = [f"usage: diffx {command.name}{words} [--option value ...]", "", command.summary]
-    if command.components:
+    if command.components or command.lists:
         lines += ["", "components (--help beside one of them shows its options):"]
         lines += columns(_component_rows(command, registry))
     lines += ["", "options:", *option_lines(options_of(command.options), "")]
     for name, target in command.sections.items():
         lines += ["", f"{name}:", *option_lines(options_of(target), f"{name}.")]
-    for kind in command.components:
-        if kind in given:
-            registered = registry.find(kind, given[kind])
-            lines += ["", f"{kind} {registered.label}: {registered.summary}"]
-            lines += option_lines(options_of(registered.load()), f"{kind}.")
+    for kind, name in _shown(command, given):
+        registered = registry.find(kind, name)
+        lines += ["", f"{kind} {registered.label}: {registered.summary}"]
+        lines += option_lines(options_of(registered.load()), f"{kind}.")
     if command.examples:
         lines += ["", "examples:", *(f"  {example}" for example in command.examples)]
     return "\n".join([*lines, *_failures(registry)])
@@ -84,6 +83,18 @@ def option_lines(options: Iterable[Option], prefix: str) -> list[str]:
 def _component_rows(command: Command, registry: Registry) -> Iterable[tuple[str, str]]:
     for kind, default in command.components.items():
         yield f"--{kind} NAME", f"{_names(registry, kind)} [default: {default or 'none'}]"
+    for name, kind in command.lists.items():
+        yield f"--{name} NAME,...", f"{_names(registry, kind)} [default: none]"
+
+
+def _shown(command: Command, given: Mapping[str, str]) -> Iterable[tuple[Kind, str]]:
+    """The components whose options are shown: those that are named."""
+    for kind in command.components:
+        if kind in given:
+            yield kind, given[kind]
+    for key, kind in command.lists.items():
+        for name in filter(None, given.get(key, "").split(",")):
+            yield kind, name.strip()
 
 
 def _names(registry: Registry, kind: Kind) -> str:

@@ -18,7 +18,7 @@ from diffx_cli.writing import writing
 from diffx_core.config import write_yaml
 from diffx_core.config.run import Run, SavedComponent, plain
 from diffx_core.dataset import spec_to_json
-from diffx_core.engine.checkpoint import save_checkpoint
+from diffx_core.engine.saving import Snapshot, save_checkpoint
 from diffx_core.errors import ConfigError, PluginError
 from diffx_core.foreign import ForeignWeights, ImportedModel, ImportsWeights
 from diffx_core.options import ObjectiveOptions
@@ -149,7 +149,8 @@ def _write(request: Request, model: ImportedModel, record: Run) -> Path:
         write_yaml(place.partial / "config.yaml", record.to_config())
         text = json.dumps(facts, indent=2) + "\n"
         (place.partial / "env.json").write_text(text, encoding="utf-8")
-        save_checkpoint(place.partial, 0, weights=weights, ema=weights, record=record.to_json())
+        saved = Snapshot(step=0, weights=weights, ema=weights, record=record.to_json())
+        save_checkpoint(place.partial, saved)
         place.publish()
     return place.folder
 

@@ -1,6 +1,7 @@
 """The options that several commands share; a command's own class extends one of these."""
 
 from pathlib import Path
+from typing import Literal
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, lt
@@ -38,3 +39,17 @@ class Working(Shown):
     seed: int = field(default=0, validator=and_(ge(0), lt(2**64)))
     device: str = "auto"
     dry_run: bool = False
+
+
+@frozen(kw_only=True)
+class Learning(Working):
+    """What every command that trains takes.
+
+    Args:
+        recipe: values from the literature for well-known data, under those of the file and the
+            flags; ``diffx recipes`` lists them.
+        preset: size of the network and its batches; auto is by the memory of the device.
+    """
+
+    recipe: str | None = None
+    preset: Literal["auto", "tiny", "small", "medium", "large"] | None = None

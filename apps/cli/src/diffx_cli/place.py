@@ -1,17 +1,16 @@
 """A folder that is ours while we work in it: none of our results by half, and nobody else's lost.
 
-A hidden folder inside is both the claim, which only one process can make, and where files are
-written until all of them are whole.
+A hidden folder inside is both the claim and where files are written until all of them are whole.
 """
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from attrs import frozen
 
-from diffx_cli.folders import PARTIAL, check_free, claim, clear, in_use
+from diffx_cli.claims import PARTIAL, held
+from diffx_cli.folders import check_free, claim, clear
 from diffx_core.errors import ConfigError
 
 
@@ -61,6 +60,7 @@ def claimed(
     *,
     overwrite: bool | None,
     width: int = 5,
+    again: bool = False,
 ) -> Iterator[Place]:
     """A folder for results that no other process gets until the work is done, or has failed.
 
@@ -73,6 +73,7 @@ def claimed(
         names: what diffx writes there.
         overwrite: whether what it wrote earlier may be replaced; None where nobody can say so.
         width: digits of the number.
+        again: whether the work goes on from what is there already.
 
     Raises:
         ConfigError: it cannot be created or written to, is in use, or holds something already.
@@ -83,25 +84,14 @@ def claimed(
         folder = claim(out, parent, label, width=width)
         if out is None:
             made.insert(0, folder)
-        _hold(folder)
-        try:
-            check_free(out, overwrite=overwrite, ours=True)
+        with held(folder):
+            if not again:
+                check_free(out, overwrite=overwrite, ours=True)
             yield Place(folder, names, overwrite)
-        finally:
-            shutil.rmtree(folder / PARTIAL, ignore_errors=True)
     finally:
         for one in made:
             with suppress(OSError):  # it holds results, or what somebody else wrote
                 one.rmdir()
-
-
-def _hold(folder: Path) -> None:
-    try:
-        (folder / PARTIAL).mkdir(parents=True)
-    except FileExistsError as error:
-        raise in_use(folder) from error
-    except OSError as error:
-        raise ConfigError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:

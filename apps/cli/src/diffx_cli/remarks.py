@@ -1,5 +1,8 @@
 """What a user should know about a combination that works, but perhaps not as they expect."""
 
+from collections.abc import Iterator
+
+from diffx_core.options import EmaOptions, TrainOptions
 from diffx_core.scheduler import Scheduler
 from diffx_core.swap import MUCH, data_left
 
@@ -21,6 +24,23 @@ def remarks(scheduler: Scheduler, label: str, sigma_data: float) -> list[str]:
         " that let it end with more noise avoid that"
     )
     return [line]
+
+
+def unreached(train: TrainOptions, ema: EmaOptions) -> Iterator[str]:
+    """One line for each option that was given and has no effect before the last step.
+
+    Args:
+        train: how long training is.
+        ema: how weights are averaged.
+    """
+    default = TrainOptions().warmup
+    for name, steps, effect in (
+        ("train.warmup", train.warmup, "the learning rate never gets to the one that is wanted"),
+        ("ema.start", ema.start, "samples are drawn from the weights themselves"),
+        ("ema.snapshot_every", ema.snapshot_every, "only the last step has a snapshot"),
+    ):
+        if steps is not None and steps > train.steps and (name, steps) != ("train.warmup", default):
+            yield f"--{name} is {steps}, more than --train.steps, which is {train.steps}: {effect}"
 
 
 def is_anchored(scheduler: Scheduler) -> bool:

@@ -89,14 +89,20 @@ class Request:
         options: the command's own options, an instance of its class of options.
         components: by kind.
         sections: instances of the sections' classes, by section.
+        listed: by kind, components of which there may be any number.
         registry: what is installed.
+        told: keys of the options that flags or the configuration file give.
+        by_recipe: keys of the options that the recipe gives, whether or not they count.
     """
 
     command: Command
     options: Any
     components: Mapping[Kind, Chosen] = field(factory=dict)
     sections: Mapping[str, Any] = field(factory=dict)
+    listed: Mapping[Kind, tuple[Chosen, ...]] = field(factory=dict)
     registry: Registry
+    told: frozenset[str] = frozenset()
+    by_recipe: frozenset[str] = frozenset()
 
     def labels(self) -> dict[str, str]:
         """Who is to blame for each component, by kind."""

@@ -1,4 +1,4 @@
-"""From a plan to a request: defaults < configuration file < flags, checked as a whole.
+"""From a plan to a request: defaults < recipe < configuration file < flags, checked as a whole.
 
 Names are checked first, from declarations and records alone. A component is imported only if it was
 given options, or when nothing else is wrong; so a mistyped name is answered without importing
@@ -7,21 +7,22 @@ the same answer as every other mistake.
 """
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from attrs import define, evolve, field
 
 from diffx_cli.command import Command
-from diffx_cli.console import note
+from diffx_cli.layers import layered
+from diffx_cli.loggers import shared_out
+from diffx_cli.options import Learning
 from diffx_cli.request import Chosen, Request
-from diffx_core.config import Given, nearest, options_of, read_yaml, show, structure
+from diffx_core.config import Given, nearest, options_of, show, structure
 from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.plugins.registry import Registry
 
-FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text")
+FREE: tuple[Kind, ...] = ("scheduler", "sampler", "dataset", "text", "logger")
 """Kinds that are built from their options alone; a backbone has to know the data."""
 
 
@@ -38,7 +39,12 @@ def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> R
         PluginError: every line is about a broken plugin.
         DataError: the dataset cannot be read, and nothing else is wrong.
     """
-    return _Resolver(command, registry).resolve(texts)
+    request = _Resolver(command, registry).resolve(texts)
+    if not isinstance(request.options, Learning) or request.options.preset is None:
+        return request
+    from diffx_cli.sizing import sized
+
+    return sized(request)
 
 
 def spelled(key: str) -> str:
@@ -55,10 +61,9 @@ class _Resolver:
     errors: list[DiffxError] = field(factory=list)
 
     def resolve(self, texts: Mapping[str, str]) -> Request:
-        given = self._merged(
-            self._unaliased({key: Given(text, spelled(key)) for key, text in texts.items()})
-        )
-        given = self._named(given)
+        flags = {key: Given(text, spelled(key)) for key, text in texts.items()}
+        merged = layered(self.command, flags, self.errors)
+        given = self._named(merged.given)
         self._unknown(given)
         self._excluded(given)
         options = self._filled(self.command.options, given, "", f"diffx {self.command.name}")
@@ -77,41 +82,21 @@ class _Resolver:
         for kind, registered in sorted(found.items(), key=lambda one: not _under(given, one[0])):
             if registered is not None and (_under(given, kind) or not self.errors):
                 chosen[kind] = self._choose(registered, _under(given, kind))
+        listed = {
+            kind: self._listed(kind, name, getattr(options, name, ()), given)
+            for name, kind in self.command.lists.items()
+        }
         self._refuse()
         return Request(
             command=self.command,
             options=options,
             components={kind: one for kind in found if (one := chosen[kind]) is not None},
             sections=sections,
+            listed=listed,
             registry=self.registry,
+            told=merged.told,
+            by_recipe=merged.by_recipe,
         )
-
-    def _merged(self, flags: dict[str, Given]) -> dict[str, Given]:
-        if "config" not in flags:
-            return flags
-        path = Path(str(flags["config"].value))
-        try:
-            file = read_yaml(path, named=self.command.components)
-        except ConfigError as error:
-            self.errors.append(error)
-            return flags
-        if "config" in file:
-            self._problem(f"{file['config'].source}: a file cannot name another file")
-        file = self._unaliased(file)
-        for kind in self.command.components:
-            self._replace(kind, file, flags)
-        return {**file, **flags}
-
-    def _replace(self, kind: Kind, file: dict[str, Given], flags: Mapping[str, Given]) -> None:
-        """Forget the file's options of a component that a flag replaces by another one."""
-        if kind not in flags or kind not in file:
-            return
-        old, new = str(file[kind].value), str(flags[kind].value)
-        orphans = [key for key in file if key.startswith(f"{kind}.")]
-        if orphans and old.rpartition(":")[2] != new.rpartition(":")[2]:
-            note(f"--{kind} {new} replaces {old}, so its options in the file are not used")
-            for key in orphans:
-                del file[key]
 
     def _named(self, given: dict[str, Given]) -> dict[str, Given]:
         """With the component that ``KIND NAME`` names, if any option of its own is given."""
@@ -119,15 +104,6 @@ class _Resolver:
         if kind not in self.command.components or "name" not in given or kind in given:
             return given
         return {**given, kind: given["name"]} if _under(given, kind) else given
-
-    def _unaliased(self, given: Mapping[str, Given]) -> dict[str, Given]:
-        renamed: dict[str, Given] = {}
-        for key, one in given.items():
-            name = self.command.aliases.get(key, key)
-            if name in renamed:
-                self._problem(f"{one.source}: is the same as {renamed[name].source}; give one")
-            renamed[name] = one
-        return renamed
 
     def _excluded(self, given: Mapping[str, Given]) -> None:
         for group in self.command.exclusive:
@@ -137,7 +113,8 @@ class _Resolver:
 
     def _unknown(self, given: Mapping[str, Given]) -> None:
         declared = self.command.declared()
-        owners = (*self.command.components, *self.command.sections)
+        lists = {kind: name for name, kind in self.command.lists.items()}
+        owners = (*self.command.components, *self.command.sections, *lists)
         optional = {kind for kind, default in self.command.components.items() if default is None}
         for key, one in given.items():
             owner, dot, _ = key.partition(".")
@@ -145,6 +122,8 @@ class _Resolver:
                 self._problem(f"{one.source}: unknown option{_meant(key, declared)}")
             elif dot and owner in optional - set(given):
                 self._problem(f"{one.source}: needs --{owner} NAME, whose option it is")
+            elif owner in lists and lists[owner] not in given:
+                self._problem(f"{one.source}: needs --{lists[owner]} NAME, whose option it is")
 
     def _filled(
         self, target: type, given: Mapping[str, Given], prefix: str, owner: str
@@ -180,6 +159,29 @@ class _Resolver:
             first = error.problems[0] if named else f"{where}: {error.problems[0]}"
             self.errors.append(type(error)(first, *error.problems[1:]))
             return None
+
+    def _listed(
+        self, kind: Kind, name: str, texts: Sequence[str], given: Mapping[str, Given]
+    ) -> tuple[Chosen, ...]:
+        """The components that a list names."""
+        if not all(texts):
+            self._problem(f"{given[name].source}: a name is empty")
+            return ()
+        places = [{**given, kind: Given(text, given[name].source)} for text in texts]
+        found = [one for place in places if (one := self._find(kind, place)) is not None]
+        for one in {one for one in found if found.count(one) > 1}:
+            self._problem(f"{given[name].source}: {one.name} is there twice")
+        options = _under(given, kind)
+        if not found or (self.errors and not options):
+            return ()
+        try:
+            parts, problems = shared_out(kind, found, options)
+        except PluginError as error:
+            self.errors.append(error)
+            return ()
+        self.errors.extend(ConfigError(problem) for problem in problems)
+        chosen = (self._choose(one, part) for one, part in zip(found, parts, strict=True))
+        return tuple(one for one in chosen if one is not None)
 
     def _choose(self, registered: Registered, given: Mapping[str, Given]) -> Chosen | None:
         try:

@@ -2,11 +2,12 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import asdict, field, frozen
+from torch import Tensor
 
 from diffx_cli.beside import beside
 from diffx_cli.blame import blaming
@@ -19,6 +20,7 @@ from diffx_cli.refusals import check_interval, labels_for, refusal, with_nfe
 from diffx_cli.request import Request
 from diffx_cli.writing import writing
 from diffx_core.config.run import Run, SavedComponent, plain
+from diffx_core.engine.ranks import Ranks, share_of
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing, Pipeline
 from diffx_core.plugins.registered import Registered
@@ -26,6 +28,8 @@ from diffx_core.reached import Reached
 
 WRITTEN = ("grid.png", "images", "progress.gif", "sample.json", "samples.safetensors")
 """What a folder of samples holds that diffx wrote."""
+
+ALONE = Ranks()
 
 MOST_COLUMNS = 20
 """Of a grid with one column for each class; with more classes it is about square."""
@@ -125,8 +129,16 @@ class Sampling:
             "n": self.request.options.n,
         }
 
-    def write(self) -> Path:
-        """Draw the samples and write them; returns the file to look at."""
+    def help(self, ranks: Ranks) -> None:
+        """Draw this process's share of the samples, which another one writes."""
+        self._drawn(ranks)
+
+    def write(self, ranks: Ranks = ALONE) -> Path:
+        """Draw the samples and write them; returns the file to look at.
+
+        Args:
+            ranks: the processes that share the work, of which this is the first.
+        """
         options, spec = self.request.options, self.pipeline.spec
         columns = _columns(options.n, self.labels or self.prompts)
         film = Film(self.drawing, spec, columns) if options.gif else None
@@ -142,7 +154,7 @@ class Sampling:
         where = options.out, home / "samples", name, WRITTEN
         with claimed(*where, overwrite=options.overwrite, width=4) as place:
             with blaming({**owners, **self.request.labels()}):
-                samples = self.drawing.samples(observe=observe)
+                samples = self._drawn(ranks, observe)
             with writing(place.folder):
                 text = json.dumps(self.facts(), indent=2) + "\n"
                 (place.partial / "sample.json").write_text(text, encoding="utf-8")
@@ -151,6 +163,12 @@ class Sampling:
                 file = write_samples(place.partial, samples, spec, self.labels, columns)
                 place.publish()
         return place.folder / file.name
+
+    def _drawn(self, ranks: Ranks, observe: Callable[[Reached], None] | None = None) -> Tensor:
+        """All samples, of which this process draws its share."""
+        ranks.same("samples to draw", json.dumps(self.facts(), sort_keys=True))
+        share = share_of(self.drawing.n, ranks)
+        return ranks.joined(self.drawing.samples(observe=observe, share=share))
 
 
 def _saved(registered: Registered, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from diffx_backbones.presets import SIZES, size_of
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import negative, no_classes, not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
+from diffx_backbones.sizes import DITS, transformer_of
 from diffx_backbones.transformer import Activation, Block, modulated
-from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel
+from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel, Sized, SizeName
 
 
 class DiT(nn.Module):
@@ -58,6 +59,11 @@ class DiT(nn.Module):
     """
 
     position: Tensor | None
+
+    @classmethod
+    def sized(cls, size: SizeName, spec: DataSpec) -> Sized:
+        """What makes a network of a size for images of a shape."""
+        return transformer_of(DITS, size, spec)
 
     def __init__(
         self,

@@ -27,8 +27,9 @@ from diffx_backbones.mp_layers import (
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import reads_no_context, refuse
+from diffx_backbones.sizes import edm2_of
 from diffx_backbones.unet_presets import EDM2_PLANS, varied
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, DataSpec, Sized, SizeName
 
 CLASS = 0.5
 """Share of the class in what the blocks are told."""
@@ -54,6 +55,11 @@ class EDM2(nn.Module):
         Karras et al., 2024, Analyzing and Improving the Training Dynamics of Diffusion Models
         (arXiv:2312.02696).
     """
+
+    @classmethod
+    def sized(cls, size: SizeName, spec: DataSpec) -> Sized:
+        """What makes a network of a size for images of a shape."""
+        return edm2_of(size, spec)
 
     def __init__(
         self,

@@ -25,7 +25,8 @@ from diffx_backbones.embedding import ConditionEmbedding
 from diffx_backbones.initialisation import zeroed
 from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.refusal import non_positive, reads_no_context, refuse
-from diffx_core import Condition, DataSpec
+from diffx_backbones.sizes import mlp_of
+from diffx_core import Condition, DataSpec, Sized, SizeName
 
 MAX_OCTAVES = 16
 """2^16 times a number of size one is as fine as float32 can tell apart to some digits."""
@@ -102,6 +103,11 @@ class MLP(nn.Module):
         octaves: number of frequencies at which each number is seen, 1, 2, 4, ...; more show finer
             detail, 0 shows the numbers alone.
     """
+
+    @classmethod
+    def sized(cls, size: SizeName, spec: DataSpec) -> Sized:  # noqa: ARG003 - as of every network
+        """What makes an MLP of a size; the data do not matter."""
+        return mlp_of(size)
 
     def __init__(
         self,

@@ -21,8 +21,9 @@ from diffx_backbones.pairs import beside, read_channels
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import not_divisible, refuse, unasked
 from diffx_backbones.residual import ResBlock, group_norm
+from diffx_backbones.sizes import unet_of
 from diffx_backbones.unet_presets import PLANS, varied
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, DataSpec, Sized, SizeName
 
 
 class UNet(nn.Module):
@@ -50,6 +51,11 @@ class UNet(nn.Module):
         Song et al., 2020, Score-Based Generative Modeling (arXiv:2011.13456), for ddpmpp.
         Dhariwal and Nichol, 2021, Diffusion Models Beat GANs (arXiv:2105.05233), for adm.
     """
+
+    @classmethod
+    def sized(cls, size: SizeName, spec: DataSpec) -> Sized:
+        """What makes a network of a size for images of a shape."""
+        return unet_of(size, spec)
 
     def __init__(
         self,

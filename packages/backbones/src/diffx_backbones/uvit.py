@@ -27,8 +27,9 @@ from diffx_backbones.presets import UVIT_SIZES, size_of
 from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
+from diffx_backbones.sizes import UVITS, transformer_of
 from diffx_backbones.transformer import Activation, feed_forward
-from diffx_core import Condition, DataSpec
+from diffx_core import Condition, DataSpec, Sized, SizeName
 
 
 class Block(nn.Module):
@@ -95,6 +96,11 @@ class UViT(nn.Module):
     References:
         Bao et al., 2022, All are Worth Words (arXiv:2209.12152).
     """
+
+    @classmethod
+    def sized(cls, size: SizeName, spec: DataSpec) -> Sized:
+        """What makes a network of a size for images of a shape."""
+        return transformer_of(UVITS, size, spec)
 
     def __init__(
         self,

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from diffx_core.denoiser import Backbone as Backbone
     from diffx_core.denoiser import Denoiser as Denoiser
     from diffx_core.denoiser import NetworkDenoiser as NetworkDenoiser
+    from diffx_core.engine.averaging import Average as Average
+    from diffx_core.engine.averaging import average_of as average_of
+    from diffx_core.engine.averaging import reconstruct as reconstruct
     from diffx_core.errors import CheckpointError as CheckpointError
     from diffx_core.errors import ComponentError as ComponentError
     from diffx_core.errors import ConfigError as ConfigError
@@ -55,14 +58,21 @@ if TYPE_CHECKING:
     from diffx_core.guidance import Rescaled as Rescaled
     from diffx_core.likelihood import Likelihood as Likelihood
     from diffx_core.likelihood import LogLikelihood as LogLikelihood
+    from diffx_core.logger import FINISHED as FINISHED
+    from diffx_core.logger import Logger as Logger
+    from diffx_core.logger import require_library as require_library
     from diffx_core.noise import Noise as Noise
     from diffx_core.noise import NoiseSource as NoiseSource
     from diffx_core.objective import Objective as Objective
     from diffx_core.objective import Part as Part
     from diffx_core.objective import Terms as Terms
     from diffx_core.objective import TimeDensity as TimeDensity
+    from diffx_core.options import ComesInSizes as ComesInSizes
+    from diffx_core.options import EmaOptions as EmaOptions
     from diffx_core.options import GuidanceOptions as GuidanceOptions
     from diffx_core.options import ObjectiveOptions as ObjectiveOptions
+    from diffx_core.options import Sized as Sized
+    from diffx_core.options import SizeName as SizeName
     from diffx_core.options import one_of as one_of
     from diffx_core.pipeline import Drawing as Drawing
     from diffx_core.pipeline import Pipeline as Pipeline
@@ -94,6 +104,7 @@ _HOME = {
     "contract": ("require",),
     "dataset": ("NO_LABEL", "Batch", "Condition", "DataSpec", "Dataset", "Finish", "Read"),
     "denoiser": ("Backbone", "Denoiser", "NetworkDenoiser"),
+    "engine.averaging": ("Average", "average_of", "reconstruct"),
     "errors": (
         "CheckpointError",
         "ComponentError",
@@ -127,10 +138,19 @@ _HOME = {
         "Rescaled",
     ),
     "likelihood": ("Likelihood", "LogLikelihood"),
+    "logger": ("FINISHED", "Logger", "require_library"),
     "noise": ("Noise", "NoiseSource"),
     "plugins": ("Component", "hookimpl"),
     "objective": ("Objective", "Part", "Terms", "TimeDensity"),
-    "options": ("GuidanceOptions", "ObjectiveOptions", "one_of"),
+    "options": (
+        "ComesInSizes",
+        "EmaOptions",
+        "GuidanceOptions",
+        "ObjectiveOptions",
+        "SizeName",
+        "Sized",
+        "one_of",
+    ),
     "pipeline": ("Drawing", "Pipeline", "slerp"),
     "prediction": ("PREDICTIONS", "Level", "Prediction"),
     "reached": ("Reached",),

@@ -193,6 +193,12 @@ class Batch:
         index = None if self.index is None else self.index.share_memory_()
         return evolve(self._each(Tensor.share_memory_), index=index)
 
+    def part(self, first: int, end: int) -> Self:
+        """Some of its examples."""
+        index = None if self.index is None else self.index[first:end]
+        captions = None if self.captions is None else self.captions[first:end]
+        return evolve(self._each(lambda one: one[first:end]), index=index, captions=captions)
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         told = {name: change(one) for name, one in self.cond.given().items()}
         return evolve(self, x=change(self.x), cond=evolve(self.cond, **told))

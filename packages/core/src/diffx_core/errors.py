@@ -78,6 +78,24 @@ class NonFiniteError(DiffxError):
     exit_code = 6
 
 
+class StoppedError(DiffxError):
+    """A run was told to end, and has saved what it learned.
+
+    Args:
+        problems: one line that says by whom.
+        code: what the program ends with.
+    """
+
+    def __init__(self, *problems: str, code: int) -> None:
+        super().__init__(*problems)
+        self.code = code
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override] # not the same for all of them
+        """What the program ends with."""
+        return self.code
+
+
 def reason(cause: BaseException) -> str:
     """What went wrong, as one printable line."""
     if isinstance(cause, SystemExit):

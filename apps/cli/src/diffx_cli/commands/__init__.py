@@ -6,11 +6,13 @@ from diffx_cli.commands import (
     decode_latents,
     demo,
     describe,
+    ema,
     encode_latents,
     import_weights,
     list_plugins,
     matrix,
     plot_schedule,
+    recipes,
     sample,
     train,
 )
@@ -19,7 +21,9 @@ COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND
     for module in (
         train,
+        recipes,
         sample,
+        ema,
         import_weights,
         list_plugins,
         describe,

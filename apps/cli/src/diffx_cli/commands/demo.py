@@ -5,7 +5,6 @@ from attrs import frozen
 from diffx_cli.command import Command
 from diffx_cli.commands.sample import COMMAND as SAMPLE
 from diffx_cli.commands.train import COMMAND as TRAIN
-from diffx_cli.commands.train import train
 from diffx_cli.console import say
 from diffx_cli.options import Working
 from diffx_cli.request import Request
@@ -37,6 +36,7 @@ def run(request: Request) -> None:
     """Train the recipe, sample it, and say where the picture is."""
     from diffx_cli.folders import check_free
     from diffx_cli.sampling import Sampling
+    from diffx_cli.training import train
 
     options: DemoOptions = request.options
     check_free(options.out, overwrite=options.overwrite)
@@ -46,7 +46,7 @@ def run(request: Request) -> None:
     trained, sampled = {**TRAINED, **shared, **place, **replaced}, {**SAMPLED, **shared}
     say(f"$ diffx train {_flags(trained)}")
     if not options.dry_run:
-        folder = train(resolve(TRAIN, trained, request.registry))
+        folder = train(resolve(TRAIN, trained, request.registry)).folder
         sampled["run"] = str(folder)
     say(f"$ diffx sample {_flags(sampled)}")
     if not options.dry_run:

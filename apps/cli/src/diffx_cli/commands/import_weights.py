@@ -7,7 +7,7 @@ from attrs import field, frozen
 from attrs.validators import ge, optional
 
 from diffx_cli.command import Command
-from diffx_cli.console import note, say
+from diffx_cli.console import command, note, say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Shown
 from diffx_cli.request import Request
@@ -57,7 +57,8 @@ def run(request: Request) -> None:
     elif done.folder is None:
         say(f"{done.summary()}; nothing was written")
     else:
-        say(f"{done.summary()}\nimported: {done.folder}\nsample it: diffx sample {done.folder}")
+        say(f"{done.summary()}\nimported: {done.folder}")
+        say(f"sample it: {command('sample', done.folder)}")
 
 
 COMMAND = Command(

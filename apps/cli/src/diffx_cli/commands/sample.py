@@ -11,6 +11,7 @@ from diffx_cli.console import say
 from diffx_cli.folders import check_free
 from diffx_cli.options import Working
 from diffx_cli.request import Request
+from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
 
@@ -33,6 +34,8 @@ class SampleCommandOptions(Working):
         beside: an image or a folder of images that the samples are told in turn, for a model that
             was trained on pairs.
         gif: also write progress.gif, which shows how the images come out of the noise.
+        nproc: processes on this machine that share the samples, one for each accelerator; they are
+            the same.
     """
 
     run: Path | None = None
@@ -46,19 +49,33 @@ class SampleCommandOptions(Working):
     text_root: Path | None = None
     beside: Path | None = None
     gif: bool = False
+    nproc: int | None = field(default=None, validator=optional(ge(1)))
+
+    def __attrs_post_init__(self) -> None:
+        if self.gif and self.nproc is not None:
+            raise ConfigError("--gif shows the samples of one process: leave out --nproc")
 
 
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
+    from diffx_cli.joining import joined
+    from diffx_cli.launching import launch, starts_others
     from diffx_cli.sampling import Sampling
 
     options: SampleCommandOptions = request.options
     check_free(options.out, overwrite=options.overwrite)
-    sampling = Sampling.prepare(request)
-    if options.dry_run:
-        say(json.dumps(sampling.facts(), indent=2))
+    if options.nproc is not None and not options.dry_run and starts_others():
+        launch(options.nproc)
         return
-    file = sampling.write()
+    with joined(options.device) as ranks:
+        sampling = Sampling.prepare(request)
+        if options.dry_run:
+            say(json.dumps(sampling.facts(), indent=2))
+            return
+        if not ranks.is_first:
+            sampling.help(ranks)
+            return
+        file = sampling.write(ranks)
     if options.json:
         say(json.dumps({"picture": str(file), **sampling.facts()}))
     else:

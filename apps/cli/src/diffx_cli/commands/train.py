@@ -1,138 +1,106 @@
 """`diffx train`: a model from a scheduler, a backbone and a dataset, in a run folder of its own."""
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import field, frozen
+from attrs.validators import ge, optional
 
 from diffx_cli.command import Command
-from diffx_cli.console import note, say
-from diffx_cli.folders import RUNS, check_free
-from diffx_cli.options import Working
+from diffx_cli.console import say
+from diffx_cli.folders import check_free
+from diffx_cli.loggers import saved
+from diffx_cli.options import Learning
 from diffx_cli.request import Request
-from diffx_core.config import to_yaml, write_yaml
-from diffx_core.errors import DiffxError
-from diffx_core.options import EmaOptions, ObjectiveOptions, TrainOptions
-
-if TYPE_CHECKING:
-    from diffx_cli.assembly import Assembly
-    from diffx_cli.place import Place
-    from diffx_core.engine.trainer import Trainer
-
-WRITTEN = ("config.yaml", "env.json", "metrics.jsonl", "checkpoints", "latest", "samples")
-"""What a run folder holds that diffx wrote."""
+from diffx_core.config import to_yaml
+from diffx_core.errors import ConfigError
+from diffx_core.options import (
+    EmaOptions,
+    ObjectiveOptions,
+    PreviewOptions,
+    SaveOptions,
+    TrainOptions,
+    ValidateOptions,
+)
 
 
 @frozen(kw_only=True)
-class TrainCommandOptions(Working):
+class TrainCommandOptions(Learning):
     """What a training run takes besides its components.
 
     Args:
-        out: folder of the run; by default the next number under runs/.
+        out: folder of the run; by default the next number under runs/. If it holds a run of the
+            same command, that goes on.
+        resume: run or checkpoint to go on from, with its configuration; auto goes on with the
+            newest run of the same command, and begins one if there is none.
+        loggers: who is told besides metrics.jsonl, any number of them; their options are those of
+            ``--logger``.
+        init_from: run or checkpoint whose averaged weights the network begins with.
+        deterministic: compute in the same order each time, where an accelerator would not.
+        nproc: processes on this machine that share each batch, one for each accelerator; the run is
+            the same. torchrun starts them on many machines.
+        max_restarts: how often all processes are started again after one has failed, to go on from
+            the newest checkpoint.
     """
+
+    resume: str | None = None
+    loggers: tuple[str, ...] = ()
+    init_from: Path | None = None
+    deterministic: bool = False
+    nproc: int | None = field(default=None, validator=optional(ge(1)))
+    max_restarts: int = field(default=0, validator=ge(0))
+
+    def __attrs_post_init__(self) -> None:
+        if self.resume is not None and self.init_from is not None:
+            raise ConfigError(
+                "--resume and --init-from exclude each other: a run that goes on has weights"
+            )
+        if self.max_restarts and self.nproc is None:
+            raise ConfigError("--max-restarts needs --nproc: torchrun has an option of its own")
 
 
 def run(request: Request) -> None:
     """Train, or with ``--dry-run`` show what would be trained."""
     options: TrainCommandOptions = request.options
-    check_free(options.out, overwrite=options.overwrite)
+    if options.nproc is not None:
+        _check_shares(options.nproc, request.sections["train"].batch_size)
     if options.dry_run:
+        check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
-    folder = train(request)
+    from diffx_cli.launching import launch, starts_others
+    from diffx_cli.training import train
+
+    if options.nproc is not None and starts_others():
+        launch(options.nproc, options.max_restarts)
+        return
+    trained = train(request)
     if options.json:
-        say(json.dumps({"run": str(folder), "step": request.sections["train"].steps}))
+        say(json.dumps(trained.facts()))
     else:
-        say(f"trained: {folder}\nsample it: diffx sample {folder}")
+        say(trained.text())
+    trained.raise_if_stopped()
 
 
-def train(request: Request) -> Path:
-    """Train and save; returns the run folder."""
-    from diffx_cli.assembly import assemble
-    from diffx_cli.devices import device_named
-    from diffx_cli.place import claimed
-    from diffx_core.engine.trainer import Trainer
-    from diffx_core.objective import Objective
+def _check_shares(processes: int, batch_size: int) -> None:
+    """Refuse, before they are started, more processes than a batch has examples."""
+    from diffx_core.engine.ranks import Ranks
 
-    options: TrainCommandOptions = request.options
-    device = device_named(options.device)
-    run = assemble(request)
-    trainer = Trainer(
-        run.denoiser,
-        run.dataset,
-        Objective(request.sections["objective"], options.seed),
-        request.sections["train"],
-        request.sections["ema"],
-        device,
-    )
-    trainer.check()
-    _remark(request, run)
-    names = (
-        request.components[kind].registered.name for kind in ("scheduler", "backbone", "dataset")
-    )
-    where = options.out, RUNS, "-".join(names), WRITTEN
-    with claimed(*where, overwrite=options.overwrite) as place:
-        _begin(place, run, str(device))
-        _fit(trainer, run, place.folder)
-    return place.folder
-
-
-def _begin(place: "Place", run: "Assembly", device: str) -> None:
-    """Write down what is going to be trained."""
-    from diffx_cli.environment import environment
-    from diffx_cli.writing import writing
-
-    distributions = [one.distribution for one in run.record.components.values()]
-    facts = environment(distributions, device=device, argv=sys.argv)
-    with writing(place.folder):
-        write_yaml(place.partial / "config.yaml", run.record.to_config())
-        text = json.dumps(facts, indent=2) + "\n"
-        (place.partial / "env.json").write_text(text, encoding="utf-8")
-        place.publish()
-
-
-def _fit(trainer: "Trainer", run: "Assembly", folder: Path) -> None:
-    """Train, and save what was learned."""
-    from diffx_cli.writing import writing
-    from diffx_core.engine.checkpoint import save_checkpoint
-    from diffx_core.engine.observers import MetricsFile, Progress
-
-    metrics = MetricsFile(folder / "metrics.jsonl", trainer.options.log_every)
-    try:
-        with writing(folder):
-            average = evolve(trainer, observers=[metrics, Progress()]).fit()
-            save_checkpoint(
-                folder,
-                trainer.options.steps,
-                weights=run.model.state_dict(),
-                ema=average.state(),
-                record=run.record.to_json(),
-            )
-    except (KeyboardInterrupt, DiffxError):
-        note(f"the run in {folder} has ended early: no weights were saved")
-        raise
-
-
-def _remark(request: Request, run: "Assembly") -> None:
-    from diffx_cli.remarks import remarks
-
-    label = request.components["scheduler"].label
-    for line in remarks(run.denoiser.scheduler, label, run.denoiser.sigma_data):
-        note(line)
+    Ranks(world=processes).slots(batch_size)
 
 
 def _show(request: Request) -> None:
     from diffx_cli.assembly import assemble
     from diffx_cli.devices import device_named
-    from diffx_core.objective import Objective
+    from diffx_cli.training import remark, trainer_for
 
     device = str(device_named(request.options.device))
     run = assemble(request)
-    Objective(request.sections["objective"], request.options.seed).check(run.denoiser)
-    _remark(request, run)
-    config = run.record.to_config()
+    trainer = trainer_for(request, run)
+    trainer.check_data()
+    trainer.objective.check(run.denoiser)
+    remark(request, run)
+    config = {**run.record.to_config(), **saved(request)}
     facts = {
         "device": device,
         "parameters": run.parameters,
@@ -152,10 +120,19 @@ COMMAND = Command(
     options=TrainCommandOptions,
     run=run,
     components={"scheduler": "vpsde", "backbone": "unet", "dataset": "digits", "text": None},
-    sections={"objective": ObjectiveOptions, "train": TrainOptions, "ema": EmaOptions},
+    sections={
+        "objective": ObjectiveOptions,
+        "train": TrainOptions,
+        "ema": EmaOptions,
+        "save": SaveOptions,
+        "validate": ValidateOptions,
+        "preview": PreviewOptions,
+    },
+    lists={"loggers": "logger"},
     examples=(
         "diffx train --scheduler vesde --backbone dit",
         "diffx train --scheduler vesde --scheduler.sigma_max 20 --train.steps 5000 --dry-run",
+        "diffx train --resume runs/00000-vpsde-unet-digits --train.steps 4000",
         (
             "diffx train --dataset image_folder --dataset.root photos --dataset.captions txt"
             " --text bytes --backbone dit"

@@ -69,5 +69,10 @@ def _value(option: Option, given: Given | None) -> Value:
         try:
             check(value)
         except ValueError as error:
-            raise ValueError(f"{error}, got {show(value)}") from None
+            raise ValueError(f"{error}, got {_shown(value)}") from None
     return value
+
+
+def _shown(value: object) -> str:
+    """A value as it is written in an option."""
+    return ",".join(map(str, value)) or "''" if isinstance(value, tuple) else show(value)

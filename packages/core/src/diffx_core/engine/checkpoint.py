@@ -1,39 +1,48 @@
 """A checkpoint: a directory of safetensors and JSON, complete or not there.
 
-    checkpoints/step-00001000/{model.safetensors, ema.safetensors, record.json, manifest.json}
-    latest      the name of the newest one
+    checkpoints/step-00001000/{model.safetensors, ema.safetensors, training.safetensors,
+                               record.json, manifest.json}
+    latest      the name of the one that was saved last
 
-It is written beside its final name, with a manifest of SHA-256 sums last, and renamed when it is
-whole. Nothing on the way back executes anything.
+What is not needed to go on training is in files of its own: the averaged weights are a model by
+themselves. Every file is read once and held against the manifest. Nothing executes anything.
 """
 
-import hashlib
 import json
-import os
-import shutil
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
-from attrs import frozen
+from attrs import field, frozen
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load
 from torch import Tensor
 
+from diffx_core.engine.durable import read
+from diffx_core.engine.layout import FOLDER, POINTERS, checkpoints, standing, step_of
+from diffx_core.engine.manifest import DAMAGES, NAME, read_manifest, verified
 from diffx_core.errors import CheckpointError
 
-FORMAT = 1
+Part = Literal["weights", "ema", "training"]
+FILES: dict[Part, str] = {
+    "weights": "model.safetensors",
+    "ema": "ema.safetensors",
+    "training": "training.safetensors",
+}
+RECORD = "record.json"
 
 
 @frozen(eq=False)
 class Checkpoint:
-    """A loaded checkpoint.
+    """A loaded checkpoint. Its tensors are in memory: the files may change.
 
     Args:
         path: of its directory.
         step: steps taken.
         weights: the weights themselves.
         ema: their moving average.
+        training: what else training needs to go on, of tensors; empty if it cannot.
+        progress: what else training needs to go on, in JSON types.
         record: how the run was made, in JSON types.
     """
 
@@ -41,119 +50,96 @@ class Checkpoint:
     step: int
     weights: dict[str, Tensor]
     ema: dict[str, Tensor]
-    record: dict[str, Any]
+    training: dict[str, Tensor] = field(factory=dict)
+    progress: dict[str, Any] = field(factory=dict)
+    record: dict[str, Any] = field(factory=dict)
 
 
-def save_checkpoint(
-    run: Path,
-    step: int,
-    *,
-    weights: dict[str, Tensor],
-    ema: dict[str, Tensor],
-    record: dict[str, Any],
-) -> Path:
-    """Write a checkpoint of a run, whole or not at all, and make it the latest."""
-    final = run / "checkpoints" / f"step-{step:08d}"
-    partial = final.with_name(f".partial-{final.name}-{os.getpid()}")
+@frozen(eq=False)
+class Newest:
+    """The newest checkpoint of a run that is whole.
+
+    Args:
+        checkpoint: the checkpoint.
+        skipped: what is wrong with each later one, in a line each.
+    """
+
+    checkpoint: Checkpoint
+    skipped: tuple[str, ...]
+
+
+def load_checkpoint(
+    path: Path, parts: Collection[Part] = ("weights", "ema", "training")
+) -> Checkpoint:
+    """Load and verify a checkpoint.
+
+    Args:
+        path: its directory, or the run whose latest it is.
+        parts: which of its tensors; the others are neither read nor verified.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    named = (path / NAME).exists() or (step_of(path) is not None and not (path / FOLDER).exists())
+    folder = path if named else latest(path)
     try:
-        partial.mkdir(parents=True)
-        save_file(contiguous(weights), partial / "model.safetensors")
-        save_file(contiguous(ema), partial / "ema.safetensors")
-        write_json(partial / "record.json", {"format": FORMAT, "step": step, "run": record})
-        sums = {path.name: checksum(path) for path in sorted(partial.iterdir())}
-        write_json(partial / "manifest.json", {"format": FORMAT, "sha256": sums})
-        for path in partial.iterdir():
-            flush(path)
-        flush(partial)
-        partial.rename(final)
-        flush(final.parent)
-        replace_text(run / "latest", final.name)
-    except (OSError, RuntimeError, SafetensorError) as error:
+        return _load(folder, parts)
+    except (SafetensorError, *DAMAGES) as error:
         reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"cannot write {final}: {reason}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return final
+        raise CheckpointError(f"{folder}: not a readable checkpoint: {reason}") from error
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Load and verify a checkpoint: its directory, or the run whose latest it is."""
-    folder = path if (path / "manifest.json").exists() else latest(path)
+def newest(run: Path) -> Newest:
+    """Load the newest checkpoint of a run that is whole, whatever `latest` says.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    for pointer in POINTERS:
+        if (run / pointer).exists() and not (run / pointer).is_file():
+            raise CheckpointError(f"{run / pointer}: is not a file, and in the way of one")
+    skipped: list[str] = []
     try:
-        verify(folder)
-        record = json.loads((folder / "record.json").read_text("utf-8"))
-        return Checkpoint(
-            folder,
-            record["step"],
-            load_file(folder / "model.safetensors"),
-            load_file(folder / "ema.safetensors"),
-            record["run"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: not a readable checkpoint: {error}") from error
+        folders = checkpoints(run)
+    except OSError as error:
+        raise CheckpointError(f"{run}: cannot be read: {error.strerror}") from error
+    for folder in folders:
+        try:
+            return Newest(load_checkpoint(folder), tuple(skipped))
+        except CheckpointError as error:
+            skipped.extend(error.problems)
+    raise CheckpointError(*skipped, f"{run}: no complete checkpoint there")
 
 
 def latest(run: Path) -> Path:
-    """The directory of a run's newest checkpoint."""
+    """The directory of the checkpoint of a run that was saved last."""
     if run.is_file():
         raise CheckpointError(f"{run}: is a file; give the folder of a run: {run.parent}")
     if not run.is_dir():
         raise CheckpointError(f"{run}: there is no such folder")
     try:
-        name = (run / "latest").read_text("utf-8").strip()
-    except OSError as error:
+        name = read(run / "latest").decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{run}: no checkpoint there (no readable file 'latest')") from error
-    if Path(name).name != name or not name.startswith("step-"):
+    if step_of(Path(name)) is None or Path(name).name != name:
         raise CheckpointError(f"{run / 'latest'} does not name a checkpoint: {name[:80]!r}")
-    return run / "checkpoints" / name
+    return standing(run / FOLDER / name)
 
 
-def verify(folder: Path) -> None:
-    """Hold every file against the manifest."""
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    if manifest["format"] != FORMAT:
-        raise CheckpointError(
-            f"{folder}: written in format {manifest['format']}, this diffx reads format {FORMAT}"
-        )
-    if set(manifest["sha256"]) != {"model.safetensors", "ema.safetensors", "record.json"}:
-        raise CheckpointError(f"{folder}: the manifest does not list the files of a checkpoint")
-    for name, expected in manifest["sha256"].items():
-        if checksum(folder / name) != expected:
-            raise CheckpointError(f"{folder / name}: damaged (its SHA-256 is not the manifest's)")
-
-
-def contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as safetensors wants them: on the CPU, and none a view of another."""
-    layout = torch.contiguous_format
-    return {
-        name: tensor.detach().cpu().clone(memory_format=layout) for name, tensor in tensors.items()
+def _load(folder: Path, parts: Collection[Part]) -> Checkpoint:
+    files = read_manifest(folder)
+    record = json.loads(verified(folder, RECORD, files[RECORD]))
+    read = {
+        part: load(verified(folder, FILES[part], files[FILES[part]]))
+        for part in parts
+        if FILES[part] in files
     }
-
-
-def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write JSON that a person can read."""
-    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Replace a small file in one step."""
-    partial = path.with_name(f".{path.name}-{os.getpid()}")
-    partial.write_text(text + "\n", "utf-8")
-    flush(partial)
-    partial.replace(path)
-    flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    """Make a file or directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return Checkpoint(
+        path=folder,
+        step=int(record["step"]),
+        weights=read.get("weights", {}),
+        ema=read.get("ema", {}),
+        training=read.get("training", {}),
+        progress=dict(record.get("progress", {})),
+        record=dict(record["run"]),
+    )

@@ -96,7 +96,8 @@ def read_ahead(
         steps: which steps.
         seed: of the augmentation.
         device: where the batches are wanted.
-        workers: how many processes read data that are streamed; by default one for each processor.
+        workers: how many processes read data that are streamed; by default one for each processor,
+            up to 8, shared among the processes that train on this machine.
 
     Raises:
         DataError: a worker could not read a batch, or has died.
@@ -126,4 +127,5 @@ def _arriving(found: Iterator[Batch | Failure], device: torch.device) -> Iterato
 def _workers(wanted: int | None) -> int:
     if wanted is not None:
         return wanted
-    return min(MOST_WORKERS, os.cpu_count() or 1)
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # the processes of a launcher here
+    return min(MOST_WORKERS, max(1, (os.cpu_count() or 1) // beside))

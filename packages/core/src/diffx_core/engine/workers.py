@@ -21,6 +21,7 @@ import torch
 from attrs import frozen
 from torch import multiprocessing
 
+from diffx_core.engine.signals import ASKING
 from diffx_core.errors import DataError, reason
 
 T = TypeVar("T")
@@ -146,8 +147,9 @@ def _work(
     """What a worker does: read where it may, until the pipe closes."""
     other.close()  # a forked worker has it too, and would not see the run end
     # the run decides when its workers end, and its own handlers are not theirs
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # (launchers send their signals to whole groups of processes)
+    for one in ASKING:
+        signal.signal(one, signal.SIG_IGN)
     threading.excepthook = lambda _: None  # threads send memory; the run hears if it does not come
     torch.set_num_threads(1)
     with suppress(BrokenPipeError, ConnectionResetError, EOFError):

@@ -20,7 +20,7 @@ References:
     discrepancy).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -79,7 +79,8 @@ class Objective(nn.Module):
     `loss = objective(denoiser, batch)` is all that a loop of one's own needs. The defaults that
     "auto" stands for are those of the denoiser's prediction. With `uncertainty` there are
     parameters to be optimised along with the network; with times that follow the loss there is a
-    state to be saved with it, both in `state_dict()`. In eval mode nothing is learned or counted.
+    state to be saved with it, both in `state_dict()`. In eval mode nothing is learned or counted,
+    and nothing that was learned has a say: a step has the same times and weights at any time.
 
     Args:
         options: which weighting, times and loss, and how many labels are hidden.
@@ -128,7 +129,7 @@ class Objective(nn.Module):
         if len(part.slots) != len(batch.x):
             raise ConfigError(f"{len(part.slots)} slots for a batch of {len(batch.x)}")
         if step != self._pending_step:
-            self._learn()
+            self.learn(_alone)
         anchor = denoiser.scheduler.anchor(batch.cond)
         x0 = batch.x if anchor is None else batch.x - anchor
         noise = NoiseSource(self.seed, part.slots, "train", x0.device, x0.dtype)
@@ -145,7 +146,9 @@ class Objective(nn.Module):
             alpha * x0 + sigma * eps, level, self._told(batch.cond, noise, step)
         )
         loss = measure.flatten() * plan.criterion(root * (output - (p * x0 + q * eps)))
-        u = None if self.uncertainty is None else self.uncertainty(log_snr.flatten())
+        u = None
+        if self.training and self.uncertainty is not None:
+            u = self.uncertainty(log_snr.flatten())
         if u is not None:
             loss = (-u).exp() * loss
         if self.training and plan.histogram is not None:
@@ -153,6 +156,25 @@ class Objective(nn.Module):
             self._pending[tuple(part.slots)] = (v, loss.detach())
         loss = loss if u is None else loss + u
         return Terms(level.t, ends.log_snr, loss / chance.flatten())
+
+    def learn(self, joined: Callable[[Tensor], Tensor]) -> None:
+        """Take in the losses of the step before, of all processes that share its batch.
+
+        Where there is only one, the next step does so by itself.
+
+        Args:
+            joined: from the rows of this process to those of all.
+        """
+        if not self._pending:
+            return
+        assert self._plan is not None
+        assert self._plan.histogram is not None
+        slots = torch.tensor([slot for slots in self._pending for slot in slots])
+        v, loss = (torch.cat(one) for one in zip(*self._pending.values(), strict=True))
+        found = joined(torch.stack([slots, v, loss.to("cpu", torch.float64)], 1))
+        _, v, loss = found[found[:, 0].argsort()].unbind(1)
+        self._plan.histogram.observe(v, loss)
+        self._pending.clear()
 
     def check(self, denoiser: NetworkDenoiser) -> None:
         """Raise a `ConfigError` if the options do not suit the process or the prediction."""
@@ -172,7 +194,7 @@ class Objective(nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """The number of steps, and what was learned about the losses."""
-        self._learn()
+        self.learn(_alone)
         histogram = None if self._plan is None else self._plan.histogram
         losses = self._saved if histogram is None else histogram.state()
         copies = None if losses is None else {name: one.clone() for name, one in losses.items()}
@@ -202,7 +224,7 @@ class Objective(nn.Module):
     def _look_at(self, scheduler: Scheduler, sigma_data: float) -> Plan:
         facts = scheduler, sigma_data, self.options.prediction
         if self._plan is not None and self._plan.fits(*facts):
-            self._learn()
+            self.learn(_alone)
             return self._plan
         return Plan.of(self.options, *facts)
 
@@ -216,25 +238,17 @@ class Objective(nn.Module):
         else:
             own = NoiseSource(self.seed, part.slots, "times", dtype=torch.float64)
             u = own.uniform(step)
-        if plan.histogram is None:
+        if plan.histogram is None or not self.training:
             return u, torch.ones_like(u)
         v = plan.histogram.quantile(u)
         return v, plan.histogram.ratio(v)
-
-    def _learn(self) -> None:
-        """Take in the losses of the step before, which the device has long finished."""
-        if not self._pending:
-            return
-        assert self._plan is not None
-        assert self._plan.histogram is not None
-        order = torch.tensor([slot for slots in self._pending for slot in slots]).argsort()
-        places, losses = zip(*self._pending.values(), strict=True)
-        loss = torch.cat([one.to("cpu").to(torch.float64) for one in losses])
-        self._plan.histogram.observe(torch.cat(places)[order], loss[order])
-        self._pending.clear()
 
     def _told(self, cond: Condition, noise: NoiseSource, step: int) -> Condition:
         if not cond.can_be_forgotten or self.options.label_dropout == 0:
             return cond
         chance = noise.named("label").uniform(step)
         return cond.dropped(chance < self.options.label_dropout)
+
+
+def _alone(rows: Tensor) -> Tensor:
+    return rows

@@ -87,30 +87,35 @@ class Drawing:
 
     @torch.no_grad()
     def samples(
-        self, batch_size: int = BATCH, observe: Callable[[Reached], None] | None = None
+        self,
+        batch_size: int = BATCH,
+        observe: Callable[[Reached], None] | None = None,
+        share: range | None = None,
     ) -> Tensor:
         """The samples (n, *shape), on the CPU.
 
         Args:
             batch_size: samples drawn at once.
             observe: called after every step of every batch.
+            share: which of them are wanted, where several processes share the work; all if None.
 
         Raises:
             ComponentError: a component broke its contract, or the samples are not finite.
         """
         batch_size = whole("batch_size", batch_size)
-        if self.n > batch_size and drawn_by(self.denoiser):
+        share = range(self.n) if share is None else share
+        if self.n > min(batch_size, len(share)) and drawn_by(self.denoiser):
             raise ConfigError(
                 f"the guidance draws noise of its own, for certain samples: {self.n} samples must "
-                f"be drawn at once, with batch_size={self.n}"
+                f"be drawn at once, by one process with batch_size={self.n}"
             )
         draw = partial(sample, *self._model(), observe=observe)
-        firsts = range(0, self.n, batch_size)
+        firsts = range(share.start, share.stop, batch_size)
         parts = [
-            draw(**self._part(range(first, min(first + batch_size, self.n)))).cpu()
+            draw(**self._part(range(first, min(first + batch_size, share.stop)))).cpu()
             for first in firsts
         ]
-        samples = torch.cat(parts)
+        samples = torch.cat(parts) if parts else torch.empty(0, *self.shape, dtype=self.dtype)
         return samples if self.bounds is None else samples.clamp(*self.bounds)
 
     def _model(self) -> tuple[Sampler[Any], Denoiser, tuple[int, ...]]:

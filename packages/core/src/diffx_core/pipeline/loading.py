@@ -44,7 +44,7 @@ def read(path: Path) -> Saved:
     Raises:
         CheckpointError: there is none, or it is incomplete.
     """
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_checkpoint(path, ["ema"])
     run = Run.from_json(checkpoint.record)
     if run.spec is None:
         raise CheckpointError(f"{checkpoint.path}: the record has no facts about the data")
@@ -183,8 +183,20 @@ def load_weights(backbone: nn.Module, checkpoint: Checkpoint) -> nn.Module:
     try:
         backbone.load_state_dict(checkpoint.ema)
     except RuntimeError as error:
-        reasons = [line.strip() for line in str(error).splitlines()[1:4]]
-        raise CheckpointError(
-            f"{checkpoint.path}: the weights do not fit the backbone: {' '.join(reasons)}"
-        ) from error
+        what = f"the weights do not fit the backbone: {_misfit(backbone, checkpoint)}"
+        raise CheckpointError(f"{checkpoint.path}: {what}") from error
     return backbone
+
+
+def _misfit(backbone: nn.Module, checkpoint: Checkpoint) -> str:
+    """Which weights differ, at most a few by name."""
+    wanted = {name: one.shape for name, one in backbone.state_dict().items()}
+    given = {name: one.shape for name, one in checkpoint.ema.items()}
+    names = [name for name in {**wanted, **given} if wanted.get(name) != given.get(name)]
+    first, *_ = names or ["?"]
+    has, needs = (
+        "none" if shape is None else "x".join(map(str, shape)) or "a number"
+        for shape in (given.get(first), wanted.get(first))
+    )
+    more = f", and {len(names) - 1} more differ" if len(names) > 1 else ""
+    return f"it is another network: {first} is {has}, not {needs}{more}"

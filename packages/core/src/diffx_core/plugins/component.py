@@ -11,7 +11,7 @@ from attrs import frozen
 
 from diffx_core.errors import ConfigError
 
-Kind = Literal["scheduler", "backbone", "sampler", "dataset", "text"]
+Kind = Literal["scheduler", "backbone", "sampler", "dataset", "text", "logger"]
 """What a component can be."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -42,6 +42,10 @@ class Hooks(Protocol):
     def diffx_text_encoders(self) -> list[Component]:
         """The text encoders that the plugin offers. Called once, when the registry is loaded."""
 
+    @hookspec
+    def diffx_loggers(self) -> list[Component]:
+        """The loggers that the plugin offers. Called once, when the registry is loaded."""
+
 
 HOOK_OF_KIND: Final[dict[Kind, str]] = {
     "scheduler": "diffx_schedulers",
@@ -49,5 +53,6 @@ HOOK_OF_KIND: Final[dict[Kind, str]] = {
     "sampler": "diffx_samplers",
     "dataset": "diffx_datasets",
     "text": "diffx_text_encoders",
+    "logger": "diffx_loggers",
 }
 """Which hook offers which kind."""

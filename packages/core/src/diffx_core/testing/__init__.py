@@ -1,8 +1,9 @@
 """The conformance kit: laws that every component of a kind obeys, ours and yours.
 
-`SchedulerSuite`, `SamplerSuite`, `BackboneSuite`, `DatasetSuite` and `TextSuite` are pytest suites
-to subclass (install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`, `BACKBONE_LAWS`,
-`DATASET_LAWS` and `TEXT_LAWS` are the same laws as plain functions, for any other runner.
+`SchedulerSuite`, `SamplerSuite`, `BackboneSuite`, `DatasetSuite`, `TextSuite` and `LoggerSuite` are
+pytest suites to subclass (install `diffx-core[testing]`); `SCHEDULER_LAWS`, `SAMPLER_LAWS`,
+`BACKBONE_LAWS`, `DATASET_LAWS`, `TEXT_LAWS` and `LOGGER_LAWS` are the same laws as plain functions,
+for any other runner.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law, Measurement
+from diffx_core.testing.logger_laws import LOGGER_LAWS
 from diffx_core.testing.oracle import (
     REFERENCE_PROCESSES,
     GaussianDenoiser,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from diffx_core.testing.suites import (
         BackboneSuite,
         DatasetSuite,
+        LoggerSuite,
         SamplerSuite,
         SchedulerSuite,
         TextSuite,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKBONE_LAWS",
     "DATASET_LAWS",
+    "LOGGER_LAWS",
     "REFERENCE_PROCESSES",
     "SAMPLER_LAWS",
     "SCHEDULER_LAWS",
@@ -41,6 +45,7 @@ __all__ = [
     "DatasetSuite",
     "GaussianDenoiser",
     "Law",
+    "LoggerSuite",
     "Measurement",
     "MixtureDenoiser",
     "PointsDenoiser",
@@ -52,7 +57,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # the suites need pytest; the laws do not
-    if name in {"BackboneSuite", "DatasetSuite", "SamplerSuite", "SchedulerSuite", "TextSuite"}:
+    if name in __all__:
         from diffx_core.testing import suites
 
         return getattr(suites, name)

@@ -10,10 +10,12 @@ from abc import ABC, abstractmethod
 import pytest
 
 from diffx_core.dataset import Dataset
+from diffx_core.logger import Logger
 from diffx_core.scheduler import Scheduler
 from diffx_core.testing.backbone_laws import BACKBONE_LAWS
 from diffx_core.testing.dataset_laws import DATASET_LAWS
 from diffx_core.testing.law import Law
+from diffx_core.testing.logger_laws import LOGGER_LAWS
 from diffx_core.testing.run_laws import AnySampler
 from diffx_core.testing.sampler_laws import SAMPLER_LAWS
 from diffx_core.testing.scheduler_laws import SCHEDULER_LAWS
@@ -91,5 +93,18 @@ class TextSuite(ABC):
 
     @pytest.mark.parametrize("law", TEXT_LAWS, ids=str)
     def test_law(self, law: Law[TextEncoder]) -> None:
+        """The law holds."""
+        law.check(self.component())
+
+
+class LoggerSuite(ABC):
+    """Every law of a logger."""
+
+    @abstractmethod
+    def component(self) -> Logger:
+        """The logger to test, which has not been started."""
+
+    @pytest.mark.parametrize("law", LOGGER_LAWS, ids=str)
+    def test_law(self, law: Law[Logger]) -> None:
         """The law holds."""
         law.check(self.component())
