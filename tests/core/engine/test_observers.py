@@ -120,7 +120,7 @@ class TestProgress:
         progress(Started(20, 10, 1000))
         progress(stepped(1))
         progress(Finished(1, 3600.0, "SIGTERM"))
-        assert stream.getvalue() == "1 steps in 1 h; the run ended before step 20: SIGTERM\n"
+        assert stream.getvalue() == "1 step in 1 h; the run ended before step 20: SIGTERM\n"
 
     def test_the_held_out_loss_is_shown_from_the_first_look_on(self):
         stream = io.StringIO()

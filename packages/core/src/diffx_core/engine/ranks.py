@@ -87,10 +87,6 @@ class Ranks:
         """The rows of all processes, in their order."""
         return values
 
-    def dividing(self) -> "Ranks":
-        """The same processes, each of which holds a share of the network."""
-        return self
-
     def divide(self, model: nn.Module) -> None:
         """Give each process the values of the first, or its share of them if they divide it."""
 

@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.experimental import implicit_replication
 
 from diffx_core.engine.averaging.weights import unwrapped
+from diffx_core.engine.ranks import Ranks
 from diffx_core.engine.together import Together
 from diffx_core.errors import ComponentError, ConfigError
 
@@ -105,6 +106,20 @@ class Sharded(Together):
                 "one part more on some than on others: take another --train.micro-batch"
             )
         return micro
+
+
+def dividing(ranks: Ranks) -> Ranks:
+    """The same processes, each of which holds a share of the network; one alone holds all of it."""
+    if not isinstance(ranks, Together):
+        return ranks
+    return Sharded(
+        ranks.rank,
+        ranks.world,
+        device=ranks.device,
+        groups=ranks.groups,
+        board=ranks.board,
+        lines=ranks.lines,
+    )
 
 
 def units(network: nn.Module) -> Iterator[nn.Module]:

@@ -96,19 +96,6 @@ class Together(Ranks):
         """The rows of all processes, in their order; they may differ in number."""
         return torch.cat(self._everyones(values.cpu())).to(values.device)
 
-    def dividing(self) -> "Together":
-        """The same processes, each of which holds a share of the network."""
-        from diffx_core.engine.sharded import Sharded  # takes long
-
-        return Sharded(
-            self.rank,
-            self.world,
-            device=self.device,
-            groups=self.groups,
-            board=self.board,
-            lines=self.lines,
-        )
-
     def divide(self, model: nn.Module) -> None:
         """Give each process the values of the first, from which averages begin, too."""
         for one in chain(model.parameters(), model.buffers()):

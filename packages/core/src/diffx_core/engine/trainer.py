@@ -103,7 +103,11 @@ class Trainer:
     @property
     def team(self) -> Ranks:
         """The processes, as they hold the network."""
-        return self.ranks.dividing() if self.options.shard else self.ranks
+        if not self.options.shard:
+            return self.ranks
+        from diffx_core.engine.sharded import dividing  # FSDP2 takes long to import
+
+        return dividing(self.ranks)
 
     @property
     def order(self) -> DataOrder:
