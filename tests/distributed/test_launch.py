@@ -19,14 +19,30 @@ COMMAND = ["-m", "diffx_cli", "train", *POINTS, *OPTIONS, "--out", "run"]
 LATE = 100
 
 
-def started(folder, *arguments):
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def started(tmp_path):
+    """Starts programs, none of which outlives the test."""
+    # they hear that the terminal is closed also where the tests run under nohup
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    running = []
+
+    def start(*arguments):
+        running.append(
+            subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return running[-1]
+
+    yield start
+    for one in running:
+        with one:
+            one.kill()
+    signal.signal(signal.SIGHUP, before)
 
 
 def rank_of(launcher, rank):
@@ -54,8 +70,8 @@ def steps(folder):
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_launcher_ends_all_after_a_save(tmp_path):
-    run = started(tmp_path, *COMMAND, "--nproc", "2", "--train.steps", "100000")
+def test_a_signal_to_the_launcher_ends_all_after_a_save(started, tmp_path):
+    run = started(*COMMAND, "--nproc", "2", "--train.steps", "100000")
     while not (tmp_path / "run" / "checkpoints" / "step-00000005").exists():
         assert run.poll() is None
     run.send_signal(signal.SIGTERM)
@@ -68,8 +84,8 @@ def test_a_signal_to_the_launcher_ends_all_after_a_save(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGKILL"])
-def test_a_launcher_that_goes_lets_all_save_and_end(tmp_path, name):
-    run = started(tmp_path, *COMMAND, "--nproc", "2", "--train.steps", "100000")
+def test_a_launcher_that_goes_lets_all_save_and_end(started, tmp_path, name):
+    run = started(*COMMAND, "--nproc", "2", "--train.steps", "100000")
     while not (tmp_path / "run" / "checkpoints" / "step-00000010").exists():
         assert run.poll() is None
     run.send_signal(getattr(signal, name))
@@ -83,9 +99,9 @@ def test_a_launcher_that_goes_lets_all_save_and_end(tmp_path, name):
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(tmp_path):
+def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(started, tmp_path):
     again = ["--nproc", "2", "--max-restarts", "1", "--train.steps", "300"]
-    run = started(tmp_path, *COMMAND, *again)
+    run = started(*COMMAND, *again)
     until(run, "step 30/300")
     os.kill(rank_of(run, 1), signal.SIGKILL)
     said, complained = run.communicate(timeout=LATE)
@@ -97,11 +113,9 @@ def test_a_run_whose_process_was_killed_is_started_again_and_goes_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_what_would_only_happen_again_does_not_start_them_again(tmp_path):
+def test_what_would_only_happen_again_does_not_start_them_again(started, tmp_path):
     data = ["--dataset", "image_folder", "--dataset.root", "nowhere", "--device", "cpu"]
-    run = started(
-        tmp_path, "-m", "diffx_cli", "train", *data, "--nproc", "2", "--max-restarts", "2"
-    )
+    run = started("-m", "diffx_cli", "train", *data, "--nproc", "2", "--max-restarts", "2")
     _, complained = run.communicate(timeout=LATE)
     assert run.returncode == 4
     assert complained.count("diffx: error: ") == 1
@@ -117,17 +131,14 @@ def test_one_of_several_processes_starts_no_others(monkeypatch, capsys, command)
 
 
 @pytest.mark.slow
-def test_two_machines_train_one_run(tmp_path):
+def test_two_machines_train_one_run(started, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     torchrun = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "1"]
     here = ["--local-addr", "127.0.0.1"]
-    nodes = [
-        started(tmp_path, *torchrun, *where, *here, *COMMAND, "--train.steps", "20")
-        for _ in range(2)
-    ]
+    nodes = [started(*torchrun, *where, *here, *COMMAND, "--train.steps", "20") for _ in range(2)]
     said = [node.communicate(timeout=LATE) for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
     assert sorted(one for one, _ in said) == ["", "trained: run\nsample it: diffx sample run\n"]
