@@ -1,0 +1,78 @@
+"""A real browser, and pages in it that remember what went wrong."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from attrs import define, field
+from playwright.sync_api import Browser, Page, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+# The first three are for machines without a screen and for root; the others keep the browser from
+# asking its maker for anything.
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@define
+class Visit:
+    """A page, what it has asked for, and what it has complained of."""
+
+    page: Page
+    requests: list[str] = field(factory=list)
+    complaints: list[str] = field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda message: self._heard(message.type, message.text))
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """Chromium without a window, as Debian and others have it.
+
+    It is one for a module: while playwright is there, nothing else in the process can use asyncio.
+    """
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        if os.environ.get("DIFFX_NEEDS_BROWSER") == "1":
+            pytest.fail(f"there is no browser ({', '.join(NAMES)}), and DIFFX_NEEDS_BROWSER=1")
+        pytest.skip(f"needs a browser: {', '.join(NAMES)}")
+    # It keeps its settings in the home folder, if it is not told another place.
+    home = tmp_path_factory.mktemp("browser")
+    environ = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+    with sync_playwright() as playwright:
+        flags = list(FLAGS)
+        browser = playwright.chromium.launch(executable_path=program, args=flags, env=environ)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Visit]:
+    """A page with nothing in it yet, that nothing has been kept for."""
+    context = browser.new_context(viewport={"width": 1200, "height": 800})
+    context.set_default_timeout(30_000)
+    yield Visit(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def page(visit) -> Page:
+    """The same, for tests that do not ask what went wrong."""
+    return visit.page
