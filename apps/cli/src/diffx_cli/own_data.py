@@ -7,6 +7,7 @@ from attrs import field, frozen
 from torch import Tensor
 
 from diffx_cli.using import Used
+from diffx_core.config.run import SavedComponent
 from diffx_core.dataset import NO_LABEL, Dataset
 from diffx_core.engine.order import divided
 from diffx_core.errors import ConfigError, DataError
@@ -50,7 +51,7 @@ class Own:
             ConfigError: there are not as many, or the run kept none.
             DataError: the data are gone, or are others than those that it was made with.
         """
-        dataset = _dataset(model)
+        dataset, _ = data_of(model, ": name examples with --images")
         validate = model.run.section("validate", ValidateOptions)
         kept = validate.examples if validate.every else 0
         if split == "held-out" and not kept:
@@ -88,13 +89,22 @@ class Own:
         return self.labels
 
 
-def _dataset(model: Used) -> Dataset:
+def data_of(model: Used, instead: str = "") -> tuple[Dataset, SavedComponent]:
+    """The data that a run was made with, found again, and what its configuration says of them.
+
+    Args:
+        model: the run.
+        instead: what to do where there are none.
+
+    Raises:
+        DataError: there were none, or they are gone, or are others than those.
+    """
     saved = model.run.components.get("dataset")
     if saved is None:
-        raise DataError(f"{model.source}: was made without data: name examples with --images")
+        raise DataError(f"{model.source}: was made without data{instead}")
     dataset: Dataset = model.run.build("dataset", model.request.registry)
     if dataset.fingerprint != saved.fingerprint or dataset.spec.shape != model.pipeline.spec.shape:
         raise DataError(
             f"dataset {saved.label}: its files are not those that {model.source} was made with"
         )
-    return dataset
+    return dataset, saved

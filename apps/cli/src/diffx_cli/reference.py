@@ -9,10 +9,10 @@ import torch
 from attrs import asdict, field, frozen
 from torch import Tensor
 
+from diffx_cli.own_data import data_of
 from diffx_cli.using import Used
 from diffx_core.dataset import NO_LABEL, Dataset
 from diffx_core.engine.ranks import Ranks
-from diffx_core.errors import DataError
 from diffx_metrics.features.seen import as_kept
 
 BATCH = 256
@@ -86,15 +86,8 @@ def reference_of(model: Used, most: int, seed: int) -> Reference:
     Raises:
         DataError: the data are gone, or are others than those that it was trained on.
     """
-    saved = model.run.components.get("dataset")
-    if saved is None:
-        raise DataError(f"{model.source}: does not say what data it was trained on")
-    dataset: Dataset = model.run.build("dataset", model.request.registry)
+    dataset, saved = data_of(model)
     count = len(dataset)
-    if saved.fingerprint != dataset.fingerprint or dataset.spec.shape != model.pipeline.spec.shape:
-        raise DataError(
-            f"dataset {saved.label}: its files are not those that {model.source} was trained on"
-        )
     index = torch.arange(count)
     if count > most:
         generator = torch.Generator().manual_seed(seed % 2**63)
