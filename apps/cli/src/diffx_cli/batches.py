@@ -1,21 +1,16 @@
-"""Samples in batches, of which each is drawn by one process and written when it is there.
-
-Which samples are drawn together does not depend on how many processes there are, so the samples do
-not either.
-"""
+"""Samples in batches, of which each is drawn by one process and written when it is there."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from attrs import evolve, frozen
 
-from diffx_cli.advance import Advance
 from diffx_cli.beside import beside
-from diffx_cli.drawn import Drawn
+from diffx_cli.drawn import NUMBERS, Drawn
 from diffx_cli.film import Film, is_picture
+from diffx_cli.parts import Parts
 from diffx_cli.pictures import to_bytes, write_images
 from diffx_cli.using import Told, Used
 from diffx_cli.writing import writing
@@ -43,9 +38,9 @@ class Batches:
     told: Told
 
     @property
-    def count(self) -> int:
-        """How many batches there are."""
-        return math.ceil(self.n / self.drawing.n)
+    def parts(self) -> Parts:
+        """The batches."""
+        return Parts(self.n, self.drawing.n)
 
     @property
     def n(self) -> int:
@@ -65,11 +60,6 @@ class Batches:
             return different
         return min(MOST_COLUMNS, max(1, round(math.sqrt(self.n))))
 
-    def rows(self, batch: int) -> range:
-        """Which samples are in a batch."""
-        size = self.drawing.n
-        return range(batch * size, min((batch + 1) * size, self.n))
-
     def file_of(self, sample: int) -> str:
         """The name of an image."""
         return f"{sample:0{max(5, len(str(self.n - 1)))}d}.png"
@@ -83,20 +73,13 @@ class Batches:
             threads: of each process.
             ranks: the processes.
         """
-        done = self.n - sum(len(self.rows(i)) for i in todo)
-        advance = Advance(self.n, done, several=self.count > 1)
-        with _computing_by(threads), advance.shown():
-            for first in range(0, len(todo), ranks.world):
-                turn, error = todo[first : first + ranks.world], None
-                count = sum(len(self.rows(i)) for i in turn)
-                try:
-                    if ranks.rank < len(turn):
-                        with self.model.blaming(), writing(drawn.folder.parent):
-                            self._draw(turn[ranks.rank], drawn, partial(advance.within, count))
-                except Exception as caught:  # noqa: BLE001 - all processes end with it
-                    error = caught
-                ranks.agree("", error)
-                advance.reached(advance.done + count)
+
+        def draw(batch: int, advanced: Callable[[float], None]) -> None:
+            with self.model.blaming(), writing(drawn.folder.parent):
+                self._draw(batch, drawn, advanced)
+
+        with _computing_by(threads):
+            self.parts.work(todo, ranks, draw)
 
     def _draw(self, batch: int, drawn: Drawn, advanced: Callable[[float], None]) -> None:
         """Draw a batch and keep it."""
@@ -117,13 +100,13 @@ class Batches:
         if film is not None:
             film.write(drawn.final)
         if is_picture(self.spec):
-            names = map(self.file_of, self.rows(batch))
+            names = map(self.file_of, self.parts.rows(batch))
             write_images(drawn.final / "images", to_bytes(x, self.spec), names)
         wanted = not is_picture(self.spec) or "safetensors" in options.export
-        drawn.keep(batch, calls, x if wanted else None)
+        drawn.keep(batch, {"calls": calls}, {NUMBERS: x} if wanted else {})
 
     def _drawing(self, batch: int) -> Drawing:
-        rows, options = self.rows(batch), self.model.request.options
+        rows, options = self.parts.rows(batch), self.model.request.options
         told = self.told.of(rows)
         image = beside(options.beside, rows, self.spec)
         cond = self.model.pipeline.told(len(rows), told.labels, told.prompts, image)
@@ -136,7 +119,7 @@ def threads_of() -> int:
 
 
 @contextmanager
-def _computing_by(threads: int) -> Iterator[None]:
+def computing_by(threads: int) -> Iterator[None]:
     """So many threads: on a processor the last digits depend on their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -11,6 +11,7 @@ from diffx_cli.pictures import GAP, grid, picture, to_bytes
 from diffx_core.dataset import DataSpec
 from diffx_core.pipeline import Drawing
 from diffx_core.reached import Reached
+from diffx_core.scheduler import Scheduler
 
 MOVING, STILL = "trajectory.gif", "trajectory.png"
 
@@ -30,12 +31,29 @@ def is_picture(spec: DataSpec) -> bool:
     return spec.is_image and spec.shape[0] in (1, 3)
 
 
+def seen(drawing: Drawing, spec: DataSpec, reached: Reached) -> tuple[Tensor, ...]:
+    """A state x (n, *shape), and beside it what the model last took its data for.
+
+    The state has the contrast of the data. A sampler that takes each sample at times of its own has
+    no estimate that belongs to a state: with such a one, x is alone.
+    """
+    scheduler = drawing.denoiser.scheduler
+    x = reached.x.cpu().float() * _contrast(scheduler, spec.sigma_data, reached.t)
+    if drawing.sampler.own_times:
+        return (x,)
+    data, anchor = reached.estimate.x0, scheduler.anchor(drawing.cond)
+    return x, (data if anchor is None else data + anchor.to(data)).cpu().float()
+
+
+def _contrast(scheduler: Scheduler, size: float, t: float) -> float:
+    """Root mean square of the data, by that of x at a time."""
+    time = torch.tensor(t, dtype=torch.float64)
+    return float(size / torch.hypot(scheduler.alpha(time) * size, scheduler.sigma(time)))
+
+
 @define(eq=False)
 class Film:
     """Collects the states of samples x, and beside each what the model last took its data for.
-
-    The states have the contrast of the data. A sampler that takes each sample at times of its own
-    has no estimate that belongs to a state: with such a one, x is alone.
 
     Args:
         drawing: what is watched.
@@ -57,21 +75,8 @@ class Film:
         if reached.step % every == 0 or reached.step == steps:
             area = self.spec.shape[1] * self.spec.shape[2]
             rows = slice(min(MOST_IMAGES, max(1, MOST_PIXELS // area)))
-            shown = [reached.x[rows].cpu().float() * self._contrast(reached.t)]
-            if not self.drawing.sampler.own_times:
-                shown.append(self._data(reached)[rows].cpu().float())
-            self._frames.append(tuple(to_bytes(one, self.spec) for one in shown))
-
-    def _data(self, reached: Reached) -> Tensor:
-        x0 = reached.estimate.x0
-        anchor = self.drawing.denoiser.scheduler.anchor(self.drawing.cond)
-        return x0 if anchor is None else x0 + anchor.to(x0)
-
-    def _contrast(self, t: float) -> float:
-        """Root mean square of the data, by that of x at a time."""
-        scheduler, size = self.drawing.denoiser.scheduler, self.spec.sigma_data
-        time = torch.tensor(t, dtype=torch.float64)
-        return float(size / torch.hypot(scheduler.alpha(time) * size, scheduler.sigma(time)))
+            shown = seen(self.drawing, self.spec, reached)
+            self._frames.append(tuple(to_bytes(one[rows], self.spec) for one in shown))
 
     def write(self, folder: Path) -> None:
         """Write the moving picture and the strip of what was taken."""

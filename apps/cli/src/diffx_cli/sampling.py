@@ -10,11 +10,11 @@ from attrs import asdict, frozen
 
 from diffx_cli.batches import Batches, threads_of
 from diffx_cli.beside import beside, sha256_of
-from diffx_cli.claims import is_claimed
 from diffx_cli.console import note
-from diffx_cli.drawn import KEPT, Drawn, has_begun, plan_in
+from diffx_cli.drawn import KEPT, Drawn
 from diffx_cli.film import is_picture
-from diffx_cli.folders import check_free, newest_run
+from diffx_cli.folders import newest_run
+from diffx_cli.kept import has_begun, unfinished
 from diffx_cli.place import Place, claimed
 from diffx_cli.refusals import check_interval
 from diffx_cli.repeating import Record
@@ -25,6 +25,7 @@ from diffx_cli.writing import writing
 from diffx_core.config.run import plain
 from diffx_core.engine.ranks import Ranks
 from diffx_core.errors import ConfigError
+from diffx_core.pipeline import Pipeline
 from diffx_core.text import require_short
 
 ALONE = Ranks()
@@ -43,8 +44,12 @@ class Sampling:
     record: Record | None
 
     @classmethod
-    def prepare(cls, request: Request) -> Self:
+    def prepare(cls, request: Request, loaded: Pipeline | None = None) -> Self:
         """Load the run and check that it can be sampled as it was asked.
+
+        Args:
+            request: what was asked for.
+            loaded: the run, if that has been loaded already.
 
         Raises:
             ConfigError: the sampler, the process, the guidance or the labels do not suit the run.
@@ -54,7 +59,7 @@ class Sampling:
         record = None if options.from_ is None else Record.read(options.from_)
         source = options.run or newest_run()
         source = source if record is None else record.source(source)
-        model = used(request, nfe=options.nfe, source=source)
+        model = used(request, nfe=options.nfe, source=source, loaded=loaded)
         _refuse(model)
         prompts = None if record is None else record.prompts(options.n, request.told)
         told = model.told(options.n, prompts)
@@ -109,7 +114,7 @@ class Sampling:
         """Draw this process's share of the samples, of which another one makes a whole."""
         ranks.same("samples to draw", self._order)
         work = json.loads(ranks.told(""))
-        drawn = Drawn(Path(work["folder"]), self.batches.count)
+        drawn = Drawn(Path(work["folder"]), self.batches.parts)
         self.batches.draw(work["todo"], drawn, work["threads"], ranks)
 
     def write(self, ranks: Ranks = ALONE) -> Path:
@@ -119,9 +124,9 @@ class Sampling:
             ranks: the processes that share the work, of which this is the first.
         """
         ranks.same("samples to draw", self._order)
-        if ranks.world > self.batches.count:
+        if ranks.world > len(self.batches.parts):
             note(
-                f"{self.batches.n} samples are {self.batches.count} batches for {ranks.world}"
+                f"{self.batches.n} samples are {len(self.batches.parts)} batches for {ranks.world}"
                 " processes: a smaller --batch-size gives all of them some"
             )
         spec = self.batches.model.pipeline.spec
@@ -136,7 +141,7 @@ class Sampling:
                     finish(drawn, self.batches, self.facts(drawn.calls(), threads))
                 drawn.publish(place)
             except BaseException:
-                self._leave(drawn, place)
+                drawn.leave()
                 raise
         return place.folder / shown(spec)
 
@@ -156,47 +161,18 @@ class Sampling:
         """The folder of the samples: where they were begun, or a new one."""
         model = self.batches.model
         options, parent = model.request.options, model.home / "samples"
-        out = options.out or self._unfinished(parent)
+        out = options.out or unfinished(parent, KEPT, self._order)
         name = model.request.components["sampler"].registered.name
-        how = {"overwrite": options.overwrite, "width": 4, "again": has_begun(out)}
+        how = {"overwrite": options.overwrite, "width": 4, "again": has_begun(out, KEPT)}
         return claimed(out, parent, name, WRITTEN, **how)
-
-    def _unfinished(self, parent: Path) -> Path | None:
-        """The numbered folder in which the same samples were begun and nobody is at work."""
-        for kept in sorted(parent.glob(f"*/{KEPT}")):
-            plan = plan_in(kept) or {}
-            if plan.get("order") == self._order and not is_claimed(kept.parent):
-                return kept.parent
-        return None
 
     def _begun(self, place: Place) -> tuple[Drawn, int]:
         """What has been drawn already, and by how many threads the rest is drawn."""
         options = self.batches.model.request.options
-        drawn = Drawn(place.folder / KEPT, self.batches.count)
-        plan = drawn.plan()
-        if plan is not None and plan.get("order") == self._order:
-            note(f"{place.folder}: goes on after {self._done(drawn)} of {self.batches.n} samples")
-            return drawn, int(plan["threads"])
-        if plan is not None and not options.overwrite:
-            raise ConfigError(
-                f"{place.folder}: holds samples that another command began, or another checkpoint:"
-                " repeat that command, or discard them with --overwrite"
-            )
-        drawn.discard()
-        check_free(options.out, overwrite=options.overwrite, ours=True)
-        drawn.begin({"order": self._order, "threads": self._threads})
-        return drawn, self._threads
-
-    def _leave(self, drawn: Drawn, place: Place) -> None:
-        """Keep what has been drawn, if that is a batch at least and there are several."""
-        done = self._done(drawn)
-        if not done or self.batches.count == 1:
-            drawn.discard()
-            return
-        note(f"{place.folder}: keeps {done} of {self.batches.n} samples; the same command goes on")
-
-    def _done(self, drawn: Drawn) -> int:
-        return self.batches.n - sum(len(self.batches.rows(i)) for i in drawn.missing())
+        drawn = Drawn(place.folder / KEPT, self.batches.parts)
+        plan = {"order": self._order, "threads": self._threads}
+        plan = drawn.goes_on(plan, out=options.out, overwrite=options.overwrite)
+        return drawn, int(plan["threads"])
 
 
 def _refuse(model: Used) -> None:

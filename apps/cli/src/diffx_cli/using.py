@@ -15,6 +15,7 @@ from diffx_cli.place import Place, claimed
 from diffx_cli.refusals import labels_for, refusal, with_nfe
 from diffx_cli.request import Request
 from diffx_core.config.run import Run, SavedComponent, plain
+from diffx_core.contract import require
 from diffx_core.engine.checkpoint import latest
 from diffx_core.engine.layout import place, standing
 from diffx_core.engine.manifest import NAME, read_manifest
@@ -22,6 +23,7 @@ from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Pipeline
 from diffx_core.plugins.registered import Registered
 from diffx_core.sampler import Sampler
+from diffx_core.scheduler import Scheduler
 
 WEIGHTS = "ema.safetensors"
 """The file of a checkpoint that a model is made of."""
@@ -144,13 +146,20 @@ class Used:
         return claimed(out, self.home / what, label, names, overwrite=overwrite, width=4)
 
 
-def used(request: Request, *, nfe: int | None = None, source: Path | None = None) -> Used:
+def used(
+    request: Request,
+    *,
+    nfe: int | None = None,
+    source: Path | None = None,
+    loaded: Pipeline | None = None,
+) -> Used:
     """Load the run of a request, with its sampler and under its process if it names them.
 
     Args:
         request: with options that extend `diffx_cli.options.Using`.
         nfe: how often the sampler calls the network, if that was said.
         source: the run or checkpoint, if not the one that the request names.
+        loaded: what that has been loaded to already.
 
     Raises:
         ConfigError: the sampler or the process does not suit the run.
@@ -161,17 +170,28 @@ def used(request: Request, *, nfe: int | None = None, source: Path | None = None
     process = request.components.get("scheduler")
     source, device = source or options.run or newest_run(), device_named(options.device)
     try:
-        pipeline = Pipeline.load(
-            source,
-            request.registry,
-            device=device,
-            sampler=sampler,
-            scheduler=None if process is None else process.build(),
-            text_root=options.text_root,
-        )
+        if loaded is not None:
+            pipeline = _fitted(loaded, sampler, None if process is None else process.build())
+        else:
+            pipeline = Pipeline.load(
+                source,
+                request.registry,
+                device=device,
+                sampler=sampler,
+                scheduler=None if process is None else process.build(),
+                text_root=options.text_root,
+            )
     except ConfigError as error:
         raise ConfigError(*refusal(request, source, error)) from error
     return Used(request, source, pipeline, sampler)
+
+
+def _fitted(loaded: Pipeline, sampler: Sampler[Any] | None, process: Scheduler | None) -> Pipeline:
+    """A pipeline under another process, if there is one, which suits the sampler."""
+    pipeline = loaded if process is None else loaded.under(process)
+    if sampler is not None:
+        require(sampler, pipeline.denoiser.scheduler)
+    return pipeline
 
 
 def weights_of(path: Path) -> str:
