@@ -78,7 +78,7 @@ class Batches:
             with self.model.blaming(), writing(drawn.folder.parent):
                 self._draw(batch, drawn, advanced)
 
-        with _computing_by(threads):
+        with computing_by(threads):
             self.parts.work(todo, ranks, draw)
 
     def _draw(self, batch: int, drawn: Drawn, advanced: Callable[[float], None]) -> None:
