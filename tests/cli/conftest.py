@@ -5,7 +5,7 @@ import torch
 from attrs import frozen
 
 from diffx_cli.__main__ import main
-from diffx_cli.pictures import picture, to_bytes
+from diffx_cli.picture.pictures import picture, to_bytes
 from diffx_datasets.digits import Digits
 
 

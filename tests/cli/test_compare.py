@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diffx_cli.evaluating import Evaluation
+from diffx_cli.evaluate.evaluating import Evaluation
 
 QUICK = ["--n", "12", "--repeats", "2", "--reference", "200", "--metric", "sliced_wasserstein"]
 

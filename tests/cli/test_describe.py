@@ -180,7 +180,7 @@ def test_where_torch_has_raised_an_error_is_left_out(diffx, counted):
 
 def test_networks_of_pairs_are_measured():
     from diffx_backbones.unet import UNet
-    from diffx_cli.figures import figures
+    from diffx_cli.components.figures import figures
     from diffx_core import DataSpec
 
     alone, paired = (figures(UNet, DataSpec((1, 8, 8), paired=one)) for one in (False, True))

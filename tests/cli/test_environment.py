@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffx_cli.environment import environment
+from diffx_cli.train.environment import environment
 
 
 def facts(**changes):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffx_cli.pictures import picture, to_bytes
+from diffx_cli.picture.pictures import picture, to_bytes
 from diffx_core import Pipeline
 from diffx_datasets.digits import Digits
 from diffx_metrics.features import classifier

@@ -3,9 +3,9 @@
 import pytest
 
 from diffx_cli.commands import COMMANDS
-from diffx_cli.fence import plan
-from diffx_cli.grammar import parse
-from diffx_cli.resolve import resolve
+from diffx_cli.line.fence import plan
+from diffx_cli.line.grammar import parse
+from diffx_cli.line.resolve import resolve
 from diffx_core.errors import ConfigError
 from diffx_core.plugins import Registry
 

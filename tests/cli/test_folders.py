@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from diffx_cli.folders import claim, newest_run
+from diffx_cli.output.folders import claim, newest_run
 from diffx_core.errors import CheckpointError
 
 

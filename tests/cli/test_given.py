@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from diffx_cli.given import Giver
-from diffx_cli.pictures import to_bytes
+from diffx_cli.picture.pictures import to_bytes
+from diffx_cli.use.given import Giver
 from diffx_core import DataSpec
 from diffx_core.errors import DataError
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from diffx_cli.given import Giver
+from diffx_cli.use.given import Giver
 from diffx_core import Likelihood, Pipeline
 
 FEW = ["--steps", "3", "--out", "out"]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.help import command_help
-from diffx_cli.loggers import loggers_for, saved
-from diffx_cli.resolve import resolve
+from diffx_cli.line.command import Command
+from diffx_cli.line.help import command_help
+from diffx_cli.line.resolve import resolve
+from diffx_cli.train.loggers import loggers_for, saved
 from diffx_core.config import write_yaml
 from diffx_core.errors import ConfigError
 from diffx_core.plugins import Registry

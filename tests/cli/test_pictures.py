@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from diffx_cli.pictures import COMFORTABLE, GAP, grid, to_bytes
+from diffx_cli.picture.pictures import COMFORTABLE, GAP, grid, to_bytes
 from diffx_core.dataset import DataSpec
 
 
@@ -34,5 +34,5 @@ def test_large_images_are_not_enlarged():
 
 
 def test_images_need_no_plots():
-    code = "import sys, diffx_cli.sampling; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, diffx_cli.sample.sampling; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from diffx_cli import sampling
-from diffx_cli.place import claimed
+from diffx_cli.output.place import claimed
+from diffx_cli.sample import sampling
 from diffx_core.errors import ConfigError
 from diffx_core.pipeline import Drawing
 from published import PlainDiT, fill
@@ -158,7 +158,7 @@ def test_an_import_that_is_interrupted_leaves_nothing(importing, monkeypatch, fl
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("diffx_cli.importing.save_checkpoint", interrupt)
+    monkeypatch.setattr("diffx_cli.import_weights.importing.save_checkpoint", interrupt)
     assert importing(*flags).rc == 130
     assert tree(".") == []
 

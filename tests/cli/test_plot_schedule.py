@@ -9,8 +9,8 @@ import torch
 from attrs import evolve
 from PIL import Image
 
-from diffx_cli.schedule_figure import draw
-from diffx_cli.schedules import FARTHEST, curves_of
+from diffx_cli.picture.schedule_figure import draw
+from diffx_cli.picture.schedules import FARTHEST, curves_of
 from diffx_core import Objective, ObjectiveOptions
 from diffx_core.plugins import Registry
 from diffx_schedulers.rectified_flow import RectifiedFlow

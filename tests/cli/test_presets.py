@@ -8,8 +8,8 @@ import torch
 
 from diffx_backbones.dit import DiT
 from diffx_backbones.unet import UNet
-from diffx_cli import sizing
-from diffx_cli.sizing import size_for
+from diffx_cli.train import sizing
+from diffx_cli.train.sizing import size_for
 from diffx_core import Condition, DataSpec
 from diffx_core.engine.footprint import footprint
 

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from diffx_cli.commands import COMMANDS, demo
+from diffx_cli.line.resolve import resolve
 from diffx_cli.recipes import recipe, recipes
-from diffx_cli.resolve import resolve
 from diffx_core.config import read_yaml
 from diffx_core.plugins import Registry
 from published_formats import (

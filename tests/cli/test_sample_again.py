@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from diffx_cli import batches
-from diffx_cli.advance import Advance
-from diffx_cli.drawn import KEPT, Drawn
-from diffx_cli.folders import clear
+from diffx_cli.output.folders import clear
+from diffx_cli.sample import batches
+from diffx_cli.sample.advance import Advance
+from diffx_cli.sample.drawn import KEPT, Drawn
 
 FEW = ["--n", "20", "--batch-size", "4", "--device", "cpu"]
 """In five batches."""

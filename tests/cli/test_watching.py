@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from diffx_cli.watching import LossCurve, SampleGrids, loss_figure
+from diffx_cli.train.watching import LossCurve, SampleGrids, loss_figure
 from diffx_core.engine.events import Finished, Sampled, Saved, Started
 
 

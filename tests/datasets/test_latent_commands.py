@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from diffx_cli.__main__ import main
-from diffx_cli.claims import held
+from diffx_cli.output.claims import held
 from diffx_core import ConfigError
 from diffx_datasets.autoencoder import Autoencoder
 from diffx_datasets.latents import Latents

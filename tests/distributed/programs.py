@@ -6,8 +6,9 @@ import os
 import signal
 from itertools import count
 
-from diffx_cli import joining, previews
 from diffx_cli.__main__ import main
+from diffx_cli.processes import joining
+from diffx_cli.train import previews
 from diffx_core.engine import writing
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.together import Together

@@ -15,7 +15,7 @@ from diffx_core.errors import DiffxError
 
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["torch._dynamo", "diffx_cli.training", "diffx_core.testing", "diffx_core.engine.sharded"]
+    ["torch._dynamo", "diffx_cli.train.training", "diffx_core.testing", "diffx_core.engine.sharded"]
 )
 LATE = 60
 LATE_ENOUGH = timedelta(seconds=50)

@@ -8,8 +8,8 @@ import torch
 from attrs import define, evolve, field, frozen
 from torch import nn
 
-from diffx_cli import joining
-from diffx_cli.joining import shared
+from diffx_cli.processes import joining
+from diffx_cli.processes.joining import shared
 from diffx_core import PREDICTIONS, Batch, Condition, DataError, Dataset, DataSpec, NetworkDenoiser
 from diffx_core.engine.checkpoint import load_checkpoint
 from diffx_core.engine.events import Stepped, Validated

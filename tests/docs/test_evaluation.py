@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from diffx_cli.choosing import FeatureKind
+from diffx_cli.evaluate.choosing import FeatureKind
 from diffx_core.config import options_of
 from diffx_core.plugins import Registry
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from diffx_cli.watching import CURVE, METRICS, SAMPLES
+from diffx_cli.train.watching import CURVE, METRICS, SAMPLES
 from diffx_core.config import options_of
 from diffx_core.plugins import Registry
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from diffx_cli.commands.sample import COMMAND
-from diffx_cli.grammar import parse
+from diffx_cli.line.grammar import parse
 from diffx_core.options import GuidanceOptions, RuleName
 
 PAGE = (Path(__file__).parents[2] / "docs" / "sampling" / "pipeline.md").read_text("utf-8")

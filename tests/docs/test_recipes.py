@@ -13,9 +13,9 @@ from diffx_backbones.mlp import MLP
 from diffx_backbones.unet import UNet
 from diffx_backbones.uvit import UViT
 from diffx_cli.commands import COMMANDS
-from diffx_cli.grammar import parse
+from diffx_cli.line.grammar import parse
 from diffx_cli.recipes import recipe, recipes
-from diffx_cli.sizing import BATCHES, LARGER, POINTS
+from diffx_cli.train.sizing import BATCHES, LARGER, POINTS
 from diffx_core import ComesInSizes, DataSpec, SizeName
 from diffx_core.config import read_yaml
 

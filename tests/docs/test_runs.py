@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from diffx_cli.__main__ import main
-from diffx_cli.resuming import FREE
+from diffx_cli.train.resuming import FREE
 from diffx_core.engine.signals import exit_code
 from diffx_core.options import OptimizerName, RateName, TrainOptions
 

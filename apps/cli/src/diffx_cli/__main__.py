@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from diffx_cli.console import complain, say
-from diffx_cli.interrupting import INTERRUPTED, interruptible
+from diffx_cli.line.console import complain, say
+from diffx_cli.line.interrupting import INTERRUPTED, interruptible
 from diffx_core.errors import ConfigError, DiffxError, PluginError
 
 INTERNAL = 1
@@ -49,15 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: Sequence[str]) -> None:
     from diffx_cli.commands import COMMANDS
-    from diffx_cli.grammar import parse
+    from diffx_cli.line.grammar import parse
 
     call = parse(arguments, COMMANDS)
     if call.wants == "version":
-        from diffx_cli.help import version
+        from diffx_cli.line.help import version
 
         say(version())
     elif call.command is None or call.wants == "help":
-        from diffx_cli.help import command_help, general_help
+        from diffx_cli.line.help import command_help, general_help
         from diffx_core.plugins.registry import Registry
 
         registry = Registry.load()
@@ -67,10 +67,10 @@ def _dispatch(arguments: Sequence[str]) -> None:
             say(command_help(call.command, call.options, registry))
     else:
         _check_working_folder()
-        from diffx_cli.blame import blaming
-        from diffx_cli.fence import plan
-        from diffx_cli.heeding import heed
-        from diffx_cli.resolve import resolve
+        from diffx_cli.line.blame import blaming
+        from diffx_cli.line.fence import plan
+        from diffx_cli.line.heeding import heed
+        from diffx_cli.line.resolve import resolve
         from diffx_core.plugins.registry import Registry
 
         planned = plan(COMMANDS, call.command.name, call.options)

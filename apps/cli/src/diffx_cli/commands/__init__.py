@@ -1,6 +1,5 @@
 """The commands, one module each. A module imports torch only when its command runs."""
 
-from diffx_cli.command import Command
 from diffx_cli.commands import (
     check_plugin,
     compare,
@@ -28,6 +27,7 @@ from diffx_cli.commands import (
     sample,
     train,
 )
+from diffx_cli.line.command import Command
 
 COMMANDS: dict[str, Command] = {
     module.COMMAND.name: module.COMMAND

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
 from diffx_core.errors import ConfigError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
@@ -44,7 +44,7 @@ def run(request: Request) -> None:
     found, errors = _chosen(request.registry, options)
     from tqdm import tqdm
 
-    from diffx_cli.checking import Finding, check, failures, table
+    from diffx_cli.components.checking import Finding, check, failures, table
 
     findings: list[Finding] = []
     quiet = len(found) == 1 or not sys.stderr.isatty()

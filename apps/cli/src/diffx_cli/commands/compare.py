@@ -5,10 +5,10 @@ import json
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, le, min_len
 
-from diffx_cli.command import Command
 from diffx_cli.commands.evaluate import Measuring
-from diffx_cli.console import say
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.request import Request
 from diffx_core.errors import ConfigError
 from diffx_core.options import GuidanceOptions
 
@@ -36,8 +36,8 @@ class CompareOptions(Measuring):
 
 def run(request: Request) -> None:
     """Measure every cell that has not been measured yet, then write the table and the plot."""
-    from diffx_cli.joining import joined
-    from diffx_cli.launching import launch, starts_others
+    from diffx_cli.processes.joining import joined
+    from diffx_cli.processes.launching import launch, starts_others
 
     options: CompareOptions = request.options
     repeated = sorted({str(one) for one in options.nfe if options.nfe.count(one) > 1})
@@ -47,7 +47,7 @@ def run(request: Request) -> None:
         launch(options.nproc)
         return
 
-    from diffx_cli.comparing import Comparison, table
+    from diffx_cli.evaluate.comparing import Comparison, table
 
     with joined(options.device) as ranks:
         comparison = Comparison.prepare(request, ranks)

@@ -6,11 +6,11 @@ from pathlib import Path
 from attrs import field, frozen
 from attrs.validators import ge, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Telling
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Telling
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 
 
 @frozen(kw_only=True)
@@ -36,7 +36,7 @@ class DecodeOptions(Telling):
 
 def run(request: Request) -> None:
     """Decode, or with ``--dry-run`` show what would be decoded."""
-    from diffx_cli.inverting import Decoding
+    from diffx_cli.use.inverting import Decoding
 
     options: DecodeOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

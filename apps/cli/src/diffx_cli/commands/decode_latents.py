@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
-from diffx_cli.trained_on import TrainedOn, trained_on
+from diffx_cli.evaluate.trained_on import TrainedOn, trained_on
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import DataError, DiffxError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DecodeLatentsOptions(Shown):
 
 def run(request: Request) -> None:
     """Decode every sample and write the images and a picture of all of them."""
-    from diffx_cli.devices import device_named
+    from diffx_cli.processes.devices import device_named
     from diffx_datasets.autoencoder import Autoencoder
 
     options: DecodeLatentsOptions = request.options
@@ -78,9 +78,9 @@ def _write(out: Path, decode: "Callable[[], list[Tensor]]") -> Path:
     """Images in a folder that is claimed before they are decoded; returns the picture of all."""
     import torch
 
-    from diffx_cli.pictures import write_samples
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
+    from diffx_cli.output.place import claimed
+    from diffx_cli.output.writing import writing
+    from diffx_cli.picture.pictures import write_samples
     from diffx_core.dataset import DataSpec
 
     with claimed(out, out, "", (), overwrite=None) as place:

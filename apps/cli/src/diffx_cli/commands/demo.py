@@ -2,13 +2,13 @@
 
 from attrs import frozen
 
-from diffx_cli.command import Command
 from diffx_cli.commands.sample import COMMAND as SAMPLE
 from diffx_cli.commands.train import COMMAND as TRAIN
-from diffx_cli.console import say
-from diffx_cli.options import Working
-from diffx_cli.request import Request
-from diffx_cli.resolve import resolve
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Working
+from diffx_cli.line.request import Request
+from diffx_cli.line.resolve import resolve
 
 TRAINED = {
     "scheduler": "diffx-schedulers:vpsde",
@@ -34,9 +34,9 @@ class DemoOptions(Working):
 
 def run(request: Request) -> None:
     """Train the recipe, sample it, and say where the picture is."""
-    from diffx_cli.folders import check_free
-    from diffx_cli.sampling import Sampling
-    from diffx_cli.training import train
+    from diffx_cli.output.folders import check_free
+    from diffx_cli.sample.sampling import Sampling
+    from diffx_cli.train.training import train
 
     options: DemoOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

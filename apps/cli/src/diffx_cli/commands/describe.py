@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import Attribute, field, frozen
 from attrs.validators import le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.help import option_lines
-from diffx_cli.objectives import objective_text, objectives_json, objectives_text
-from diffx_cli.options import Shown
-from diffx_cli.request import Chosen, Request
+from diffx_cli.components.objectives import objective_text, objectives_json, objectives_text
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.help import option_lines
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Chosen, Request
 from diffx_core.config import REQUIRED, Option, options_of, type_name
 from diffx_core.config.run import plain
 from diffx_core.errors import ConfigError
@@ -98,8 +98,8 @@ def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
         if told or "backbone" in request.components:
             raise ConfigError("--shape: is required, such as 3,32,32 (or --dataset NAME)")
         return None
-    from diffx_cli.blame import blaming
-    from diffx_cli.figures import CONTEXT_LENGTH, figures
+    from diffx_cli.components.figures import CONTEXT_LENGTH, figures
+    from diffx_cli.line.blame import blaming
 
     chosen = request.components.get("backbone") or Chosen.by_default(registered)
     text = request.components.get("text")
@@ -118,7 +118,7 @@ def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
 
 def _spec(request: Request) -> "DataSpec":
     """The facts about the data that are named."""
-    from diffx_cli.assembly import dataset_of
+    from diffx_cli.train.assembly import dataset_of
     from diffx_core.dataset import DataSpec
 
     options: DescribeOptions = request.options

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
 
 if TYPE_CHECKING:
     from diffx_cli.doctor.finding import Finding
@@ -62,9 +62,9 @@ def run(request: Request) -> None:
 
 
 def _found(request: Request) -> "Iterator[Finding]":
-    from diffx_cli.devices import device_named
     from diffx_cli.doctor import mathematics, speed, surroundings, trained
     from diffx_cli.doctor.finding import Visit, findings
+    from diffx_cli.processes.devices import device_named
 
     device = device_named(request.options.device)
     checks = {

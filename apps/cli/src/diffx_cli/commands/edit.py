@@ -5,11 +5,11 @@ import json
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Giving
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Giving
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
 
@@ -28,7 +28,7 @@ class EditOptions(Giving):
 
 def run(request: Request) -> None:
     """Edit, or with ``--dry-run`` show what would be edited."""
-    from diffx_cli.editing import Editing
+    from diffx_cli.use.editing import Editing
 
     options: EditOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 from attrs.validators import ge, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import command, say
-from diffx_cli.folders import RUNS, check_free
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import command, say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import RUNS, check_free
 from diffx_core.options.ema import width
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def _facts(made: "Reconstruction") -> dict[str, Any]:
 
 
 def _write(options: EmaCommandOptions, record: "Run", made: "Reconstruction") -> Path:
-    from diffx_cli.environment import environment
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
+    from diffx_cli.output.place import claimed
+    from diffx_cli.output.writing import writing
+    from diffx_cli.train.environment import environment
     from diffx_core.config import write_yaml
     from diffx_core.engine.saving import Snapshot, save_checkpoint
 

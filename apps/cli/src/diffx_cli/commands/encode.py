@@ -4,11 +4,11 @@ import json
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Giving
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Giving
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 
 
 @frozen(kw_only=True)
@@ -29,7 +29,7 @@ class EncodeOptions(Giving):
 
 def run(request: Request) -> None:
     """Encode, or with ``--dry-run`` show what would be encoded."""
-    from diffx_cli.inverting import Encoding
+    from diffx_cli.use.inverting import Encoding
 
     options: EncodeOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

@@ -7,11 +7,11 @@ from pathlib import Path
 from attrs import field, frozen
 from attrs.validators import and_, ge, le
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 
 
 @frozen(kw_only=True)
@@ -37,9 +37,9 @@ def run(request: Request) -> None:
     """Encode every image of the dataset, without augmentation."""
     from tqdm import tqdm
 
-    from diffx_cli.devices import device_named
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
+    from diffx_cli.output.place import claimed
+    from diffx_cli.output.writing import writing
+    from diffx_cli.processes.devices import device_named
     from diffx_datasets.autoencoder import Autoencoder
     from diffx_datasets.encoding import encode, require
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Using
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Using
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
 
@@ -62,9 +62,9 @@ class EvaluateOptions(Measuring):
 
 def run(request: Request) -> None:
     """Draw samples and measure them, or with ``--dry-run`` show what would be measured."""
-    from diffx_cli.evaluating import Evaluation, metrics_for, table, write
-    from diffx_cli.joining import joined
-    from diffx_cli.launching import launch, starts_others
+    from diffx_cli.evaluate.evaluating import Evaluation, metrics_for, table, write
+    from diffx_cli.processes.joining import joined
+    from diffx_cli.processes.launching import launch, starts_others
 
     options: EvaluateOptions = request.options
     check_free(options.out, overwrite=options.overwrite)
@@ -90,7 +90,7 @@ def run(request: Request) -> None:
 
 def _measured(evaluation: Any, request: Request) -> dict[str, Any]:  # noqa: ANN401 - it needs torch
     """The protocol and the figures."""
-    from diffx_cli.evaluating import guidance_of
+    from diffx_cli.evaluate.evaluating import guidance_of
 
     options: EvaluateOptions = request.options
     if options.samples is not None:
@@ -113,8 +113,8 @@ def _measured(evaluation: Any, request: Request) -> dict[str, Any]:  # noqa: ANN
 
 def _dry(request: Request, metrics: tuple[Any, ...]) -> dict[str, Any]:
     """What would be measured of what."""
-    from diffx_cli.choosing import default_features, kinds_for, require_files
-    from diffx_cli.evaluating import guidance_of, model_of
+    from diffx_cli.evaluate.choosing import default_features, kinds_for, require_files
+    from diffx_cli.evaluate.evaluating import guidance_of, model_of
 
     options: EvaluateOptions = request.options
     model = model_of(request)

@@ -6,17 +6,17 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import note, say
-from diffx_cli.folders import check_free, newest_run, run_folder
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import note, say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free, newest_run, run_folder
 
 FACTS = "export.json"
 """What is said of the files, beside them."""
 
-DIFFUSERS = "diffusion_pytorch_model.safetensors"
-"""What diffusers calls its weights."""
+DIFFUSERS = ("diffusion_pytorch_model.safetensors", "config.json", "scheduler_config.json")
+"""What diffusers calls its files."""
 
 Format = Literal["safetensors", "torch_export", "diffusers"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -80,11 +80,11 @@ def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:
     import torch
 
     from diffx_cli.export import diffusers, program, weights
-    from diffx_cli.place import claimed
-    from diffx_cli.writing import writing
+    from diffx_cli.output.place import claimed
+    from diffx_cli.output.writing import writing
 
     home, name = run_folder(subject.path), options.format
-    names = (FACTS, "model.safetensors", "model.pt2", "config.json", DIFFUSERS)
+    names = (FACTS, "model.safetensors", "model.pt2", *DIFFUSERS)
     with (
         claimed(
             options.out, home / "exports", name, names, overwrite=options.overwrite, width=4

@@ -6,11 +6,11 @@ from pathlib import Path
 from attrs import field, frozen
 from attrs.validators import ge, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import command, note, say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import command, note, say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.options import PredictionName
 
 UNET = "--backbone ddpm_unet"
@@ -45,7 +45,7 @@ class ImportWeightsOptions(Shown):
 
 def run(request: Request) -> None:
     """Import, and say what became of what."""
-    from diffx_cli.importing import import_run
+    from diffx_cli.import_weights.importing import import_run
 
     options: ImportWeightsOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

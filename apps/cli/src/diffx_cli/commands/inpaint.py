@@ -7,11 +7,11 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import gt, in_
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Giving
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Giving
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import ConfigError
 from diffx_core.options import GuidanceOptions
 
@@ -43,7 +43,7 @@ class InpaintOptions(Giving):
 
 def run(request: Request) -> None:
     """Inpaint, or with ``--dry-run`` show what would be inpainted."""
-    from diffx_cli.inpainting import Inpainting
+    from diffx_cli.use.inpainting import Inpainting
 
     options: InpaintOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

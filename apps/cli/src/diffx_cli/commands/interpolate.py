@@ -6,11 +6,11 @@ from pathlib import Path
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Using
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Using
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import ConfigError
 
 
@@ -48,7 +48,7 @@ class InterpolateOptions(Using):
 
 def run(request: Request) -> None:
     """Interpolate, or with ``--dry-run`` show what would be."""
-    from diffx_cli.interpolating import Interpolating
+    from diffx_cli.use.interpolating import Interpolating
 
     options: InterpolateOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

@@ -6,11 +6,11 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import and_, ge, gt, in_, le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Using
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Using
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import ConfigError
 
 
@@ -57,7 +57,7 @@ class LatentPlotOptions(Using):
 
 def run(request: Request) -> None:
     """Plot, or with ``--dry-run`` show what would be plotted."""
-    from diffx_cli.latent_plot import LatentPlot
+    from diffx_cli.use.latent_plot import LatentPlot
 
     options: LatentPlotOptions = request.options
     if options.of == "features" and any(key.startswith("sampler") for key in request.told):

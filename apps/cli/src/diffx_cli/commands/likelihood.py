@@ -7,11 +7,11 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Telling
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Telling
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import ConfigError
 
 
@@ -57,7 +57,7 @@ class LikelihoodOptions(Telling):
 
 def run(request: Request) -> None:
     """Compute it, or with ``--dry-run`` show what would be."""
-    from diffx_cli.probable import Probability
+    from diffx_cli.use.probable import Probability
 
     options: LikelihoodOptions = request.options
     check_free(options.out, overwrite=options.overwrite)

@@ -4,10 +4,10 @@ import json
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.report import rows, table
 

@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import note, say
-from diffx_cli.options import Shown
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import note, say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
 from diffx_core.errors import ConfigError, DiffxError, PluginError
 from diffx_core.options import PredictionName
 from diffx_core.plugins import Kind, Registered, Registry
@@ -43,8 +43,8 @@ def run(request: Request) -> None:
     _refuse([*wrong, *also])
     predictions = tuple(dict.fromkeys(options.predictions)) or get_args(PredictionName)
 
-    from diffx_cli.crossing import crossings
-    from diffx_cli.crossing_text import markdown, table
+    from diffx_cli.components.crossing import crossings
+    from diffx_cli.components.crossing_text import markdown, table
 
     note(f"{len(schedulers)} schedulers with {len(samplers)} samplers, about .3 seconds a pair")
     found = list(crossings(schedulers, samplers, predictions, registry.failures))

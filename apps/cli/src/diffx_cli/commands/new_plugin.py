@@ -5,13 +5,13 @@ from pathlib import Path
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Shown
-from diffx_cli.place import claimed
-from diffx_cli.request import Request
-from diffx_cli.writing import writing
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
+from diffx_cli.output.place import claimed
+from diffx_cli.output.writing import writing
 from diffx_core.plugins.component import Kind
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.options import Shown
-from diffx_cli.request import Chosen, Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Chosen, Request
 from diffx_core.config import options_of
 from diffx_core.errors import ConfigError, DiffxError, PluginError
 from diffx_core.options import ObjectiveOptions, PredictionName
@@ -48,8 +48,8 @@ def run(request: Request) -> None:
     chosen, errors = _chosen(request)
     _refuse([*(ConfigError(one) for one in problems), *errors])
 
-    from diffx_cli.schedule_figure import draw
-    from diffx_cli.schedules import Curves, curves_of
+    from diffx_cli.picture.schedule_figure import draw
+    from diffx_cli.picture.schedules import Curves, curves_of
     from diffx_core.objective import Objective
     from diffx_core.objective.densities import USUAL_SIGMA_DATA
 

@@ -4,12 +4,12 @@ import json
 
 from attrs import frozen
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.layout import columns
-from diffx_cli.options import Shown
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.layout import columns
+from diffx_cli.line.options import Shown
+from diffx_cli.line.request import Request
 from diffx_cli.recipes import recipe, recipes
-from diffx_cli.request import Request
 from diffx_core.config import read_yaml
 from diffx_core.plugins.component import KINDS
 

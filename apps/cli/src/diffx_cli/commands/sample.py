@@ -7,11 +7,11 @@ from typing import Literal
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.options import Telling
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Telling
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
 from diffx_core.errors import ConfigError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 
@@ -56,10 +56,10 @@ class SampleCommandOptions(Telling):
 
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
-    from diffx_cli.drawn import has_begun
-    from diffx_cli.joining import joined
-    from diffx_cli.launching import launch, starts_others
-    from diffx_cli.sampling import Sampling
+    from diffx_cli.processes.joining import joined
+    from diffx_cli.processes.launching import launch, starts_others
+    from diffx_cli.sample.drawn import has_begun
+    from diffx_cli.sample.sampling import Sampling
 
     options: SampleCommandOptions = request.options
     if not has_begun(options.out):

@@ -6,12 +6,12 @@ from pathlib import Path
 from attrs import field, frozen
 from attrs.validators import ge, optional
 
-from diffx_cli.command import Command
-from diffx_cli.console import say
-from diffx_cli.folders import check_free
-from diffx_cli.loggers import saved
-from diffx_cli.options import Learning
-from diffx_cli.request import Request
+from diffx_cli.line.command import Command
+from diffx_cli.line.console import say
+from diffx_cli.line.options import Learning
+from diffx_cli.line.request import Request
+from diffx_cli.output.folders import check_free
+from diffx_cli.train.loggers import saved
 from diffx_core.config import to_yaml
 from diffx_core.errors import ConfigError
 from diffx_core.options import (
@@ -68,8 +68,8 @@ def run(request: Request) -> None:
         check_free(options.out, overwrite=options.overwrite)
         _show(request)
         return
-    from diffx_cli.launching import launch, starts_others
-    from diffx_cli.training import train
+    from diffx_cli.processes.launching import launch, starts_others
+    from diffx_cli.train.training import train
 
     if options.nproc is not None and starts_others():
         again = "--resume goes on from the newest checkpoint"
@@ -91,9 +91,9 @@ def _check_shares(processes: int, batch_size: int) -> None:
 
 
 def _show(request: Request) -> None:
-    from diffx_cli.assembly import assemble
-    from diffx_cli.devices import device_named
-    from diffx_cli.training import remark, trainer_for
+    from diffx_cli.processes.devices import device_named
+    from diffx_cli.train.assembly import assemble
+    from diffx_cli.train.training import remark, trainer_for
 
     device = str(device_named(request.options.device))
     run = assemble(request)

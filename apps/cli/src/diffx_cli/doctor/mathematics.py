@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from diffx_cli.checking import check
+from diffx_cli.components.checking import check
 from diffx_cli.doctor.finding import Finding, Visit, held
 from diffx_core.dataset import Batch, Condition
 from diffx_core.denoiser import NetworkDenoiser

@@ -1,9 +1,11 @@
 """The network as a folder that diffusers loads, where it has a network that is the same."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from diffx_cli.export.process import scheduler_config
 from diffx_cli.export.subject import Subject
 from diffx_core.engine.durable import write
 from diffx_core.engine.tensors import serialized
@@ -11,11 +13,12 @@ from diffx_core.errors import ConfigError
 from diffx_core.foreign import ExportsWeights
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-"""As diffusers calls it."""
+PROCESS = "scheduler_config.json"
+"""As diffusers calls them."""
 
 
 def export(subject: Subject, folder: Path) -> dict[str, Any]:
-    """Write the weights and their config.json.
+    """Write the weights and their config.json, and that of the process if it has a twin, too.
 
     Raises:
         ConfigError: diffusers has no such network.
@@ -29,12 +32,21 @@ def export(subject: Subject, folder: Path) -> dict[str, Any]:
     except ConfigError as error:
         lines = (f"--format diffusers: {subject.label}: {one}" for one in error.problems)
         raise ConfigError(*lines) from error
-    text = json.dumps(dict(made.config), indent=2)
-    (folder / "config.json").write_text(f"{text}\n", encoding="utf-8")
+    process, notes = scheduler_config(subject.denoiser), list(made.notes)
+    _write(folder / "config.json", made.config)
+    if isinstance(process, str):
+        notes.append(f"no {PROCESS}: {process}")
+    else:
+        _write(folder / PROCESS, process)
     done = write(folder / WEIGHTS, serialized(made.weights))
     return {
         "files": {WEIGHTS: done.sha256},
         "class": made.name,
         "tensors": len(made.weights),
-        "notes": list(made.notes),
+        "notes": notes,
     }
+
+
+def _write(file: Path, facts: Mapping[str, Any]) -> None:
+    text = json.dumps(dict(facts), indent=2)
+    file.write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What is installed, measured and described: laws, crossings, costs, objectives."""

@@ -1,0 +1,208 @@
+"""How good examples are: every metric of them, beside what real examples and noise get."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+from diffx_cli.evaluate.choosing import (
+    FeatureKind,
+    facts_of,
+    features_for,
+    kinds_for,
+    require_files,
+    require_readable,
+)
+from diffx_cli.evaluate.looking import EXAMPLES, Found, Looking
+from diffx_cli.evaluate.reference import BATCH, Reference, reference_of
+from diffx_cli.line.request import Chosen
+from diffx_cli.use.using import Used, saved
+from diffx_core.engine.ranks import Ranks, share_of
+from diffx_core.errors import ConfigError
+from diffx_core.metric import Metric
+from diffx_metrics.features.seen import as_kept
+
+HELD = "classifier"
+"""The features that know the classes of the data."""
+
+
+@frozen(eq=False)
+class Judge:
+    """Metrics, what they are measured on, and the real examples as they see them.
+
+    Args:
+        metrics: which.
+        kind: of features.
+        looking: whoever looks.
+        reference: the real examples.
+        real: what was found in them.
+        fingerprint: of them.
+        seed: of random choices.
+    """
+
+    metrics: tuple[Chosen, ...]
+    kind: FeatureKind
+    looking: Looking
+    reference: Reference
+    real: Found
+    fingerprint: str
+    seed: int
+    _bounds: dict[int, Any] = field(init=False, factory=dict)
+
+    @classmethod
+    def prepared(
+        cls, model: Used, metrics: tuple[Chosen, ...], kind: FeatureKind, ranks: Ranks
+    ) -> "Judge":
+        """Find the real examples and look at them.
+
+        Raises:
+            ConfigError: the features do not suit the metrics or the data.
+            DataError: the data or a file of weights is not what it should be.
+        """
+        options = model.request.options
+        files = {"fid_weights": options.fid_weights, "dinov2": options.dinov2}
+        built = {one.label: one.build() for one in metrics}
+        kinds = kinds_for(built.values(), kind)
+        require_files(kinds, **files)
+        reference = reference_of(model, options.reference, options.seed)
+        if not ranks.is_first:
+            ranks.wait()  # until the first has trained a classifier, if there has to be one
+        features = {
+            one: features_for(one, reference, model.pipeline.device, **files) for one in kinds
+        }
+        if ranks.is_first:
+            ranks.wait()
+        ranks.same("features", str(facts_of(features)))
+        require_readable(built, kind, features)
+        keep = any(one.reads == "examples" for one in built.values())
+        looking = Looking(features, keep, reference.dataset.spec.shape)
+        real = looking.at(reference.examples(share_of(len(reference), ranks)), ranks)
+        fingerprint = reference.fingerprint(ranks)
+        return cls(metrics, kind, looking, reference, real, fingerprint, options.seed)
+
+    def require(self, n: int) -> None:
+        """Refuse to judge too few examples.
+
+        Raises:
+            ConfigError: a metric needs more.
+        """
+        for one in self.metrics:
+            try:
+                one.build().require(n, len(self.real) // 2)
+            except ConfigError as error:
+                raise ConfigError(*(f"{one.label}: {line}" for line in error.problems)) from error
+
+    def figures(self, parts: list[Found]) -> list[dict[str, Any]]:
+        """Every figure of some examples, in parts of equal size, with what bounds it.
+
+        Args:
+            parts: what was found in the examples of each repeat.
+        """
+        n = len(parts[0])
+        floors, ceilings = self._between(n, len(parts))
+        found = [self._all(part, self.real, i) for i, part in enumerate(parts)]
+        return [
+            {
+                "metric": saved(one.registered, one.options),
+                "figure": figure,
+                "name": name,
+                "lower_is_better": metric.lower_is_better,
+                **_summary([values[name] for values in found]),
+                "floor": _summary([values[name] for values in floors]),
+                "ceiling": _summary([values[name] for values in ceilings]),
+            }
+            for one, metric in self._built()
+            for figure in metric.figures
+            for name in [self._called(metric, figure)]
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """What the figures are measured on, as plain JSON types."""
+        return {
+            "features": facts_of(self.looking.features),
+            "reference": {
+                "n": len(self.reference),
+                "fingerprint": self.fingerprint,
+                "dataset": self.reference.identity,
+            },
+        }
+
+    def accuracy(self, parts: list[Found], labels: list[list[int]]) -> dict[str, Any] | None:
+        """How many examples are of the class that was asked for; None if nobody can say so."""
+        if HELD not in self.looking.features:
+            return None
+        found = []
+        for part, asked in zip(parts, labels, strict=True):
+            logits = part.seen[HELD].logits
+            assert logits is not None, "it knows the classes"
+            found.append((logits.argmax(1) == torch.tensor(asked)).double().mean().item())
+        facts = self.looking.features[HELD].facts
+        return {**_summary(found), "of_real": facts["accuracy"]}
+
+    def _built(self) -> Iterable[tuple[Chosen, Metric]]:
+        return [(one, one.build()) for one in self.metrics]
+
+    def _called(self, metric: Metric, figure: str) -> str:
+        if metric.reads == "examples":
+            return metric.called(figure, EXAMPLES)
+        return metric.called(figure, self.looking.features[metric.features or self.kind].name)
+
+    def _all(self, made: Found, real: Found, repeat: int) -> dict[str, float]:
+        """Every figure by its name."""
+        found: dict[str, float] = {}
+        for _, metric in self._built():
+            pair = made.read(metric, self.kind), real.read(metric, self.kind)
+            values = metric.measure(*pair, seed=self.seed + repeat)
+            found |= {self._called(metric, figure): one for figure, one in values.items()}
+        return found
+
+    def _between(self, n: int, repeats: int) -> tuple[list[Mapping[str, float]], ...]:
+        """What halves of the real examples get from each other, and what noise gets."""
+        if n not in self._bounds:
+            floors, ceilings = [], []
+            for repeat in range(repeats):
+                generator = torch.Generator().manual_seed((self.seed + repeat) % 2**63)
+                first, second = torch.randperm(len(self.real), generator=generator).chunk(2)
+                floors.append(self._all(self.real[second], self.real[first], repeat))
+                noise = self.looking.at(self._noise(n, generator), Ranks())
+                ceilings.append(self._all(noise, self.real, repeat))
+            self._bounds[n] = floors, ceilings
+        return self._bounds[n]  # type: ignore[no-any-return] # as they were put there
+
+    def _noise(self, n: int, generator: torch.Generator) -> Iterable[Tensor]:
+        """Noise of the size of the data, in the form of the data."""
+        spec = self.reference.dataset.spec
+        for first in range(0, n, BATCH):
+            count = min(BATCH, n - first)
+            x = spec.sigma_data * torch.randn(count, *spec.shape, generator=generator)
+            yield as_kept(x, spec)
+
+
+def drawn(
+    samples: Callable[[range], Tensor], judge: Judge, n: int, ranks: Ranks, batch: int
+) -> Found:
+    """What is found in n samples, of which each process draws a share.
+
+    Args:
+        samples: draws some of them.
+        judge: looks at them.
+        n: how many.
+        ranks: the processes.
+        batch: how many at once.
+    """
+    share, spec = share_of(n, ranks), judge.reference.dataset.spec
+    firsts = range(share.start, share.stop, batch)
+    parts = (samples(range(first, min(first + batch, share.stop))) for first in firsts)
+    return judge.looking.at((as_kept(x, spec) for x in parts), ranks)
+
+
+def _summary(values: list[float]) -> dict[str, Any]:
+    """Mean, and standard deviation where there are several."""
+    mean = math.fsum(values) / len(values)
+    spread = None
+    if len(values) > 1:
+        spread = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (len(values) - 1))
+    return {"mean": mean, "spread": spread, "values": values}

@@ -1,0 +1,1 @@
+"""Files of weights that others have written, as runs."""

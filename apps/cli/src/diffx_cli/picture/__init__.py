@@ -1,0 +1,1 @@
+"""What is drawn: samples, films, curves."""

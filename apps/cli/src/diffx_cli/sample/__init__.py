@@ -1,0 +1,1 @@
+"""What `diffx sample` does: batches that are kept as they are drawn, and drawn again."""

@@ -1,0 +1,89 @@
+"""How far drawing is, for the person who waits for it."""
+
+import io
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from attrs import define, field
+from tqdm import tqdm
+
+from diffx_cli.line.console import Voice
+from diffx_core.engine.observers.progress import duration
+
+
+@define
+class Advance:
+    """A bar on a terminal; elsewhere a plain line now and then, if there are several batches.
+
+    Args:
+        total: how many samples there will be.
+        done: how many were there before.
+        several: whether they are drawn in several batches.
+        stream: where to draw.
+        lines: how many plain lines there are at most.
+    """
+
+    total: int
+    done: int
+    several: bool
+    stream: TextIO = field(factory=lambda: sys.stderr or io.StringIO())
+    lines: int = 10
+    _bar: "tqdm[None] | None" = field(default=None, init=False)
+    _before: int = field(init=False)
+    _began: float = field(factory=time.monotonic, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._before = self.done
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While samples are drawn."""
+        with suppress(OSError, ValueError):
+            if not Voice.silent and self.stream.isatty():
+                self._bar = tqdm(
+                    total=self.total,
+                    initial=self.done,
+                    file=self.stream,
+                    unit="sample",
+                    desc="sample",
+                    dynamic_ncols=True,
+                    bar_format="{l_bar}{bar}| {n:.0f}/{total} [{elapsed}<{remaining}, {rate_fmt}]",
+                )
+        try:
+            yield
+        finally:
+            with suppress(OSError, ValueError):
+                if self._bar is not None:
+                    self._bar.close()
+
+    def within(self, count: int, share: float) -> None:
+        """A share of the work has been done for so many samples that are being drawn."""
+        with suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.n = self.done + count * share
+                self._bar.update(0)
+
+    def reached(self, done: int) -> None:
+        """So many samples are there."""
+        before, self.done = self.done, done
+        with suppress(OSError, ValueError):
+            if self._bar is not None:
+                self._bar.n = done
+                self._bar.refresh()
+            elif self.several and not Voice.silent and self._is_due(before):
+                self.stream.write(self._line())
+                self.stream.flush()
+
+    def _is_due(self, before: int) -> bool:
+        tenths = [n * self.lines // self.total for n in (before, self.done)]
+        return tenths[0] != tenths[1]
+
+    def _line(self) -> str:
+        seconds, drawn = time.monotonic() - self._began, self.done - self._before
+        left = duration(seconds * (self.total - self.done) / drawn)
+        pace = drawn / max(seconds, 1e-9)
+        shown = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
+        return f"{self.done}/{self.total} samples  {shown} samples/s  {left} left\n"

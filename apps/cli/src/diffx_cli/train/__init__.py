@@ -1,0 +1,1 @@
+"""What `diffx train` does around the loop of `diffx_core.engine`."""
