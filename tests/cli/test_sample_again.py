@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from diffx_cli.output.folders import clear
 from diffx_cli.sample import batches
-from diffx_cli.sample.advance import Advance
+from diffx_cli.line.advance import Advance
 from diffx_cli.sample.drawn import KEPT, Drawn
 
 FEW = ["--n", "20", "--batch-size", "4", "--device", "cpu"]
@@ -254,7 +254,7 @@ def test_a_killed_process_loses_the_batches_that_it_draws(tmp_path, digits_run, 
     if first:
         assert process.returncode == 128 + signal.SIGKILL
         assert "process 1 was ended by SIGKILL; start the same command again" in said
-    there = 10 * len(list((tmp_path / "part" / KEPT / "batches").glob("*.json")))
+    there = 10 * len(list((tmp_path / "part" / KEPT / "parts").glob("*.json")))
     assert 60 <= there < 150
     done = subprocess.run([*line, "part", *second], check=True, **how)
     assert f"goes on after {there} of 150 samples" in done.stderr

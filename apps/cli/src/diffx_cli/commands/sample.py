@@ -56,13 +56,14 @@ class SampleCommandOptions(Telling):
 
 def run(request: Request) -> None:
     """Sample, or with ``--dry-run`` show what would be sampled."""
+    from diffx_cli.output.kept import has_begun
     from diffx_cli.processes.joining import joined
     from diffx_cli.processes.launching import launch, starts_others
-    from diffx_cli.sample.drawn import has_begun
+    from diffx_cli.sample.drawn import KEPT
     from diffx_cli.sample.sampling import Sampling
 
     options: SampleCommandOptions = request.options
-    if not has_begun(options.out):
+    if not has_begun(options.out, KEPT):
         check_free(options.out, overwrite=options.overwrite)
     if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)

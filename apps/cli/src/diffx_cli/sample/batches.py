@@ -8,9 +8,9 @@ import torch
 from attrs import evolve, frozen
 
 from diffx_cli.output.writing import writing
-from diffx_cli.parts import Parts
 from diffx_cli.picture.film import Film, is_picture
 from diffx_cli.picture.pictures import to_bytes, write_images
+from diffx_cli.processes.parts import Parts
 from diffx_cli.sample.beside import beside
 from diffx_cli.sample.drawn import NUMBERS, Drawn
 from diffx_cli.use.using import Told, Used

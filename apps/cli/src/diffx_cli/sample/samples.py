@@ -40,13 +40,13 @@ def finish(drawn: Drawn, batches: Batches, facts: dict[str, object]) -> None:
     text = json.dumps(facts, indent=2) + "\n"
     (drawn.final / FACTS).write_text(text, encoding="utf-8")
     if not is_picture(spec) or "safetensors" in batches.model.request.options.export:
-        write_numbers(drawn.final / TENSOR, NUMBERS, (n, *spec.shape), drawn.numbers())
+        write_numbers(drawn.final / TENSOR, NUMBERS, (n, *spec.shape), drawn.samples())
     if is_picture(spec):
         first = [torch.from_numpy(one) for one in _images(drawn, batches, min(n, MOST_SHOWN))]
         sheet = grid(torch.stack(first).permute(0, 3, 1, 2), batches.columns)
         picture(sheet).save(drawn.final / GRID)
     elif spec.shape == (2,):
-        points = torch.cat(list(drawn.numbers()))
+        points = torch.cat(list(drawn.samples()))
         write_scatter(drawn.final / GRID, points, batches.told.labels)
     if "npz" in batches.model.request.options.export:
         channels, height, width = spec.shape

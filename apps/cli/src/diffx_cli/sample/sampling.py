@@ -8,10 +8,10 @@ from typing import Any, Self
 
 from attrs import asdict, frozen
 
-from diffx_cli.kept import has_begun, unfinished
 from diffx_cli.line.console import note
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import newest_run
+from diffx_cli.output.kept import has_begun, unfinished
 from diffx_cli.output.place import Place, claimed
 from diffx_cli.output.writing import writing
 from diffx_cli.picture.film import is_picture
@@ -170,8 +170,8 @@ class Sampling:
         """What has been drawn already, and by how many threads the rest is drawn."""
         options = self.batches.model.request.options
         drawn = Drawn(place.folder / KEPT, self.batches.parts)
-        plan = {"order": self._order, "threads": self._threads}
-        plan = drawn.goes_on(plan, out=options.out, overwrite=options.overwrite)
+        new = {"order": self._order, "threads": self._threads}
+        plan = drawn.goes_on(new, out=options.out, overwrite=options.overwrite)
         return drawn, int(plan["threads"])
 
 

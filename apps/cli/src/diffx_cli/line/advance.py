@@ -1,4 +1,4 @@
-"""How far drawing is, for the person who waits for it."""
+"""How far work on many samples or other things is, for the person who waits for it."""
 
 import io
 import sys
@@ -19,9 +19,11 @@ class Advance:
     """A bar on a terminal; elsewhere a plain line now and then, if there are several batches.
 
     Args:
-        total: how many samples there will be.
+        total: how many things there will be.
         done: how many were there before.
-        several: whether they are drawn in several batches.
+        several: whether they are worked on in several batches.
+        title: of the bar.
+        unit: of what there will be.
         stream: where to draw.
         lines: how many plain lines there are at most.
     """
@@ -29,6 +31,8 @@ class Advance:
     total: int
     done: int
     several: bool
+    title: str = "sample"
+    unit: str = "sample"
     stream: TextIO = field(factory=lambda: sys.stderr or io.StringIO())
     lines: int = 10
     _bar: "tqdm[None] | None" = field(default=None, init=False)
@@ -40,15 +44,15 @@ class Advance:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """While samples are drawn."""
+        """While they are worked on."""
         with suppress(OSError, ValueError):
             if not Voice.silent and self.stream.isatty():
                 self._bar = tqdm(
                     total=self.total,
                     initial=self.done,
                     file=self.stream,
-                    unit="sample",
-                    desc="sample",
+                    unit=self.unit,
+                    desc=self.title,
                     dynamic_ncols=True,
                     bar_format="{l_bar}{bar}| {n:.0f}/{total} [{elapsed}<{remaining}, {rate_fmt}]",
                 )
@@ -60,14 +64,14 @@ class Advance:
                     self._bar.close()
 
     def within(self, count: int, share: float) -> None:
-        """A share of the work has been done for so many samples that are being drawn."""
+        """A share of the work has been done for so many that are being worked on."""
         with suppress(OSError, ValueError):
             if self._bar is not None:
                 self._bar.n = self.done + count * share
                 self._bar.update(0)
 
     def reached(self, done: int) -> None:
-        """So many samples are there."""
+        """So many are done."""
         before, self.done = self.done, done
         with suppress(OSError, ValueError):
             if self._bar is not None:
@@ -86,4 +90,4 @@ class Advance:
         left = duration(seconds * (self.total - self.done) / drawn)
         pace = drawn / max(seconds, 1e-9)
         shown = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
-        return f"{self.done}/{self.total} samples  {shown} samples/s  {left} left\n"
+        return f"{self.done}/{self.total} {self.unit}s  {shown} {self.unit}s/s  {left} left\n"
