@@ -9,8 +9,9 @@ Shapes: x (B, C, H, W), h (B, R + N, width) with N = (H / patch) (W / patch) and
 patch, condition (B, width).
 """
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,15 @@ from diffx_backbones.refusal import negative, no_classes, not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.sizes import DITS, transformer_of
 from diffx_backbones.transformer import Activation, Block, modulated
-from diffx_core import Condition, DataSpec, ForeignWeights, ImportedModel, Sized, SizeName
+from diffx_core import (
+    Condition,
+    DataSpec,
+    ExportedModel,
+    ForeignWeights,
+    ImportedModel,
+    Sized,
+    SizeName,
+)
 
 
 class DiT(nn.Module):
@@ -127,6 +136,19 @@ class DiT(nn.Module):
         from diffx_backbones.imports.dit import import_dit
 
         return import_dit(cls, foreign)
+
+    @classmethod
+    def export_weights(
+        cls, spec: DataSpec, options: Mapping[str, Any], weights: Mapping[str, Tensor]
+    ) -> ExportedModel:
+        """The same network as a DiTTransformer2DModel of diffusers.
+
+        Raises:
+            ConfigError: diffusers has none that is the same.
+        """
+        from diffx_backbones.exports.dit import export_dit
+
+        return export_dit(spec, options, weights)
 
     def forward(self, x: Tensor, noise_label: Tensor, cond: Condition) -> Tensor:
         """Maps (B, C, H, W) at the (B,) noise labels to (B, C, H, W)."""

@@ -103,6 +103,7 @@ def _config(spec: DataSpec, options: Mapping[str, Any]) -> dict[str, Any]:
             "default" if options["modulation"] == "shift" else "scale_shift"
         ),
         "norm_num_groups": options["norm_groups"],
+        "attn_norm_num_groups": options["norm_groups"],  # or the middle has no norm, if scale_shift
         "norm_eps": options["norm_eps"],
         "dropout": options["dropout"],
         "flip_sin_to_cos": True,

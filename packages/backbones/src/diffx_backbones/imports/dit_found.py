@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diffx_backbones.embedding import MAX_PERIOD
 from diffx_backbones.imports.dit_names import DIFFUSERS, EMBEDDERS, FIRST, Names
-from diffx_backbones.imports.moves import Move, halved, layer, same
+from diffx_backbones.imports.moves import Move, halved, layer, reordered, same
 from diffx_core import CheckpointError, ForeignWeights
 
 PERIOD_NOTE = (
@@ -65,7 +65,7 @@ class Found:
             *layer("stem", self.names.stem, change=_flat),
             *_condition(self.names, self.options, is_sit=self.is_sit),
             *_blocks(self.names, self.options["depth"]),
-            *layer("modulation", self.names.last[0], change=partial(_parts, order=(1, 0))),
+            *layer("modulation", self.names.last[0], change=partial(reordered, order=(1, 0))),
             *layer("out", self.names.last[1], change=output),
         ]
 
@@ -106,7 +106,7 @@ def _condition(names: Names, options: dict[str, Any], *, is_sit: bool) -> list[M
 
 def _blocks(names: Names, depth: int) -> list[Move]:
     moves: list[Move] = []
-    order = partial(_parts, order=(1, 0, 2, 4, 3, 5))
+    order = partial(reordered, order=(1, 0, 2, 4, 3, 5))
     for i in range(depth):
         ours, theirs = f"blocks.{i}", f"{names.block}.{i}"
         moves += layer(f"{ours}.modulation", f"{theirs}.{names.modulation}", change=order)
@@ -140,12 +140,6 @@ def _repeated(foreign: ForeignWeights, depth: int) -> set[str]:
 
 def _flat(one: Tensor) -> Tensor:
     return one.flatten(1) if one.ndim == 4 else one
-
-
-def _parts(one: Tensor, order: tuple[int, ...]) -> Tensor:
-    """Rows in as many parts, in another order."""
-    parts = one.chunk(len(order))
-    return torch.cat([parts[i] for i in order])
 
 
 def _output(one: Tensor, *, channels: int, said: int, patch: int, is_turned: bool) -> Tensor:

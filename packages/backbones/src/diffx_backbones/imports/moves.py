@@ -27,6 +27,12 @@ def same(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def reordered(one: Tensor, order: tuple[int, ...]) -> Tensor:
+    """Rows in as many parts, in another order."""
+    parts = one.chunk(len(order))
+    return torch.cat([parts[i] for i in order])
+
+
 @frozen
 class Move:
     """One tensor of ours.
