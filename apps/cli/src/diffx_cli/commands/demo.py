@@ -16,6 +16,8 @@ TRAINED = {
     "dataset": "diffx-datasets:digits",
     "train.steps": "800",
     "ema.decay": "0.99",
+    "preview.every": "100",
+    "preview.n": "40",
 }
 """What the demo trains: flags of ``diffx train``."""
 
