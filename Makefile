@@ -10,7 +10,7 @@ EDITABLE := $(PACKAGES:%=-e %)
 READY := $(VENV)/ready
 STAMP := $(VENV)/installed
 
-.PHONY: demo test lint bench install format clean
+.PHONY: demo test lint bench docs install format clean
 
 install: $(STAMP)
 
@@ -33,10 +33,14 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(SOURCES) $(wildcard examples/plugins/*/src)
+	$(BIN)/mypy $(SOURCES) $(wildcard examples/plugins/*/src) docs/_site
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -183,6 +183,7 @@ PREDICTIONS: dict[PredictionName, Prediction] = {
         Prediction("edm", _edm),
     )
 }
+"""Every meaning that an output can have, by name."""
 
 
 def prediction_named(name: str) -> Prediction:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from diffx_core.dataset import DataSpec
 
 SizeName = Literal["tiny", "small", "medium", "large"]
+"""How large a network may be, in words that mean something for each."""
 
 
 @frozen(kw_only=True)
