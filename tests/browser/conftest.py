@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from attrs import define, field
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from diffx_cli.__main__ import main
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -76,3 +79,22 @@ def visit(browser) -> Iterator[Visit]:
 def page(visit) -> Page:
     """The same, for tests that do not ask what went wrong."""
     return visit.page
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory) -> Path:
+    """The folder of a small model of digits, 8 pixels wide, that has just begun to learn."""
+    run = tmp_path_factory.mktemp("trained") / "digits"
+    size = ["--preset", "tiny", "--train.batch-size", "32", "--train.steps", "30"]
+    data = ["--dataset", "digits", "--dataset.size", "8"]
+    assert main(["train", *data, *size, "--device", "cpu", "--out", str(run)]) == 0
+    return run
+
+
+@pytest.fixture(scope="session")
+def points_run(tmp_path_factory) -> Path:
+    """The folder of a small model of points in the plane."""
+    run = tmp_path_factory.mktemp("trained") / "points"
+    small = ["--backbone", "mlp", "--backbone.width", "16", "--train.steps", "20"]
+    assert main(["train", "--dataset", "toy2d", *small, "--device", "cpu", "--out", str(run)]) == 0
+    return run

@@ -26,6 +26,7 @@ from diffx_cli.commands import (
     recipes,
     sample,
     train,
+    ui,
 )
 from diffx_cli.line.command import Command
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command] = {
         train,
         recipes,
         sample,
+        ui,
         edit,
         inpaint,
         interpolate,

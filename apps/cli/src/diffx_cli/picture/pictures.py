@@ -5,6 +5,7 @@ Shapes: images (N, C, H, W) with C = 1 or 3, points (N, 2).
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import IO
 
 import torch
 from PIL import Image
@@ -83,7 +84,7 @@ def write_images(folder: Path, images: Tensor, names: Iterable[str]) -> None:
         picture(image).save(folder / name)
 
 
-def write_scatter(file: Path, points: Tensor, labels: Sequence[int] | None) -> None:
+def write_scatter(file: Path | IO[bytes], points: Tensor, labels: Sequence[int] | None) -> None:
     """Draw points (N, 2), in the colours of their labels if they have any."""
     from matplotlib.figure import Figure
 

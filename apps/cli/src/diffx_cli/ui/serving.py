@@ -1,0 +1,83 @@
+"""The server, from the port that it is given to the Ctrl-C that ends it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from diffx_cli.line.console import complain
+from diffx_cli.line.interrupting import INTERRUPTED
+from diffx_cli.ui.studio import Studio
+from diffx_core.errors import ConfigError
+
+HERE = "127.0.0.1"
+PATIENCE = 0.5
+"""Seconds that a step has to end in once the program was told to."""
+
+
+def bound(port: int) -> socket.socket:
+    """A socket on this machine alone.
+
+    Args:
+        port: which; any that is free if 0.
+
+    Raises:
+        ConfigError: it cannot be had.
+    """
+    try:
+        return socket.create_server((HERE, port))
+    except OSError as error:
+        raise ConfigError(
+            f"--port: {port} cannot be had on {HERE}: {os.strerror(error.errno or 0)}; name"
+            " another, or 0 for any that is free"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """Stops the drawing that is under way when it is told to end."""
+
+    def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
+        # Nothing is logged of requests; what goes wrong is, to stderr.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+        super().__init__(config)
+        self._stop = stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stop()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    app: ASGIApp, studio: Studio, listening: socket.socket, ready: Callable[[], None]
+) -> None:
+    """Answer until a signal ends it.
+
+    Args:
+        app: what answers.
+        studio: what draws.
+        listening: where requests come in.
+        ready: called once they are answered.
+    """
+    server = _Server(app, studio.stop)
+
+    async def run() -> None:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not (server.started or serving.done()):
+            await asyncio.sleep(0.01)
+        if server.started and not server.should_exit:
+            ready()
+        await serving
+
+    try:
+        asyncio.run(run())
+    finally:
+        studio.stop()
+        if not studio.has_ended(PATIENCE):  # in a long step: torch cannot be left in any other way
+            complain("diffx: error: interrupted")
+            os._exit(INTERRUPTED)
