@@ -1,6 +1,7 @@
 """The server, from the port that it is given to the Ctrl-C that ends it."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from diffx_cli.ui.studio import Studio
 from diffx_core.errors import ConfigError
 
 HERE = "127.0.0.1"
-PATIENCE = 0.5
+PATIENCE = 0.3
 """Seconds that a step has to end in once the program was told to."""
 
 
@@ -49,6 +50,8 @@ class _Server(uvicorn.Server):
         self._stop = stop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # What is cut off now was meant to be.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._stop()
         super().handle_exit(sig, frame)
 

@@ -59,8 +59,10 @@ class Work:
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
-        """End with the step that is under way."""
-        self._stopping.set()
+        """End with the step that is under way; the page is told at once."""
+        if not self.is_stopping:
+            self._stopping.set()
+            self.say({"event": "stopped"})
 
     @property
     def is_stopping(self) -> bool:
@@ -83,7 +85,7 @@ class Work:
         try:
             self.loop.call_soon_threadsafe(self._events.put_nowait, event)
         except RuntimeError:  # the server has ended
-            self.stop()
+            self._stopping.set()
 
     async def events(self) -> AsyncIterator[Event]:
         """What is said, to the last."""

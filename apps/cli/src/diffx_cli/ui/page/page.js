@@ -206,7 +206,8 @@ function hear(event) {
     at("status").textContent = `Step 0 of ${total}`;
   } else if (event.event === "state") add(event);
   else if (event.event === "done") finish(event);
-  else if (event.event === "failed") complain(event.problems);
+  else if (event.event === "stopped") ending = "stopped";
+  else if (event.event === "failed") { ending = "failed"; complain(event.problems); }
 }
 
 // The request
@@ -246,6 +247,7 @@ async function draw() {
     if (answer.ok) {
       history.replaceState(null, "", `#${new URLSearchParams(texts)}`);
       await listen(answer);
+      if (!ending) complain(["the server ended before the samples were there"]);
     } else {
       const text = await answer.text();
       complain(answer.headers.get("content-type").startsWith("application/json") ? JSON.parse(text).problems : [text]);
@@ -254,9 +256,8 @@ async function draw() {
     if (error.name === "AbortError") ending = "stopped";
     else complain([`the server does not answer: is diffx ui still running? (${error.message})`]);
   }
-  const isWhole = ending === "done" || ending === "stopped";
-  if (ending === "stopped") show(frames.length - 1);
-  if (!frames.length || !isWhole) at("status").textContent = ending === "stopped" ? "Stopped." : "Nothing was drawn.";
+  if (frames.length) show(Number(at("way").value));
+  else at("status").textContent = ending === "stopped" ? "Stopped." : "Nothing was drawn.";
   busy(false);
 }
 
