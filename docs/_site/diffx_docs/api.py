@@ -13,7 +13,16 @@ import attrs
 
 import diffx_core
 from diffx_docs.links import relative, source_page
-from diffx_docs.markdown import entries, fenced, prose, references, returned, summary, table
+from diffx_docs.markdown import (
+    entries,
+    examples,
+    fenced,
+    prose,
+    references,
+    returned,
+    summary,
+    table,
+)
 from diffx_docs.source import file_of
 
 FOLDER = "api"
@@ -96,6 +105,8 @@ def _details(doc: str | None) -> Iterator[str]:
             yield table((head, ""), [(f"`{key}`", text) for key, text in found])
     if text := returned(doc):
         yield f"Returns: {text}\n"
+    if text := examples(doc):
+        yield text
     if text := references(doc):
         yield f"References:\n\n{text}"
 
@@ -103,13 +114,14 @@ def _details(doc: str | None) -> Iterator[str]:
 def _methods(target: type) -> Iterator[str]:
     """What a class can do: its own public methods and properties that say so."""
     for name, one in vars(target).items():
-        if name.startswith("_"):
+        if name.startswith("_") and name != "__call__":
             continue
         inner = getattr(one, "__func__", getattr(one, "fget", one))
         if not inspect.isfunction(inner) or not inner.__doc__:
             continue
         shown = f"{name}" if isinstance(one, property) else _signature(name, inner)
         yield f"{fenced(shown, 'python')}\n{prose(inner.__doc__)}\n"
+        yield examples(inner.__doc__)
 
 
 def _signature(name: str, value: Any) -> str:  # noqa: ANN401  # whatever can be called

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 SECTION = re.compile(
-    r"^(Args|Returns|Yields|Raises|References):\n((?:[ \t]+.*(?:\n|\Z)|\n)*)", re.MULTILINE
+    r"^(Args|Returns|Yields|Raises|References|Examples):\n((?:[ \t]+.*(?:\n|\Z)|\n)*)", re.MULTILINE
 )
 ALIGNED = re.compile(r"\S {3,}\S")
 """Two formulas side by side: text that Markdown would push together."""
@@ -55,6 +55,12 @@ def returned(doc: str | None) -> str:
     return plain(" ".join(text.split()))
 
 
+def examples(doc: str | None) -> str:
+    """The section `Examples` as a block of code."""
+    text = _section(doc, "Examples")
+    return fenced(text, "pycon") if text else ""
+
+
 def references(doc: str | None) -> str:
     """The section `References` as a list with links."""
     found = re.split(r"\n(?=\S)", _section(doc, "References"))
@@ -77,8 +83,6 @@ def _paragraph(text: str) -> str:
     lines = text.splitlines()
     if all(one.startswith("    ") for one in lines) or any(map(ALIGNED.search, lines)):
         return fenced(inspect.cleandoc("\n" + text))
-    if lines[0].startswith(">>> "):
-        return fenced(text, "pycon")
     return plain(text)
 
 

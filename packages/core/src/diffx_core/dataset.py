@@ -45,6 +45,13 @@ class DataSpec:
         captions: whether each example comes with a text about it.
         paired: whether each example comes with an image of its own shape (`Condition.image`), which
             networks read beside it.
+
+    Examples:
+        >>> DataSpec((3, 32, 32), num_classes=10).shape
+        (3, 32, 32)
+        >>> DataSpec((0, 32))
+        Traceback (most recent call last):
+        diffx_core.errors.ConfigError: shape must be positive sizes, got (0, 32)
     """
 
     shape: tuple[int, ...] = field(converter=sizes)

@@ -97,7 +97,14 @@ class StoppedError(DiffxError):
 
 
 def reason(cause: BaseException) -> str:
-    """What went wrong, as one printable line."""
+    """What went wrong, as one printable line.
+
+    Examples:
+        >>> reason(ValueError("no such    thing"))
+        'ValueError: no such thing'
+        >>> reason(SystemExit(3))
+        'it called sys.exit(3)'
+    """
     if isinstance(cause, SystemExit):
         return f"it called sys.exit({cause.code!r})"
     try:

@@ -47,6 +47,14 @@ class Estimate:
         x: (B, *) the noisy input.
         output: (B, *) what the network returned.
         decoding: how to read the output at this noise level.
+
+    Examples:
+        >>> x, eps = torch.tensor([[1.0]]), torch.tensor([[0.5]])  # alpha = 0.8, sigma = 0.6
+        >>> said = Estimate(x, eps, Decoding(x0_x=1 / 0.8, x0_f=-0.6 / 0.8, eps_x=0.0, eps_f=1.0))
+        >>> said.x0
+        tensor([[0.8750]])
+        >>> said.mix(0.8, 0.6)  # x itself
+        tensor([[1.]])
     """
 
     __slots__ = ("decoding", "output", "x")

@@ -38,6 +38,15 @@ class SchedulerFromSDE(Scheduler):
     With start_std = 0 noise sets in as sqrt(t - t_min), so the rate of sigma and of the log-SNR may
     be infinite at t_min: there they are those of a moment later, a 1e-9th of the process.
 
+    Examples:
+        >>> class Brownian(SchedulerFromSDE):
+        ...     def drift(self, t):
+        ...         return torch.zeros_like(t)
+        ...     def diffusion(self, t):
+        ...         return 3 * torch.ones_like(t)
+        >>> Brownian().sigma(torch.tensor([0.25, 1.0], dtype=torch.float64))  # 3 sqrt(t)
+        tensor([1.5000, 3.0000], dtype=torch.float64)
+
     References:
         Song et al., Score-Based Generative Modeling through SDEs, 2021, arXiv:2011.13456.
     """

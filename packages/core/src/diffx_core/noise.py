@@ -171,6 +171,14 @@ class NoiseSource:
         purpose: keeps the streams of different uses apart.
         device: where the noise is wanted.
         dtype: of the noise; float32 and float64 are different streams.
+
+    Examples:
+        >>> noise = NoiseSource(0, [3, 7])
+        >>> noise.normal((2,), step=0).shape
+        torch.Size([2, 2])
+        >>> alone = NoiseSource(0, [7])
+        >>> torch.equal(alone.normal((2,), step=0)[0], noise.normal((2,), step=0)[1])
+        True
     """
 
     seed: int = field(converter=any_seed)

@@ -171,7 +171,16 @@ class Sampler(ABC, Generic[State]):
         return self.steps
 
     def with_nfe(self, nfe: int) -> Self:
-        """The same sampler with as many steps as make `nfe` network calls."""
+        """The same sampler with as many steps as make `nfe` network calls.
+
+        Examples:
+            >>> from diffx_samplers.heun import Heun
+            >>> Heun().with_nfe(19).steps
+            10
+            >>> Heun().with_nfe(20)
+            Traceback (most recent call last):
+            diffx_core.errors.ConfigError: no number of steps makes exactly 20 network calls; ...
+        """
         if self.nfe is None:
             raise ConfigError("how often it calls the network is found during the run")
         if not 1 <= nfe <= MOST_STEPS:

@@ -184,6 +184,15 @@ def sample(
 
     Raises:
         ComponentError: a component broke its contract, or the samples are not finite.
+
+    Examples:
+        >>> from diffx_core import NoiseSource
+        >>> from diffx_core.testing import GaussianDenoiser, REFERENCE_PROCESSES
+        >>> from diffx_samplers.heun import Heun
+        >>> exact = GaussianDenoiser(REFERENCE_PROCESSES[0], std=0.5)
+        >>> x = sample(Heun(steps=40), exact, (3,), noise=NoiseSource(0, range(2000)))
+        >>> x.shape, round(float(x.std()), 1)
+        (torch.Size([2000, 3]), 0.5)
     """
     way = partial(states, sampler, denoiser, shape, noise=noise, cond=cond, plan=plan, start=start)
     for reached in way():

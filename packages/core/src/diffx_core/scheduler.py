@@ -58,6 +58,20 @@ class Scheduler(ABC):
     Three things go beyond a Gaussian path that starts at zero, and are there to be overridden:
     `grid`, the times of a process in discrete time; `anchor`, a prior mean that depends on what an
     example is told; `noise`, another law of eps.
+
+    Examples:
+        >>> class Line(Scheduler):
+        ...     def alpha(self, t):
+        ...         return 1 - t
+        ...     def sigma(self, t):
+        ...         return t.clone()
+        >>> t = torch.tensor([0.25, 0.5], dtype=torch.float64)
+        >>> Line().drift(t)
+        tensor([-1.3333, -2.0000], dtype=torch.float64)
+        >>> Line().log_snr(t)
+        tensor([2.1972, 0.0000], dtype=torch.float64)
+        >>> Line().time_of(Line().log_snr(t))
+        tensor([0.2500, 0.5000], dtype=torch.float64)
     """
 
     @property

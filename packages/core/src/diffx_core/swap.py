@@ -69,6 +69,14 @@ class SwappedProcess:
         inner: the denoiser, of the process that it was trained with.
         scheduler: the process to sample under.
 
+    Examples:
+        >>> from diffx_core.testing import GaussianDenoiser
+        >>> from diffx_schedulers.edm import EDM
+        >>> from diffx_schedulers.vp import VP
+        >>> swapped = SwappedProcess(GaussianDenoiser(VP(), std=0.5), EDM())
+        >>> swapped.scheduler
+        EDM(sigma_min=0.002, sigma_max=80.0)
+
     References:
         Karras et al., Elucidating the Design Space, 2022, arXiv:2206.00364, appendix C.
     """

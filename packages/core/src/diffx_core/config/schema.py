@@ -54,6 +54,19 @@ def options_of(target: type) -> tuple[Option, ...]:
 
     Raises:
         PluginError: an option has no annotation, or one that cannot be read from text.
+
+    Examples:
+        >>> from attrs import field
+        >>> @frozen(kw_only=True)
+        ... class Steps:
+        ...     '''What is done.
+        ...
+        ...     Args:
+        ...         count: how often.
+        ...     '''
+        ...     count: int = field(default=3)
+        >>> [(one.name, one.type, one.default, one.help) for one in options_of(Steps)]
+        [('count', <class 'int'>, 3, 'how often.')]
     """
     read = _of_attrs if attrs.has(target) else _of_signature
     options = tuple(read(target))

@@ -79,6 +79,13 @@ def grid_named(text: str) -> Grid:
 
     Raises:
         ValueError: there is none; in words that follow the name of an option.
+
+    Examples:
+        >>> import torch
+        >>> from diffx_core.testing import REFERENCE_PROCESSES
+        >>> times = grid_named("karras:5")(REFERENCE_PROCESSES[0], 4, 1.0)
+        >>> times.shape, bool((times.diff() < 0).all())
+        (torch.Size([5]), True)
     """
     name, colon, parameter = text.partition(":")
     if colon and name in PARAMETERS:

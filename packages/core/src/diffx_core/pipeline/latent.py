@@ -102,6 +102,13 @@ def slerp(a: Tensor, b: Tensor, u: float | Tensor) -> Tensor:
 
     Raises:
         ConfigError: they point in opposite directions, or one is zero: there is no shortest arc.
+
+    Examples:
+        >>> east, north = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
+        >>> slerp(east, north, 0.5)
+        tensor([1.4142, 1.4142])
+        >>> slerp(east, north, torch.tensor([0.0, 1.0])).shape
+        torch.Size([2, 2])
     """
     share = torch.as_tensor(u, dtype=a.dtype, device=a.device)
     column = share.reshape(-1, *[1] * a.ndim) if share.ndim else share

@@ -28,6 +28,13 @@ class Component:
         name: what a user types; lower-case letters, digits and underscores.
         target: where its class is, as ``package.module:Class``; imported on first use.
         summary: one line about it, for listings.
+
+    Examples:
+        >>> Component("cosh", "diffx_cosh.sde:CoshSDE", "Hyperbolic noise").name
+        'cosh'
+        >>> Component("Cosh", "diffx_cosh.sde:CoshSDE")
+        Traceback (most recent call last):
+        diffx_core.errors.ConfigError: a component's name must be lower-case letters, ...
     """
 
     name: str

@@ -35,7 +35,14 @@ class Unaveraged(Average):
 
 
 def average_of(model: nn.Module, options: EmaOptions) -> Average:
-    """The average that the options choose, which begins at the weights as they are."""
+    """The average that the options choose, which begins at the weights as they are.
+
+    Examples:
+        >>> model = nn.Linear(1, 1, bias=False)
+        >>> average = average_of(model, EmaOptions(decay=0.5))
+        >>> average.kind
+        'exponential'
+    """
     full = options.resolved()
     if full.kind == "none":
         return Unaveraged(model)
