@@ -42,7 +42,7 @@ from diffx_core.objective import Objective
 from diffx_core.plugins.component import Kind
 
 WRITTEN = (
-    *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "latest", "best"),
+    *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "report.html", "latest", "best"),
     *("checkpoints", "averages", "samples"),
     *("metrics.csv", "tensorboard", "wandb", "wandb-id", "mlflow", "mlflow-id"),
 )
