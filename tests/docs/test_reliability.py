@@ -9,7 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 CELL = r"[^|`]*(?:`[^|`]*`[^|`]*)?"
-NAMED = re.findall(rf"^\| {CELL}\| `(tests/\S+\.py)::(test_\w+)` \|$", PAGE, re.MULTILINE)
+NAMED = [
+    (path, name)
+    for name, path in re.findall(
+        rf"^\| {CELL}\| \[`(test_\w+)`\]\(\.\./(tests/\S+\.py)\) \|$", PAGE, re.MULTILINE
+    )
+]
 
 
 def test_every_line_of_the_tables_is_read():
