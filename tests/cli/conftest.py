@@ -1,5 +1,7 @@
 """A way to run the program in this process, and plugins that are made for the tests."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from attrs import frozen
@@ -61,6 +63,20 @@ def points_run(tmp_path_factory):
     small = ["--backbone", "mlp", "--backbone.width", "16", "--train.steps", "20"]
     assert main(["train", "--dataset", "toy2d", *small, "--device", "cpu", "--out", str(run)]) == 0
     return run
+
+
+@pytest.fixture(scope="session")
+def rank_of():
+    """Finds the process of a rank that a launcher has started."""
+
+    def find(launcher, rank):
+        for task in Path(f"/proc/{launcher.pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                if f"\0RANK={rank}\0" in f"\0{Path(f'/proc/{child}/environ').read_text()}":
+                    return int(child)
+        raise LookupError(f"there is no process {rank}")
+
+    return find
 
 
 ECHO_PLUGIN = """

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from diffx_cli.evaluate.evaluating import Evaluation
+from diffx_cli.evaluate.judging import Judge
 
 QUICK = ["--n", "12", "--repeats", "2", "--reference", "200", "--metric", "sliced_wasserstein"]
 
@@ -30,9 +31,9 @@ def measured(monkeypatch):
     """What is measured, one title after the other."""
     titles, judged = [], Evaluation.judged
 
-    def watched(self, series, title=""):
+    def watched(self, series, findings, title):
         titles.append(title)
-        return judged(self, series, title)
+        return judged(self, series, findings, title)
 
     monkeypatch.setattr(Evaluation, "judged", watched)
     return titles
@@ -136,14 +137,32 @@ def test_what_cannot_be_compared_is_refused(diffx, points_run, flags, line):
     assert not Path("out").exists()
 
 
+def test_a_cell_goes_on_where_it_was_ended(compared, diffx, monkeypatch):
+    flags = "--samplers", "ddim", "--nfe", "2", "--batch-size", "5"
+    whole = compared(*flags, "--out", "whole")
+    look, seen = Judge.look, []
+
+    def looked(self, x):
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        seen.append(len(x))
+        return look(self, x)
+
+    monkeypatch.setattr(Judge, "look", looked)
+    assert diffx("compare", "run", *QUICK, *flags, "--out", "part").rc == 130
+    seen[:] = [0] * 5
+    assert compared(*flags, "--out", "part")["cells"] == whole["cells"]
+    assert seen == [0] * 5 + [5, 4]
+    assert {one.name for one in Path("part").iterdir()} == {
+        *("cells", "protocol.json", "comparison.json", "comparison.png"),
+    }
+
+
 @pytest.mark.slow
-def test_processes_share_the_work(shell, points_run):
-    flags = *QUICK, "--samplers", "ddim", "--nfe", "2,3", "--device", "cpu", "--json"
-
-    def found(*more):
-        done = shell("diffx_cli", "compare", str(points_run), *flags, *more)
-        assert done.returncode == 0, done.stderr
-        return [one["figures"][0]["mean"] for one in json.loads(done.stdout)["cells"]]
-
-    alone = found("--out", "alone")
-    assert found("--out", "together", "--nproc", "2") == pytest.approx(alone, rel=1e-4)
+def test_processes_share_the_work(shell, compared, points_run):
+    flags = "--samplers", "ddim", "--nfe", "2,3", "--device", "cpu"
+    alone = compared(*flags)["cells"]
+    done = shell("diffx_cli", "compare", str(points_run), *QUICK, *flags, "--json", "--nproc", "2")
+    assert done.returncode == 0, done.stderr
+    found = [one["figures"][0]["mean"] for one in json.loads(done.stdout)["cells"]]
+    assert found == pytest.approx([one["figures"][0]["mean"] for one in alone], rel=1e-4)

@@ -1,12 +1,20 @@
 """Evaluation: figures with their protocol, between what real data get and what noise gets."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from diffx_cli.evaluate.findings import FOUND, Findings
+from diffx_cli.evaluate.judging import Judge
+from diffx_cli.output.claims import PARTIAL, held
 from diffx_cli.picture.pictures import picture, to_bytes
 from diffx_core import Pipeline
 from diffx_datasets.digits import Digits
@@ -203,18 +211,132 @@ def test_labels_that_are_about_other_samples_are_refused(diffx, digits_run, real
     assert "sample.json is about other samples than there are" in result.err
 
 
-@pytest.mark.slow
-def test_processes_share_the_work_and_change_nothing(shell, digits_run):
-    def found(*flags):
-        flags = *QUICK, "--features", "random", "--device", "cpu", "--json", *flags
-        done = shell("diffx_cli", "evaluate", str(digits_run), *flags)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+def without_place(facts):
+    return {name: one for name, one in facts.items() if name != "evaluation"}
 
-    alone, together = found("--out", "alone"), found("--out", "together", "--nproc", "2")
-    assert together["reference"] == alone["reference"]
-    for one, other in zip(together["figures"], alone["figures"], strict=True):
-        assert one["mean"] == pytest.approx(other["mean"], rel=1e-3, abs=1e-6)
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Have the looking at a batch fail, the k-th from now; None for never."""
+    look = Judge.look
+
+    def arrange(number, error=KeyboardInterrupt):
+        seen = []
+
+        def looked(self, x):
+            if len(seen) == number:
+                raise error
+            seen.append(len(x))
+            return look(self, x)
+
+        monkeypatch.setattr(Judge, "look", looked)
+        return seen
+
+    return arrange
+
+
+PARTS = [*QUICK, "--metrics", "frechet,sliced_wasserstein", "--batch-size", "10"]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--out", "numbered"])
+def test_what_was_ended_goes_on(diffx, digits_run, broken, named):
+    shutil.copytree(digits_run, "run")
+    whole = evaluated(diffx, "run", *PARTS, "--out", "whole")
+    line = ["run", *PARTS, *(["--out", "part"] if named else [])]
+    place = Path("part" if named else "run/evaluations/0000-unipc")
+    broken(3)
+    ended = diffx("evaluate", *line)
+    assert ended.rc == 130
+    assert f"{place}: keeps 30 of 48 samples; the same command goes on" in ended.err
+    assert [one.name for one in place.iterdir()] == [FOUND]
+    seen = broken(None)
+    assert without_place(evaluated(diffx, *line)) == without_place(whole)
+    assert seen == [10, 8]
+    assert [one.name for one in place.iterdir()] == ["evaluation.json"]
+
+
+def test_what_another_command_began_is_not_touched(diffx, digits_run, broken):
+    line = str(digits_run), *PARTS, "--out", "part"
+    broken(3)
+    assert diffx("evaluate", *line).rc == 130
+    seen = broken(None)
+    other = diffx("evaluate", *line, "--seed", "1")
+    assert other.rc == 2
+    assert "part: holds samples that another command began" in other.err
+    assert seen == []
+    found = evaluated(diffx, *line, "--seed", "1", "--overwrite")
+    assert found["seed"] == 1
+    assert seen == [10, 10, 10, 10, 8]
+
+
+def test_a_file_that_was_written_right_before_the_end_is_written_again(
+    diffx, digits_run, monkeypatch
+):
+    line = str(digits_run), *PARTS, "--out", "part"
+    discard = Findings.discard
+
+    def killed(self):
+        if (self.folder.parent / "evaluation.json").exists():
+            raise KeyboardInterrupt
+        discard(self)
+
+    monkeypatch.setattr(Findings, "discard", killed)
+    assert diffx("evaluate", *line).rc == 130
+    monkeypatch.setattr(Findings, "discard", discard)
+    before = json.loads(Path("part/evaluation.json").read_text())
+    assert without_place(evaluated(diffx, *line)) == before
+    assert not Path("part", FOUND).exists()
+
+
+def test_a_second_process_in_the_same_place_is_told(diffx, digits_run):
+    with held(Path("part")):
+        result = diffx("evaluate", str(digits_run), *PARTS, "--out", "part")
+    assert (result.rc, result.out) == (2, "")
+    assert "--out part: another diffx is at work there" in result.err
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_loses_the_batches_that_are_drawn(diffx, digits_run, rank_of):
+    flags = ["--n", "100", "--repeats", "2", "--nfe", "20", *FEW, "--metrics", "frechet"]
+    flags += ["--features", "random", "--batch-size", "10", "--device", "cpu"]
+    whole = evaluated(diffx, digits_run, *flags, "--out", "whole")
+    flags += ["--out", "part"]
+    line = [sys.executable, "-m", "diffx_cli", "evaluate", str(digits_run), *flags, "--nproc", "2"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    assert any(said.startswith("80/200 samples") for said in process.stderr)
+    os.kill(rank_of(process, 1), signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == 128 + signal.SIGKILL
+    assert [one.name for one in Path("part").iterdir() if one.name != PARTIAL] == [FOUND]
+    there = 10 * len(list(Path("part", FOUND, "parts").glob("*.json")))
+    assert 80 <= there < 200
+    result = diffx("evaluate", str(digits_run), *flags)
+    assert f"goes on after {there} of 200 samples" in result.err
+    found = json.loads(Path("part/evaluation.json").read_text())
+    assert found["reference"] == whole["reference"]
+    for name, one in figures(found).items():
+        assert one["mean"] == pytest.approx(figures(whole)[name]["mean"], rel=1e-3)
+    nearness, other = (one["memorisation"]["nearness"]["mean"] for one in (found, whole))
+    assert nearness == pytest.approx(other, rel=1e-3)
+
+
+def test_copies_of_real_examples_are_seen(diffx, digits_run, real):
+    memory = evaluated(diffx, digits_run, "--samples", real, "--out", "numbers")["memorisation"]
+    assert memory["copied"]["mean"] == 1  # every one is an example of the data
+    assert memory["copied"]["of_real"] < 0.02
+    assert memory["nearness"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert memory["reference"] == len(Digits())
+
+
+def test_new_examples_are_no_copies(diffx, digits_run, real):
+    flipped = real.parent / "flipped"
+    flipped.mkdir()
+    for one in (real / "images").iterdir():
+        with Image.open(one) as image:
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(flipped / one.name)
+    memory = evaluated(diffx, digits_run, "--samples", flipped, "--out", "numbers")["memorisation"]
+    assert memory["copied"]["mean"] < 0.02
+    assert memory["nearness"]["mean"] > 1
 
 
 LAMPS = '''

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from diffx_cli.line.advance import Advance
 from diffx_cli.output.folders import clear
 from diffx_cli.sample import batches
-from diffx_cli.line.advance import Advance
 from diffx_cli.sample.drawn import KEPT, Drawn
 
 FEW = ["--n", "20", "--batch-size", "4", "--device", "cpu"]
@@ -229,18 +229,9 @@ def test_publishing_that_was_killed_goes_on(diffx, sampled, monkeypatch, digits_
     assert contents("part") == whole
 
 
-def rank_of(launcher, rank):
-    """The process of a rank that a launcher has started."""
-    for task in Path(f"/proc/{launcher.pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if f"\0RANK={rank}\0" in f"\0{Path(f'/proc/{child}/environ').read_text()}":
-                return int(child)
-    raise LookupError(f"there is no process {rank}")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)], ids=["one, then two", "two, then one"])
-def test_a_killed_process_loses_the_batches_that_it_draws(tmp_path, digits_run, order):
+def test_a_killed_process_loses_the_batches_that_it_draws(tmp_path, digits_run, rank_of, order):
     first, second = ([] if n == 1 else ["--nproc", str(n)] for n in order)
     line = ["sample", str(digits_run), "--n", "150", "--batch-size", "10", "--nfe", "60"]
     line = [sys.executable, "-m", "diffx_cli", *line, "--device", "cpu", "--out"]

@@ -47,7 +47,8 @@ def run(request: Request) -> None:
         launch(options.nproc)
         return
 
-    from diffx_cli.evaluate.comparing import Comparison, table
+    from diffx_cli.evaluate.comparing import Comparison
+    from diffx_cli.evaluate.tables import comparison_table
 
     with joined(options.device) as ranks:
         comparison = Comparison.prepare(request, ranks)
@@ -61,7 +62,7 @@ def run(request: Request) -> None:
     if options.json:
         say(json.dumps({"comparison": str(folder / "comparison.json"), **facts}))
     else:
-        say(f"{table(facts)}\n\nplot: {folder / 'comparison.png'}")
+        say(f"{comparison_table(facts)}\n\nplot: {folder / 'comparison.png'}")
 
 
 COMMAND = Command(

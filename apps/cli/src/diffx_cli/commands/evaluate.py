@@ -25,6 +25,8 @@ class Measuring(Using):
         fid_weights: the file weights-inception-2015-12-05-6726825d.pth of torch-fidelity, for
             features inception, on which FD is FID.
         dinov2: folder of DINOv2 as transformers saves it, for features dinov2.
+        vae: folder of the AutoencoderKL that made the latents of a model of latents, whose images
+            are measured then instead of the latents.
         reference: real examples to compare with, at most.
         batch_size: samples that are drawn together.
         nproc: processes on this machine that share the samples, one for each accelerator.
@@ -33,6 +35,7 @@ class Measuring(Using):
     features: Literal["classifier", "random", "inception", "dinov2", "values"] | None = None
     fid_weights: Path | None = None
     dinov2: Path | None = None
+    vae: Path | None = None
     reference: int = field(default=10_000, validator=ge(4))
     batch_size: int = field(default=256, validator=and_(ge(1), le(65_536)))
     nproc: int | None = field(default=None, validator=optional(ge(1)))
@@ -46,7 +49,7 @@ class EvaluateOptions(Measuring):
         out: folder for the figures; by default the next number under RUN/evaluations/.
         metrics: what is measured; by default frechet, kid, prdc and sliced_wasserstein.
         samples: folder of samples, instead of new ones.
-        n: samples of each repeat.
+        n: samples of each repeat; if it is ended, the same command goes on.
         repeats: how often that many samples are drawn and measured, for the spread.
         steps: steps of the sampler; the same as --sampler.steps.
         nfe: instead of steps, how many times the network is called.
@@ -62,12 +65,17 @@ class EvaluateOptions(Measuring):
 
 def run(request: Request) -> None:
     """Draw samples and measure them, or with ``--dry-run`` show what would be measured."""
-    from diffx_cli.evaluate.evaluating import Evaluation, metrics_for, table, write
+    from diffx_cli.evaluate.evaluated import evaluated
+    from diffx_cli.evaluate.evaluating import Evaluation, metrics_for
+    from diffx_cli.evaluate.findings import FOUND
+    from diffx_cli.evaluate.tables import evaluation_table
+    from diffx_cli.output.kept import has_begun
     from diffx_cli.processes.joining import joined
     from diffx_cli.processes.launching import launch, starts_others
 
     options: EvaluateOptions = request.options
-    check_free(options.out, overwrite=options.overwrite)
+    if not has_begun(options.out, FOUND):
+        check_free(options.out, overwrite=options.overwrite)
     if options.nproc is not None and not options.dry_run and starts_others():
         launch(options.nproc)
         return
@@ -76,39 +84,14 @@ def run(request: Request) -> None:
         say(json.dumps(_dry(request, metrics), indent=2))
         return
     with joined(options.device) as ranks:
-        evaluation = Evaluation.prepare(request, metrics, ranks)
-        facts = _measured(evaluation, request)
-        if not ranks.is_first:
-            return
-        label = "samples" if options.samples else request.components["sampler"].registered.name
-        file = write(evaluation, facts, label)
+        done = evaluated(Evaluation.prepare(request, metrics, ranks, remember=True), request)
+    if done is None:
+        return
+    file, facts = done
     if options.json:
         say(json.dumps({"evaluation": str(file), **facts}))
     else:
-        say(f"{table(facts)}\n\nevaluation: {file}")
-
-
-def _measured(evaluation: Any, request: Request) -> dict[str, Any]:  # noqa: ANN401 - it needs torch
-    """The protocol and the figures."""
-    from diffx_cli.evaluate.evaluating import guidance_of
-
-    options: EvaluateOptions = request.options
-    if options.samples is not None:
-        found = evaluation.given(options.samples)
-        how = {"samples": str(options.samples), "sampler": None, "repeats": 1}
-        return {**evaluation.facts(), **how, **found}
-    evaluation.judge.require(options.n)
-    sampler = evaluation.model.sampler
-    found = evaluation.judged(evaluation.series(sampler, options.n, options.repeats))
-    return {
-        **evaluation.facts(),
-        "samples": None,
-        "nfe": sampler.nfe,
-        "guidance": guidance_of(request),
-        "n": options.n,
-        "repeats": options.repeats,
-        **found,
-    }
+        say(f"{evaluation_table(facts)}\n\nevaluation: {file}")
 
 
 def _dry(request: Request, metrics: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,23 +1,24 @@
 """From a request to compare to a table and a plot, cell by cell.
 
-A cell is a sampler with a number of network calls. It is written to the disk once it has been
+A cell is written to the disk once it has been
 measured, in a folder that is named after everything that a cell depends on besides, so the same
 command goes on where it was ended, and one with more samplers measures only what is new.
 """
 
-import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, frozen
+from attrs import frozen
 
+from diffx_cli.evaluate.cells import Cell, digest, measured_in
 from diffx_cli.evaluate.evaluating import FORMAT, Evaluation, guidance_of
+from diffx_cli.evaluate.findings import FOUND, Findings
 from diffx_cli.line.console import note
-from diffx_cli.line.layout import columns
 from diffx_cli.line.request import Chosen, Request
 from diffx_cli.output.folders import check_free, clear
 from diffx_cli.output.place import claimed
@@ -26,8 +27,7 @@ from diffx_cli.picture.comparison_figure import draw
 from diffx_cli.use.using import saved
 from diffx_core.engine.durable import replace_text
 from diffx_core.engine.ranks import Ranks
-from diffx_core.errors import ConfigError, DataError
-from diffx_core.sampler import Sampler
+from diffx_core.errors import ConfigError
 
 CELLS = "cells"
 PROTOCOL = "protocol.json"
@@ -35,49 +35,6 @@ FILE = "comparison.json"
 PICTURE = "comparison.png"
 UNNAMED = ("ddim", "unipc")
 """Which samplers are compared if nobody says which."""
-
-
-@frozen(eq=False)
-class Cell:
-    """A sampler with a number of network calls.
-
-    Args:
-        chosen: the sampler as it was named.
-        nfe: how often it calls the network.
-        sampler: it, with that many calls; None if it cannot make so many.
-        refused: why it cannot.
-    """
-
-    chosen: Chosen
-    nfe: int
-    sampler: Sampler[Any] | None
-    refused: str = ""
-
-    @classmethod
-    def of(cls, chosen: Chosen, nfe: int) -> Self:
-        """The cell, if there is one."""
-        try:
-            return cls(chosen, nfe, chosen.build().with_nfe(nfe))
-        except ConfigError as error:
-            return cls(chosen, nfe, None, error.problems[0])
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        return f"{self.chosen.registered.name} {self.nfe}"
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Which cell it is, as plain JSON types."""
-        one = self.chosen
-        options = one.options if self.sampler is None else asdict(self.sampler)
-        return {"sampler": saved(one.registered, options), "nfe": self.nfe}
-
-    @property
-    def name(self) -> str:
-        """Of its file."""
-        key = digest(self.facts)[:8]
-        return f"{self.chosen.registered.name}-{self.nfe}-{key}.json"
 
 
 @frozen(eq=False)
@@ -109,7 +66,9 @@ class Comparison:
         possible = [one for one in cells if one.sampler is not None]
         if not possible:
             raise ConfigError(*dict.fromkeys(f"--nfe: {one.title}: {one.refused}" for one in cells))
-        evaluation = Evaluation.prepare(request, (request.components["metric"],), ranks)
+        evaluation = Evaluation.prepare(
+            request, (request.components["metric"],), ranks, remember=False
+        )
         evaluation.judge.require(options.n)
         for one in possible:
             assert one.sampler is not None, "the others have been left out"
@@ -154,16 +113,17 @@ class Comparison:
         ranks = self.evaluation.ranks
         if not ranks.is_first:
             for name in json.loads(ranks.told("")):
-                self._judged(next(one for one in self.cells if one.name == name))
+                self._judged(next(one for one in self.cells if one.name == name), None)
             return {}
         with self._claimed() as folder:
-            found = {one.name: self._read(folder / CELLS / one.name) for one in self.cells}
+            found = {one.name: measured_in(folder / CELLS / one.name) for one in self.cells}
             missing = [one for one in self.cells if not found[one.name] and one.sampler]
             ranks.told(json.dumps([one.name for one in missing]))
             for one in missing:
-                found[one.name] = self._judged(one)
+                found[one.name] = self._judged(one, folder)
                 text = json.dumps({**one.facts, **found[one.name]}, indent=2) + "\n"
                 replace_text(folder / CELLS / one.name, text)
+                shutil.rmtree(folder / FOUND)
             for one in self.cells:
                 if one.sampler is None:
                     note(f"{one.title} is left out: {one.refused}")
@@ -191,16 +151,22 @@ class Comparison:
         where = folder, folder, "", ()
         with claimed(*where, overwrite=options.overwrite, again=True), writing(folder):
             if not same:
-                clear(folder, (CELLS, PROTOCOL, FILE, PICTURE))
+                clear(folder, (CELLS, FOUND, PROTOCOL, FILE, PICTURE))
             (folder / CELLS).mkdir(exist_ok=True)
             replace_text(there, text)
             yield folder
 
-    def _judged(self, cell: Cell) -> dict[str, Any]:
+    def _judged(self, cell: Cell, folder: Path | None) -> dict[str, Any]:
+        """Measure a cell, going on with what was found; on the first process, in a folder."""
         options = self.request.options
         assert cell.sampler is not None, "the others have been left out"
         series = self.evaluation.series(cell.sampler, options.n, options.repeats)
-        return self.evaluation.judged(series, cell.title)
+        if folder is None:
+            return self.evaluation.judged(series, None, cell.title)
+        findings = Findings(folder / FOUND / cell.name, series.parts)
+        order = json.dumps([cell.facts, options.batch_size], sort_keys=True)
+        findings.goes_on({"order": order}, out=None, overwrite=True)
+        return self.evaluation.judged(series, findings, cell.title)
 
     def _listed(self, found: dict[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -211,41 +177,3 @@ class Comparison:
             }
             for one in self.cells
         ]
-
-    def _read(self, file: Path) -> dict[str, Any]:
-        """A cell that was measured earlier; empty if it was not."""
-        try:
-            facts = json.loads(file.read_text("utf-8"))
-            return {name: facts[name] for name in ("figures", "label_accuracy")}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{file}: is damaged: remove it, and it is measured again") from error
-
-
-def digest(facts: dict[str, Any]) -> str:
-    """What tells facts from others."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def table(facts: dict[str, Any]) -> str:
-    """Every figure by sampler and network calls, for people."""
-    cells = {(one["label"], one["nfe"]): one for one in facts["cells"]}
-    labels, calls = (list(dict.fromkeys(column)) for column in zip(*cells, strict=True))
-    known = next(one for one in facts["cells"] if "figures" in one)["figures"]
-    blocks = []
-    for place, figure in enumerate(known):
-        better = "lower" if figure["lower_is_better"] else "higher"
-        bounds = f"real data {figure['floor']['mean']:.4g}, noise {figure['ceiling']['mean']:.4g}"
-        head = f"{figure['name']}, {better} is better; {bounds}"
-        rows = [(label, *(_shown(cells[label, nfe], place) for nfe in calls)) for label in labels]
-        lines = columns([("SAMPLER", *(f"NFE {nfe}" for nfe in calls)), *rows], indent=0)
-        blocks.append("\n".join([head, "", *lines]))
-    return "\n\n".join(blocks)
-
-
-def _shown(cell: dict[str, Any], place: int) -> str:
-    if "figures" not in cell:
-        return "-"
-    one = cell["figures"][place]
-    return f"{one['mean']:.4g}" + ("" if one["spread"] is None else f" +- {one['spread']:.2g}")

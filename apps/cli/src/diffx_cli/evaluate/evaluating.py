@@ -1,33 +1,28 @@
-"""From a request to evaluate to figures."""
+"""A run whose samples are judged: those that it draws now, batch by batch, or given ones."""
 
-import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from attrs import asdict, evolve, frozen
 
-from diffx_cli.evaluate.choosing import default_features
-from diffx_cli.evaluate.judging import Judge, drawn
+from diffx_cli.evaluate.findings import Findings, folder_of, work_of
+from diffx_cli.evaluate.given_samples import samples_in
+from diffx_cli.evaluate.judging import Judge
 from diffx_cli.evaluate.looking import Found
 from diffx_cli.evaluate.reference import BATCH
-from diffx_cli.evaluate.trained_on import FACTS
-from diffx_cli.line.layout import columns
 from diffx_cli.line.request import Chosen, Request
 from diffx_cli.output.writing import writing
+from diffx_cli.processes.parts import Parts
 from diffx_cli.sample.refusals import check_interval
-from diffx_cli.use.given import Giver
 from diffx_cli.use.using import Used, used
 from diffx_core.config.run import plain
 from diffx_core.engine.ranks import Ranks
-from diffx_core.errors import DataError
 from diffx_core.pipeline import Drawing
 from diffx_core.plugins import Registry
+from diffx_core.reached import Reached
 from diffx_core.sampler import Sampler
-from diffx_metrics.features.seen import as_kept
 
-FILE = "evaluation.json"
 FORMAT = 1
 """Of the file; it changes when an older reader could not read a newer one."""
 UNNAMED = ("frechet", "kid", "prdc", "sliced_wasserstein")
@@ -59,22 +54,29 @@ def model_of(request: Request) -> Used:
     return used(request, nfe=None if isinstance(options.nfe, tuple) else options.nfe)
 
 
+def guidance_of(request: Request) -> Any:  # noqa: ANN401 - JSON types
+    """How samples are guided, as plain JSON types."""
+    return plain(asdict(request.sections["guidance"]))
+
+
 @frozen(eq=False)
 class Series:
-    """Samples of a model that are judged, in parts of equal size.
+    """Samples of a model that are judged, as many in each repeat.
 
     Args:
         drawing: all of them.
         labels: of all of them; None if they were told none.
-        n: of each part.
+        n: of each repeat.
+        parts: in which they are drawn.
     """
 
     drawing: Drawing
     labels: list[int] | None
     n: int
+    parts: Parts
 
     def parted(self, found: Found) -> list[Found]:
-        """What was found in each part."""
+        """What was found in each repeat."""
         return [found[i : i + self.n] for i in range(0, len(found), self.n)]
 
 
@@ -93,16 +95,23 @@ class Evaluation:
     ranks: Ranks
 
     @classmethod
-    def prepare(cls, request: Request, metrics: tuple[Chosen, ...], ranks: Ranks) -> Self:
+    def prepare(
+        cls, request: Request, metrics: tuple[Chosen, ...], ranks: Ranks, *, remember: bool
+    ) -> Self:
         """Load the run and the real data, and look at these.
+
+        Args:
+            request: what was asked for.
+            metrics: what is measured.
+            ranks: the processes.
+            remember: whether samples are also compared with each real example.
 
         Raises:
             DiffxError: something does not suit.
         """
-        options = request.options
         model = model_of(request)
-        kind = options.features or default_features(model.pipeline.spec, options.fid_weights)
-        return cls(model, Judge.prepared(model, metrics, kind, ranks), ranks)
+        kind = request.options.features
+        return cls(model, Judge.prepared(model, metrics, kind, ranks, remember=remember), ranks)
 
     def series(self, sampler: Sampler[Any], n: int, repeats: int) -> Series:
         """The samples of a sampler, which are told what real examples were told.
@@ -116,36 +125,42 @@ class Evaluation:
             n * repeats, sampler=sampler, guidance=guidance, seed=options.seed, **told
         )
         check_interval(guidance, drawing)
-        return Series(drawing, told.get("label"), n)
+        return Series(drawing, told.get("label"), n, Parts(drawing.n, options.batch_size))
 
-    def judged(self, series: Series, title: str = "") -> dict[str, Any]:
-        """Draw samples and judge them."""
-        from tqdm import tqdm
+    def judged(
+        self, series: Series, findings: Findings | None, title: str = "evaluate"
+    ) -> dict[str, Any]:
+        """Draw the samples that have not been drawn yet, and judge all; nothing on other processes.
 
-        total, batch = series.drawing.n, self.model.request.options.batch_size
-        quiet = not (sys.stderr.isatty() and self.ranks.is_first)
-        with (
-            self.model.blaming(),
-            tqdm(total=total, unit="sample", desc=title or None, disable=quiet) as bar,
-        ):
+        Args:
+            series: the samples.
+            findings: what was found in some of them; None on other processes than the first.
+            title: of the bar.
+        """
+        folder, todo = folder_of(self.ranks.told(work_of(findings)))
+        kept = Findings(folder, series.parts)
 
-            def samples(share: range) -> torch.Tensor:
-                x = series.drawing.samples(batch_size=batch, share=share)
-                bar.update(len(share) * self.ranks.world)
-                return x
+        def draw(part: int, advanced: Callable[[float], None]) -> None:
+            rows, steps = series.parts.rows(part), series.drawing.plan.steps
 
-            found = drawn(samples, self.judge, total, self.ranks, batch)
+            def observe(reached: Reached) -> None:
+                advanced(reached.step / steps)
+
+            with self.model.blaming(), writing(folder.parent):
+                x = series.drawing.samples(len(rows), observe, share=rows)
+                kept.take(part, self.judge.look(self.judge.reference.measured(x)))
+
+        series.parts.work(todo, self.ranks, draw, title)
         if not self.ranks.is_first:
             return {}
-        return self._verdict(series.parted(found), series.labels)
+        return self._verdict(series.parted(kept.joined()), series.labels)
 
     def given(self, folder: Path) -> dict[str, Any]:
         """Judge the samples of a folder."""
-        x, labels = _samples_in(folder, self.model)
+        x, labels = samples_in(folder, self.model, self.judge.reference)
         self.judge.require(len(x))
-        spec = self.model.pipeline.spec
-        found = self.judge.looking.at((as_kept(one, spec) for one in x.split(BATCH)), Ranks())
-        return {"n": len(x), **self._verdict([found], labels)}
+        parts = [self.judge.look(one) for one in x.split(BATCH)]
+        return {"n": len(x), **self._verdict([Found.joined(parts, Ranks())], labels)}
 
     def _verdict(self, parts: list[Found], labels: list[int] | None) -> dict[str, Any]:
         """The figures of some samples, and how many are of the class that they should be."""
@@ -154,61 +169,13 @@ class Evaluation:
         with self.model.blaming():
             figures = self.judge.figures(parts)
         accuracy = None if asked is None else self.judge.accuracy(parts, asked)
-        return {"figures": figures, "label_accuracy": accuracy}
+        memory = self.judge.remembered(parts)
+        return {
+            "figures": figures,
+            "label_accuracy": accuracy,
+            **({} if memory is None else {"memorisation": memory}),
+        }
 
     def facts(self) -> dict[str, Any]:
         """The protocol, as plain JSON types."""
         return {"format": FORMAT, **self.model.facts(), **self.judge.facts()}
-
-
-def write(evaluation: Evaluation, facts: dict[str, Any], label: str) -> Path:
-    """Write the figures to a folder of their own; returns the file."""
-    with evaluation.model.place("evaluations", label, (FILE,)) as place, writing(place.folder):
-        text = json.dumps(facts, indent=2) + "\n"
-        (place.partial / FILE).write_text(text, encoding="utf-8")
-        place.publish()
-    return place.folder / FILE
-
-
-def table(facts: dict[str, Any]) -> str:
-    """The figures for people."""
-    rows = [("FIGURE", "VALUE", "REAL DATA", "NOISE", "BETTER")]
-    for one in facts["figures"]:
-        better = "lower" if one["lower_is_better"] else "higher"
-        shown = (_shown(one), _shown(one["floor"]), _shown(one["ceiling"]))
-        rows.append((one["name"], *shown, better))
-    accuracy = facts["label_accuracy"]
-    if accuracy is not None:
-        rows.append(
-            ("of the class asked for", _shown(accuracy), f"{accuracy['of_real']:.4g}", "", "higher")
-        )
-    return "\n".join(columns(rows, indent=0))
-
-
-def guidance_of(request: Request) -> Any:  # noqa: ANN401 - JSON types
-    """How samples are guided, as plain JSON types."""
-    return plain(asdict(request.sections["guidance"]))
-
-
-def _shown(summary: dict[str, Any]) -> str:
-    spread = summary["spread"]
-    return f"{summary['mean']:.4g}" + ("" if spread is None else f" +- {spread:.2g}")
-
-
-def _samples_in(folder: Path, model: Used) -> tuple[torch.Tensor, list[int] | None]:
-    """The samples of a folder that `diffx sample` wrote, or of any folder of images."""
-    inside = (folder / "images", folder / "samples.safetensors")
-    place = next((one for one in inside if one.exists()), folder)
-    x = Giver("--samples", model.pipeline.spec).examples([place]).x
-    facts = folder / FACTS
-    if not facts.exists():
-        return x, None
-    try:
-        labels = json.loads(facts.read_text("utf-8")).get("labels")
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"--samples {facts}: cannot be read: is it that of diffx?") from error
-    if labels is None:
-        return x, None
-    if not isinstance(labels, list) or len(labels) != len(x):
-        raise DataError(f"--samples {folder}: {FACTS} is about other samples than there are")
-    return x, [int(one) for one in labels]

@@ -1,7 +1,6 @@
 """How good examples are: every metric of them, beside what real examples and noise get."""
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from diffx_cli.evaluate.choosing import (
     FeatureKind,
+    default_features,
     facts_of,
     features_for,
     kinds_for,
@@ -17,7 +17,9 @@ from diffx_cli.evaluate.choosing import (
     require_readable,
 )
 from diffx_cli.evaluate.looking import EXAMPLES, Found, Looking
+from diffx_cli.evaluate.memory import NEAREST, Memory, small
 from diffx_cli.evaluate.reference import BATCH, Reference, reference_of
+from diffx_cli.evaluate.summary import summary
 from diffx_cli.line.request import Chosen
 from diffx_cli.use.using import Used, saved
 from diffx_core.engine.ranks import Ranks, share_of
@@ -41,6 +43,7 @@ class Judge:
         real: what was found in them.
         fingerprint: of them.
         seed: of random choices.
+        memory: the real examples that samples might be copies of; None if nobody asks.
     """
 
     metrics: tuple[Chosen, ...]
@@ -50,13 +53,27 @@ class Judge:
     real: Found
     fingerprint: str
     seed: int
+    memory: Memory | None = None
     _bounds: dict[int, Any] = field(init=False, factory=dict)
 
     @classmethod
     def prepared(
-        cls, model: Used, metrics: tuple[Chosen, ...], kind: FeatureKind, ranks: Ranks
+        cls,
+        model: Used,
+        metrics: tuple[Chosen, ...],
+        kind: FeatureKind | None,
+        ranks: Ranks,
+        *,
+        remember: bool = False,
     ) -> "Judge":
         """Find the real examples and look at them.
+
+        Args:
+            model: the run.
+            metrics: which.
+            kind: of features; None for those that suit the data.
+            ranks: the processes that share the work.
+            remember: whether samples are compared with each of the examples.
 
         Raises:
             ConfigError: the features do not suit the metrics or the data.
@@ -65,9 +82,10 @@ class Judge:
         options = model.request.options
         files = {"fid_weights": options.fid_weights, "dinov2": options.dinov2}
         built = {one.label: one.build() for one in metrics}
+        kind = kind or default_features(model.pipeline.spec, options.fid_weights)
         kinds = kinds_for(built.values(), kind)
         require_files(kinds, **files)
-        reference = reference_of(model, options.reference, options.seed)
+        reference = reference_of(model, options.reference, options.seed, options.vae)
         if not ranks.is_first:
             ranks.wait()  # until the first has trained a classifier, if there has to be one
         features = {
@@ -79,9 +97,19 @@ class Judge:
         require_readable(built, kind, features)
         keep = any(one.reads == "examples" for one in built.values())
         looking = Looking(features, keep, reference.dataset.spec.shape)
-        real = looking.at(reference.examples(share_of(len(reference), ranks)), ranks)
-        fingerprint = reference.fingerprint(ranks)
-        return cls(metrics, kind, looking, reference, real, fingerprint, options.seed)
+        rows = list[Tensor]()
+
+        def examples() -> Iterator[Tensor]:
+            for x in reference.examples(share_of(len(reference), ranks)):
+                if remember:
+                    rows.append(small(x))
+                yield x
+
+        real = looking.at(examples(), ranks)
+        width = small(torch.zeros(1, *reference.dataset.spec.shape)).shape[1]
+        memory = Memory.of(rows, width, ranks, options.seed) if remember else None
+        about = reference.fingerprint(ranks), options.seed
+        return cls(metrics, kind, looking, reference, real, *about, memory)
 
     def require(self, n: int) -> None:
         """Refuse to judge too few examples.
@@ -94,6 +122,11 @@ class Judge:
                 one.build().require(n, len(self.real) // 2)
             except ConfigError as error:
                 raise ConfigError(*(f"{one.label}: {line}" for line in error.problems)) from error
+
+    def look(self, x: Tensor) -> Found:
+        """What is found in some samples, in the form in which they are measured."""
+        found = self.looking.look(x)
+        return found if self.memory is None else found.beside(NEAREST, self.memory.see(x))
 
     def figures(self, parts: list[Found]) -> list[dict[str, Any]]:
         """Every figure of some examples, in parts of equal size, with what bounds it.
@@ -110,9 +143,9 @@ class Judge:
                 "figure": figure,
                 "name": name,
                 "lower_is_better": metric.lower_is_better,
-                **_summary([values[name] for values in found]),
-                "floor": _summary([values[name] for values in floors]),
-                "ceiling": _summary([values[name] for values in ceilings]),
+                **summary([values[name] for values in found]),
+                "floor": summary([values[name] for values in floors]),
+                "ceiling": summary([values[name] for values in ceilings]),
             }
             for one, metric in self._built()
             for figure in metric.figures
@@ -121,12 +154,14 @@ class Judge:
 
     def facts(self) -> dict[str, Any]:
         """What the figures are measured on, as plain JSON types."""
+        decoder = self.reference.decoder
         return {
             "features": facts_of(self.looking.features),
             "reference": {
                 "n": len(self.reference),
                 "fingerprint": self.fingerprint,
                 "dataset": self.reference.identity,
+                "decoded_by": None if decoder is None else decoder.sha256,
             },
         }
 
@@ -140,7 +175,13 @@ class Judge:
             assert logits is not None, "it knows the classes"
             found.append((logits.argmax(1) == torch.tensor(asked)).double().mean().item())
         facts = self.looking.features[HELD].facts
-        return {**_summary(found), "of_real": facts["accuracy"]}
+        return {**summary(found), "of_real": facts["accuracy"]}
+
+    def remembered(self, parts: list[Found]) -> dict[str, Any] | None:
+        """Whether the examples are copies of real ones; None if nobody asks."""
+        if self.memory is None:
+            return None
+        return self.memory.facts([part.seen[NEAREST].features for part in parts])
 
     def _built(self) -> Iterable[tuple[Chosen, Metric]]:
         return [(one, one.build()) for one in self.metrics]
@@ -179,30 +220,3 @@ class Judge:
             count = min(BATCH, n - first)
             x = spec.sigma_data * torch.randn(count, *spec.shape, generator=generator)
             yield as_kept(x, spec)
-
-
-def drawn(
-    samples: Callable[[range], Tensor], judge: Judge, n: int, ranks: Ranks, batch: int
-) -> Found:
-    """What is found in n samples, of which each process draws a share.
-
-    Args:
-        samples: draws some of them.
-        judge: looks at them.
-        n: how many.
-        ranks: the processes.
-        batch: how many at once.
-    """
-    share, spec = share_of(n, ranks), judge.reference.dataset.spec
-    firsts = range(share.start, share.stop, batch)
-    parts = (samples(range(first, min(first + batch, share.stop))) for first in firsts)
-    return judge.looking.at((as_kept(x, spec) for x in parts), ranks)
-
-
-def _summary(values: list[float]) -> dict[str, Any]:
-    """Mean, and standard deviation where there are several."""
-    mean = math.fsum(values) / len(values)
-    spread = None
-    if len(values) > 1:
-        spread = math.sqrt(math.fsum((one - mean) ** 2 for one in values) / (len(values) - 1))
-    return {"mean": mean, "spread": spread, "values": values}

@@ -35,6 +35,10 @@ class Found:
         }
         return Found(seen, None if self.examples is None else self.examples[index])
 
+    def beside(self, kind: str, seen: Seen) -> "Found":
+        """The same with what was seen of another kind."""
+        return Found({**self.seen, kind: seen}, self.examples)
+
     def __len__(self) -> int:
         return len(next(iter(self.seen.values())).features)
 
@@ -84,9 +88,10 @@ class Looking:
     def at(self, batches: Iterable[Tensor], ranks: Ranks) -> Found:
         """What is found in this process's share of some examples, and in those of all others."""
         nothing = torch.zeros(1, *self.shape)  # so that a process without any knows the widths
-        parts = [self._look(nothing)[:0], *(self._look(x) for x in batches)]
+        parts = [self.look(nothing)[:0], *(self.look(x) for x in batches)]
         return Found.joined(parts, ranks)
 
-    def _look(self, x: Tensor) -> Found:
+    def look(self, x: Tensor) -> Found:
+        """What is found in some examples."""
         seen = {kind: one.see(x) for kind, one in self.features.items()}
         return Found(seen, x.cpu() if self.keep else None)

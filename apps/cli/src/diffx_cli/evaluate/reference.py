@@ -3,12 +3,14 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import asdict, field, frozen
 from torch import Tensor
 
+from diffx_cli.evaluate.decoded import Decoded, Decoder, decoder_for
 from diffx_cli.use.own_data import data_of
 from diffx_cli.use.using import Used
 from diffx_core.dataset import NO_LABEL, Dataset
@@ -24,14 +26,18 @@ class Reference:
     """The dataset that a model was trained on, or as much of it as is wanted.
 
     Args:
-        dataset: it.
+        source: it, as the model knows it.
+        dataset: as it is measured.
         identity: what tells it from every other dataset.
         index: (M,) which examples are compared with.
+        decoder: what makes the one of the other; None if they are the same.
     """
 
+    source: Dataset
     dataset: Dataset
     identity: str
     index: Tensor
+    decoder: Decoder | None = None
     _sum: Tensor = field(init=False, factory=lambda: torch.zeros(4, dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -40,6 +46,10 @@ class Reference:
     def fingerprint(self, ranks: Ranks) -> str:
         """The sum of the SHA-256 of all examples that these processes have read."""
         return bytes(ranks.total(self._sum).numpy().tobytes()).hex()
+
+    def measured(self, x: Tensor) -> Tensor:
+        """Samples (B, *shape) of the model in the form in which they are measured."""
+        return as_kept(x if self.decoder is None else self.decoder(x), self.dataset.spec)
 
     def examples(self, share: range) -> Iterator[Tensor]:
         """Some of the examples, in parts (B, *shape), as files of them would be read."""
@@ -60,10 +70,10 @@ class Reference:
         """
         generator = torch.Generator().manual_seed(seed % 2**63)
         order = self.index[torch.randint(len(self.index), (n,), generator=generator)]
-        spec, told = self.dataset.spec, dict[str, Any]()
+        spec, told = self.source.spec, dict[str, Any]()
         if spec.num_classes is None and not spec.captions and not spec.paired:
             return told
-        parts = [self.dataset.batch(part) for part in order.split(BATCH)]
+        parts = [self.source.batch(part) for part in order.split(BATCH)]
         if spec.captions:
             told["prompt"] = [text for part in parts for text in part.captions or ()]
         if spec.paired:
@@ -75,15 +85,17 @@ class Reference:
         return told
 
 
-def reference_of(model: Used, most: int, seed: int) -> Reference:
+def reference_of(model: Used, most: int, seed: int, vae: Path | None) -> Reference:
     """The data of a run, found again.
 
     Args:
         model: the run.
         most: how many examples are compared with, at most; they are chosen at random.
         seed: of the choice.
+        vae: folder of the autoencoder by which latents are measured as images.
 
     Raises:
+        ConfigError: the autoencoder does not suit.
         DataError: the data are gone, or are others than those that it was trained on.
     """
     dataset, saved = data_of(model)
@@ -92,5 +104,9 @@ def reference_of(model: Used, most: int, seed: int) -> Reference:
     if count > most:
         generator = torch.Generator().manual_seed(seed % 2**63)
         index = torch.randperm(count, generator=generator)[:most].sort().values
-    facts = {**asdict(saved), "version": None}
-    return Reference(dataset, json.dumps(facts, sort_keys=True, default=str), index)
+    identity = json.dumps({**asdict(saved), "version": None}, sort_keys=True, default=str)
+    decoder = decoder_for(dataset, vae, model.pipeline.device)
+    if decoder is None:
+        return Reference(dataset, dataset, identity, index)
+    identity = f"{identity} decoded by {decoder.sha256}"
+    return Reference(dataset, Decoded(dataset, decoder), identity, index, decoder)
