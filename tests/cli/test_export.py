@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
@@ -17,11 +20,14 @@ from diffx_core.plugins import Registry
 
 PLANE = ("--dataset", "toy2d", "--dataset.points", "64", "--backbone", "mlp")
 SMALL = {
-    "unet": ("--preset", "tiny"),
+    "unet": (
+        *("--backbone.channels", "32", "--backbone.mults", "1,2", "--backbone.blocks", "1"),
+        *("--backbone.attention", "1"),
+    ),
     "ddpm_unet": ("--backbone.channels", "8,16", "--backbone.norm_groups", "4"),
     "dit": ("--backbone.width", "32", "--backbone.depth", "2", "--backbone.heads", "2"),
     "uvit": ("--backbone.width", "32", "--backbone.depth", "3", "--backbone.heads", "2"),
-    "edm2": ("--preset", "tiny"),
+    "edm2": ("--backbone.channels", "32", "--backbone.mults", "1,2", "--backbone.blocks", "1"),
 }
 
 
@@ -97,10 +103,61 @@ def test_every_network_for_images_becomes_a_program(name, tmp_path):
     options = ("--train.steps", "1", "--train.batch_size", "4")
     run = tmp_path / "run"
     assert main(["train", "--backbone", name, *SMALL[name], *options, "--out", str(run)]) == 0
-    facts = facts_of(exported(run, "--format", "torch_export"))
-    assert facts["error"] <= 1e-5
-    assert facts["inputs"]["x"]["shape"] == ["batch", 1, 16, 16]
-    assert facts["inputs"].keys() == {"x", "noise_label", "label"}
+    x, t, label = torch.randn(5, 1, 16, 16), 1000 * torch.rand(5), torch.arange(5)
+    with torch.no_grad():
+        expected = Pipeline.load(run).denoiser.backbone(x, t, Condition(label=label))
+    for form, said in (("torch_export", said_by_torch), ("onnx", said_by_onnxruntime)):
+        folder = exported(run, "--format", form)
+        facts = facts_of(folder)
+        assert facts["error"] <= facts["tolerance"] <= 1e-4
+        assert facts["inputs"]["x"]["shape"] == ["batch", 1, 16, 16]
+        assert facts["inputs"].keys() == {"x", "noise_label", "label"}
+        found = said(folder, x=x, noise_label=t, label=label)
+        most = facts["tolerance"] * float(expected.abs().max())
+        torch.testing.assert_close(found, expected, rtol=0, atol=most)
+
+
+def said_by_torch(folder, **told):
+    return torch.export.load(folder / "model.pt2").module()(**told)
+
+
+def said_by_onnxruntime(folder, **told):
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    (said,) = session.run(["output"], {name: one.numpy() for name, one in told.items()})
+    return torch.from_numpy(said)
+
+
+@pytest.mark.parametrize("form", ["torch_export", "onnx"])
+def test_a_program_says_nothing_of_the_machine_that_it_was_made_on(plane, form):
+    (file,) = exported(plane, "--format", form).glob("model.*")
+    held = file.read_bytes()
+    if form == "torch_export":
+        with zipfile.ZipFile(file) as archive:
+            held = b"".join(archive.read(name) for name in archive.namelist())
+    assert held.count(b"addcmul") > 0 or held.count(b"Gemm") > 0
+    assert b".py" not in held
+    assert str(Path(__file__).parents[2]).encode() not in held
+
+
+def test_weights_that_one_file_cannot_hold_are_in_one_beside_it(plane, monkeypatch):
+    monkeypatch.setattr("diffx_cli.export.onnx.MOST", 1000)
+    folder = exported(plane, "--format", "onnx")
+    size = sum(one.nbytes for one in Pipeline.load(plane).denoiser.backbone.parameters())
+    assert (folder / "model.onnx").stat().st_size < size < 2 * size
+    assert (folder / "model.onnx.data").stat().st_size > 0.9 * size
+    assert facts_of(folder)["error"] <= 1e-4
+
+
+def test_without_the_libraries_what_to_install_is_said(diffx, plane, monkeypatch):
+    found = find_spec
+    monkeypatch.setattr(
+        "diffx_cli.export.onnx.find_spec", lambda name: None if "onnx" in name else found(name)
+    )
+    before = sorted(Path(plane).rglob("*"))
+    code, _, err = diffx(plane, "--format", "onnx")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "needs onnx, onnxscript, onnxruntime: pip install 'diffx-cli[onnx]'" in err
+    assert sorted(Path(plane).rglob("*")) == before
 
 
 @pytest.mark.slow
@@ -114,8 +171,9 @@ def test_a_program_reads_texts_of_any_length(tmp_path):
     data = ("--dataset", "image_folder", "--dataset.root", str(photos), "--dataset.captions", "txt")
     small = ("--text", "bytes", "--train.steps", "1", "--train.batch_size", "2", *SMALL["dit"])
     assert main(["train", "--backbone", "dit", *small, *data, "--out", str(run)]) == 0
-    inputs = facts_of(exported(run, "--format", "torch_export"))["inputs"]
-    assert inputs["context"]["shape"][:2] == inputs["mask"]["shape"] == ["batch", "tokens"]
+    for form in ("torch_export", "onnx"):
+        inputs = facts_of(exported(run, "--format", form))["inputs"]
+        assert inputs["context"]["shape"][:2] == inputs["mask"]["shape"] == ["batch", "tokens"]
 
 
 TWINS = {
@@ -164,10 +222,10 @@ def test_diffusers_draws_the_same_samples_with_a_twin(name, tmp_path):
         (
             (),
             (
-                "the network says edm, where diffusers reads eps, x0, v (--objective.prediction); it is"
-                " shown x at unit variance, where diffusers shows it as it is (--objective.scale_input"
-                " false); the process is in continuous time, where those of diffusers are tables of"
-                " levels (--scheduler ddpm)"
+                "the network says edm, where diffusers reads eps, x0, v (--objective.prediction);"
+                " it is shown x at unit variance, where diffusers shows it as it is"
+                " (--objective.scale_input false); the process is in continuous time,"
+                " where those of diffusers are tables of levels (--scheduler ddpm)"
             ),
         ),
         (

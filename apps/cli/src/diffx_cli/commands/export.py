@@ -18,7 +18,7 @@ FACTS = "export.json"
 DIFFUSERS = ("diffusion_pytorch_model.safetensors", "config.json", "scheduler_config.json")
 """What diffusers calls its files."""
 
-Format = Literal["safetensors", "torch_export", "diffusers"]
+Format = Literal["safetensors", "torch_export", "onnx", "diffusers"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
@@ -29,8 +29,8 @@ class ExportOptions(Shown):
     Args:
         run: run folder or checkpoint; by default the newest run under runs/.
         format: safetensors, the averaged weights as one file; torch_export, a program of
-            torch.export that runs without diffx; diffusers, a folder that diffusers loads, for
-            networks that it has, too.
+            torch.export that runs without diffx; onnx, one that runs without torch; diffusers, a
+            folder that diffusers loads, for networks that it has, too.
         dtype: of the weights in safetensors; the others have float32.
         out: folder for the files; by default the next number under RUN/exports/.
         overwrite: write into a folder that is not empty.
@@ -79,12 +79,12 @@ def run(request: Request) -> None:
 def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:  # noqa: ANN401  # without torch
     import torch
 
-    from diffx_cli.export import diffusers, program, weights
+    from diffx_cli.export import diffusers, onnx, program, weights
     from diffx_cli.output.place import claimed
     from diffx_cli.output.writing import writing
 
     home, name = run_folder(subject.path), options.format
-    names = (FACTS, "model.safetensors", "model.pt2", *DIFFUSERS)
+    names = (FACTS, "model.safetensors", "model.pt2", "model.onnx", "model.onnx.data", *DIFFUSERS)
     with (
         claimed(
             options.out, home / "exports", name, names, overwrite=options.overwrite, width=4
@@ -95,6 +95,8 @@ def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:
             made = weights.export(subject, place.partial, getattr(torch, options.dtype))
         elif name == "diffusers":
             made = diffusers.export(subject, place.partial)
+        elif name == "onnx":
+            made = onnx.export(subject, place.partial)
         else:
             made = program.export(subject, place.partial)
         facts = {"format": name, "dtype": options.dtype, **subject.facts(), **made}
@@ -112,7 +114,7 @@ COMMAND = Command(
     words=("run",),
     examples=(
         "diffx export --format safetensors --dtype bfloat16",
-        "diffx export runs/00000-vpsde-unet-digits --format torch_export",
+        "diffx export runs/00000-vpsde-unet-digits --format onnx",
         "diffx export runs/00000-vpsde-ddpm_unet-digits --format diffusers --out unet",
     ),
 )
