@@ -181,6 +181,7 @@ def test_a_dry_run_measures_nothing(diffx, digits_run):
             2,
             "needs a classifier, and features random know no classes",
         ),
+        (["--vae", "gone"], 2, "--vae: is for models of latents, and this is none"),
         (["--n", "4"], 2, "PRDC needs at least 6 examples of either sort, got 4"),
         (["--metrics", "frechett"], 2, "did you mean 'frechet'?"),
         (["--samples", "gone"], 4, "--samples gone: "),
