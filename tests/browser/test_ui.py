@@ -2,18 +2,26 @@
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from base64 import b64decode
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
+from io import BytesIO
 from urllib.parse import urlsplit
 
 import pytest
+import torch
 from attrs import frozen
+from PIL import Image
 
 from diffx_cli.__main__ import main
+from diffx_cli.picture.pictures import GAP
+from diffx_cli.ui.looks import caveat, final, look
+from diffx_core import DataSpec
 from diffx_core.plugins import Registry
 
 LONG = {"sampler": "euler", "nfe": "1000", "n": "200"}
@@ -223,10 +231,11 @@ def test_there_is_one_drawing_at_a_time_and_it_ends_when_nobody_listens(digits):
     assert answer.status == 200
 
 
-def test_a_page_is_for_looking(digits):
-    assert digits.problems(n="257", steps="1001") == [
+@pytest.mark.parametrize("unit", ["steps", "nfe"])
+def test_a_page_is_for_looking(digits, unit):
+    assert digits.problems(**{"n": "257", unit: "1001"}) == [
         "--n: the page draws at most 256 samples at once, not 257: use diffx sample for more",
-        "--steps: the page makes at most 1000 steps, not 1001: use diffx sample for more",
+        f"--{unit}: the page takes at most 1000, not 1001: use diffx sample for more",
     ]
 
 
@@ -306,6 +315,24 @@ def test_every_sampler_is_offered(page, points):
     assert offered == [one.name for one in Registry.load().all("sampler")]
 
 
+def test_a_sampler_that_does_not_suit_cannot_be_chosen_and_it_is_said_why(page, digits):
+    page.goto(digits.url)
+    assert page.is_disabled("#sampler option[value='rk45']")
+    assert page.is_enabled("#sampler option[value='ddpm']")
+    page.click("#unsuited summary")
+    assert page.inner_text("#reasons").startswith("rk45: the sampler RK45 needs any_time")
+
+
+def test_what_was_drawn_stays_until_something_else_is(page, digits):
+    page.goto(digits.url)
+    draw(page, n="3", amount="2")
+    seen = page.get_attribute("#state img", "src")
+    draw(page, n="0")
+    assert page.is_visible("#problems")
+    assert page.get_attribute("#state img", "src") == seen
+    assert page.is_visible("#done")
+
+
 def test_points_are_drawn_in_the_plane(visit, points, tmp_path, diffx):
     page = visit.page
     page.goto(points.url)
@@ -365,3 +392,54 @@ def test_a_missing_library_is_named(diffx, points_run, monkeypatch):
         2,
         "diffx: error: diffx ui: it needs the library starlette: pip install 'diffx-cli[ui]'\n",
     )
+
+
+def test_a_model_of_pairs_is_refused(diffx, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("sharp", "blurred"):
+        for i in range(4):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(tmp_path / folder / f"{i}.png")
+    data = ["--dataset", "image_folder", "--dataset.root", "sharp", "--dataset.beside", "blurred"]
+    small = ["--dataset.size", "8", "--preset", "tiny", "--train.steps", "1"]
+    batch = ["--train.batch-size", "2", "--device", "cpu", "--out", "run"]
+    assert diffx("train", *data, *small, *batch)[0] == 0
+    code, said = diffx("ui", "run", "--port", "0", "--device", "cpu")
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.endswith("use diffx sample --beside\n")
+
+
+def test_a_run_that_goes_on_is_drawn_from_where_it_is(points_run, tmp_path, diffx):
+    run = shutil.copytree(points_run, tmp_path / "run", symlinks=True)
+    with serving(run) as served:
+        before = served.drawn(**SHORT)
+        assert diffx("train", "--resume", run, "--train.steps", "22")[0] == 0
+        after = served.drawn(**SHORT)
+    assert (before[0]["step"], after[0]["step"]) == (20, 22)
+    assert before[-1]["look"] != after[-1]["look"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((3, 4, 4), ""),
+        ((4, 4, 4), "3 of 4 channels, as colours: not the image that is meant"),
+        ((2, 4, 4), "1 of 2 channels, as colours: not the image that is meant"),
+        ((2,), ""),
+        ((5,), "2 of 5 numbers"),
+        ((1,), "each at a height of its own"),
+    ],
+)
+def test_data_of_any_shape_are_shown_and_what_is_not_is_said(shape, said):
+    x = torch.randn(6, *shape, generator=torch.Generator().manual_seed(0))
+    spec = DataSpec(shape)
+    assert caveat(spec) == said
+    shown = look(x, spec, columns=3)
+    if len(shape) == 3:
+        with Image.open(BytesIO(b64decode(shown["image"].partition(",")[2]))) as image:
+            assert image.size == (3 * (64 + GAP) + GAP, 2 * (64 + GAP) + GAP)
+            assert image.mode == ("L" if shape[0] == 2 else "RGB")
+    else:
+        assert [one[0] for one in shown["points"]] == pytest.approx(x[:, 0].tolist(), abs=1e-4)
+        assert {len(one) for one in shown["points"]} == {2}
+    assert final(x, spec, 3, None).startswith("data:image/png;base64,")

@@ -53,7 +53,7 @@ def run(request: Request) -> None:
     from diffx_cli.ui.studio import Studio
 
     options: UiOptions = request.options
-    source = (options.run or newest_run()).absolute()
+    source = (options.run or newest_run()).resolve()
     with bound(options.port) as listening:
         studio = Studio.open(Home(source, options.device, options.text_root), request.registry)
         if studio.pipeline.spec.paired:

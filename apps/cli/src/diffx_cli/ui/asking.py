@@ -3,6 +3,7 @@
 They are checked as those of a command line are, so that a mistake is answered in the same words.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -67,26 +68,28 @@ def asked(given: object, home: Home, registry: Registry) -> Request:
     return resolve(sample.COMMAND, {**given, **home.texts()}, registry)
 
 
-def require_few(request: Request, spec: DataSpec, steps: int) -> None:
+def most_samples(spec: DataSpec) -> int:
+    """How many samples the page draws at most."""
+    return max(1, min(MOST_SAMPLES, MOST_PIXELS // math.prod(spec.shape)))
+
+
+def require_few(request: Request, spec: DataSpec) -> None:
     """Refuse what a page cannot show, or what would take all day.
 
     Args:
         request: what was asked for.
         spec: the facts about the data.
-        steps: how many the sampler makes.
 
     Raises:
         ConfigError: it is too much.
     """
-    n, size = request.options.n, 1
-    for one in spec.shape:
-        size *= one
-    most = max(1, min(MOST_SAMPLES, MOST_PIXELS // size))
+    n, nfe, most = request.options.n, request.options.nfe, most_samples(spec)
+    amount, unit = (nfe, "nfe") if nfe else (request.components["sampler"].build().steps, "steps")
     problems = []
     if n > most:
         problems.append(f"--n: the page draws at most {most} samples at once, not {n}")
-    if steps > MOST_STEPS:
-        problems.append(f"--steps: the page makes at most {MOST_STEPS} steps, not {steps}")
+    if amount > MOST_STEPS:
+        problems.append(f"--{unit}: the page takes at most {MOST_STEPS}, not {amount}")
     if problems:
         raise ConfigError(*(f"{one}: use diffx sample for more" for one in problems))
 

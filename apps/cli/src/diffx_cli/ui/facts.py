@@ -6,12 +6,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from diffx_cli.commands.sample import SampleCommandOptions
 from diffx_cli.line.request import Chosen
-from diffx_cli.ui.asking import MOST_PIXELS, MOST_SAMPLES, OPEN
+from diffx_cli.ui.asking import OPEN, most_samples
 from diffx_cli.ui.looks import ENDS, caveat, kind
 from diffx_cli.ui.studio import Studio
 from diffx_core.config import Option, options_of, type_name
 from diffx_core.config.run import plain
-from diffx_core.dataset import DataSpec
+from diffx_core.contract import agree
 from diffx_core.errors import DiffxError
 from diffx_core.options import DEFAULT_SAMPLER, GuidanceOptions
 from diffx_core.pipeline import Pipeline
@@ -29,7 +29,7 @@ def facts(studio: Studio) -> dict[str, Any]:
     pipeline, spec = studio.pipeline, studio.pipeline.spec
     assert pipeline.run is not None, "it was loaded"
     saved = pipeline.run.components
-    most = max(1, min(MOST_SAMPLES, MOST_PIXELS // _numbers(spec)))
+    most = most_samples(spec)
     return {
         "run": studio.home.source.name,
         "step": pipeline.step,
@@ -73,7 +73,7 @@ def _sampler(registered: Registered, pipeline: Pipeline) -> dict[str, Any]:
     """
     chosen = Chosen.by_default(registered)
     sampler: Sampler[Any] = chosen.build()
-    pipeline.drawing(1, sampler=sampler)
+    agree(sampler, pipeline.denoiser.scheduler)
     known = [one for one in options_of(chosen.target) if one.name != "steps"]
     return {
         "counts": sampler.nfe is not None,
@@ -116,10 +116,3 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(_text, value))
     return "" if isinstance(value, Mapping) else str(value)
-
-
-def _numbers(spec: DataSpec) -> int:
-    count = 1
-    for one in spec.shape:
-        count *= one
-    return count

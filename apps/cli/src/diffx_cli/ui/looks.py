@@ -26,7 +26,7 @@ def kind(spec: DataSpec) -> str:
 def caveat(spec: DataSpec) -> str:
     """What is not shown of an example; nothing if all of it is."""
     if spec.is_image and not is_picture(spec):
-        shown = min(COLOURS, spec.shape[0])
+        shown = COLOURS if spec.shape[0] > COLOURS else 1
         return f"{shown} of {spec.shape[0]} channels, as colours: not the image that is meant"
     if not spec.is_image and spec.shape != (2,):
         numbers = torch.Size(spec.shape).numel()
@@ -62,7 +62,7 @@ def data_url(image: Image.Image | bytes) -> str:
 def _sheet(x: Tensor, spec: DataSpec, columns: int) -> Image.Image:
     if is_picture(spec):
         return picture(grid(to_bytes(x, spec), columns))
-    shown = x[:, :COLOURS] if x.shape[1] >= COLOURS else x[:, :1]
+    shown = x[:, : COLOURS if x.shape[1] > COLOURS else 1]
     low, high = shown.amin((0, 2, 3), keepdim=True), shown.amax((0, 2, 3), keepdim=True)
     levels = (shown - low) / (high - low).clamp(min=1e-12)
     return picture(grid(levels.mul(255).round().to(torch.uint8), columns))

@@ -167,10 +167,11 @@ class Studio:
         """Draw what a page asks for."""
         request = asked(given, self.home, self.registry)
         self._refresh()
+        spec = self.pipeline.spec
+        require_few(request, spec)
         sampling = Sampling.prepare(request, self.pipeline)
-        batches, spec = sampling.batches, self.pipeline.spec
+        batches = sampling.batches
         drawing, columns, labels = batches.drawing, batches.columns, batches.told.labels
-        require_few(request, spec, drawing.plan.steps)
         work.check()
         steps, calls = drawing.plan.steps, 0
         begun = {"steps": steps, "n": drawing.n, "nfe": drawing.sampler.nfe, "labels": labels}
@@ -200,7 +201,7 @@ class Studio:
     def _command(self, given: object) -> str:
         """The command line that draws the same samples."""
         assert isinstance(given, dict), "it has been read"
-        texts = {**given, "device": self.home.device}
+        texts = given if self.home.device == "auto" else {**given, "device": self.home.device}
         flags = (word for key, text in texts.items() for word in (spelled(key), text))
         return command("sample", self.home.source, *flags)
 

@@ -11,6 +11,7 @@ let frames = [];
 let labels = null;
 let total = 0;
 let ending = null;
+let began = false;
 
 function make(name, properties = {}, ...children) {
   const one = Object.assign(document.createElement(name), properties);
@@ -51,9 +52,10 @@ function offerSamplers() {
     const name = one.refused ? `${one.name} (does not suit)` : one.name;
     const option = make("option", { value: one.name, textContent: name });
     option.disabled = Boolean(one.refused);
-    option.title = one.refused || one.summary;
     at("sampler").append(option);
+    if (one.refused) at("reasons").append(make("li", { textContent: `${one.name}: ${one.refused}` }));
   }
+  at("unsuited").hidden = !at("reasons").children.length;
   const usable = facts.samplers.filter((one) => !one.refused);
   at("sampler").value = (usable.find((one) => one.name === facts.sampler) || usable[0]).name;
 }
@@ -201,6 +203,11 @@ function finish(event) {
 
 function hear(event) {
   if (event.event === "begun") {
+    began = true;
+    frames = [];
+    ending = null;
+    at("done").hidden = true;
+    Object.assign(at("way"), { value: 0, max: 0, disabled: true });
     total = event.steps;
     labels = event.labels;
     at("status").textContent = `Step 0 of ${total}`;
@@ -230,11 +237,8 @@ async function draw() {
   stopper = new AbortController();
   const texts = said();
   if (matchMedia("(max-width: 760px)").matches) at("panels").scrollIntoView({ block: "center" });
-  frames = [];
-  ending = null;
+  began = false;
   complain([]);
-  at("done").hidden = true;
-  Object.assign(at("way"), { value: 0, max: 0, disabled: true });
   at("status").textContent = "Getting ready";
   busy(true);
   try {
@@ -253,11 +257,11 @@ async function draw() {
       complain(answer.headers.get("content-type").startsWith("application/json") ? JSON.parse(text).problems : [text]);
     }
   } catch (error) {
-    if (error.name === "AbortError") ending = "stopped";
-    else complain([`the server does not answer: is diffx ui still running? (${error.message})`]);
+    if (error.name !== "AbortError") complain([`the server does not answer: is diffx ui still running? (${error.message})`]);
+    else if (began) ending = "stopped";
   }
   if (frames.length) show(Number(at("way").value));
-  else at("status").textContent = ending === "stopped" ? "Stopped." : "Nothing was drawn.";
+  else at("status").textContent = "Nothing was drawn.";
   busy(false);
 }
 
