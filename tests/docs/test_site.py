@@ -108,6 +108,19 @@ def test_every_component_has_a_page_with_its_options(pages):
     assert {one.kind for one in ours().all()} == set(KINDS)
 
 
+def test_a_process_is_drawn(site):
+    page = (site / "components" / "scheduler" / "rectified_flow.html").read_text(encoding="utf-8")
+    data, noise, log_snr = (
+        [tuple(map(float, pair.split(","))) for pair in points.split()]
+        for points in re.findall(r'<polyline class="[\w-]+" points="([^"]+)"', page)
+    )
+    ends = [(line[0], line[-1]) for line in (data, noise)]
+    assert ends == [((36, 36), (336, 206)), ((36, 206), (336, 36))]  # from one to zero and back
+    assert data[60] == noise[60]  # where alpha is sigma
+    assert log_snr[60] == (186, 121)  # as much data as noise
+    assert [y for _, y in log_snr] == sorted(y for _, y in log_snr)
+
+
 def test_every_kind_has_its_laws(pages):
     for kind, laws in LAWS.items():
         text = pages[f"components/{kind}/index.html"].text
@@ -180,7 +193,7 @@ def test_a_docstring_becomes_markdown():
         Song et al., 2021, arXiv:2011.13456, eq. 9.
     """
     assert prose(doc) == (
-        "What it is: `x` of &lt;name> and a\\*b.\n\n````text\ny = a x,    z = b\n````\n"
+        "What it is: `x` of &lt;name> and a\\*b.\n\n````text\ny = a x,\nz = b\n````\n"
     )
     assert entries(doc, "Args") == [("a", "of x, twice."), ("b", "of z.")]
     link = "[arXiv:2011.13456](https://arxiv.org/abs/2011.13456)"

@@ -42,7 +42,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
 """Page, title, and the modules whose public names are on it."""
 WIDTH = 88
 QUALIFIED = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z_a-z])")
-ADDRESS = re.compile(r"<[^<>]*(?: at 0x\w+|object)[^<>]*>|<function [^<>]*>")
+ADDRESS = re.compile(r"NOTHING|<[^<>]*(?: at 0x\w+|object)[^<>]*>|<function [^<>]*>")
 
 
 def api_pages() -> dict[str, str]:

@@ -13,6 +13,7 @@ from diffx_core.plugins import KINDS, Registry
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.registered import Registered
 from diffx_core.testing import Law
+from diffx_docs.curves import drawing
 from diffx_docs.links import ROOT, relative, source_page
 from diffx_docs.markdown import code, fenced, plain, prose, references, summary, table
 from diffx_docs.options import option_table
@@ -108,6 +109,7 @@ def _page(one: Registered) -> str:
                 f" ([source]({relative(source_page(file_of(target)), here)})).\n"
             ),
             *_section("How it works", prose(inspect.getmodule(target).__doc__)),
+            *_section("What it looks like", _drawn(one, target)),
             *_section("Use", fenced(_usage(one, target), "bash")),
             *_section("Options", option_table(target, f"{one.kind}.")),
             *_section("Sizes", _sizes(target)),
@@ -127,6 +129,14 @@ def _section(title: str, text: str) -> Iterator[str]:
     if text:
         yield f"## {title}\n"
         yield f"{text}\n"
+
+
+def _drawn(one: Registered, target: type) -> str:
+    """A process with its defaults."""
+    if one.kind != "scheduler":
+        return ""
+    told = "With the options by default; blue are the data, orange the noise."
+    return f"{drawing(target())}\n{told}"
 
 
 def _called(kind: Kind) -> str:

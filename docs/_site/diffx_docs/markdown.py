@@ -9,6 +9,7 @@ SECTION = re.compile(
 )
 ALIGNED = re.compile(r"\S {3,}\S")
 """Two formulas side by side: text that Markdown would push together."""
+BESIDE = re.compile(r", {3,}\S")
 MARKUP = re.compile(r"``(.+?)``")
 TAG = re.compile(r"<(?=[A-Za-z/!])")
 PAPER = re.compile(r"\b(arXiv|doi):([^\s,;)]+[^\s,;).])")
@@ -82,8 +83,15 @@ def _escaped(text: str) -> str:
 def _paragraph(text: str) -> str:
     lines = text.splitlines()
     if all(one.startswith("    ") for one in lines) or any(map(ALIGNED.search, lines)):
-        return fenced(inspect.cleandoc("\n" + text))
+        return fenced(_formulas(inspect.cleandoc("\n" + text)))
     return plain(text)
+
+
+def _formulas(text: str) -> str:
+    """Formulas that stand side by side, one below the other, so that they fit on a phone."""
+    if not BESIDE.search(text):
+        return text
+    return ",\n".join(" ".join(one.split()) for one in re.split(r",(?: {3,}|\n\s*)", text))
 
 
 def _section(doc: str | None, name: str) -> str:
