@@ -1,18 +1,22 @@
 """`diffx doctor`: all is well here, and whatever is not is red, with the reason."""
 
+import errno
 import json
+import os
 import sys
+import types
+from pathlib import Path
 
 import pytest
 import torch
 
 from diffx_cli.__main__ import main
-from diffx_cli.doctor import mathematics, surroundings, trained
+from diffx_cli.doctor import mathematics, places, speed, surroundings, trained
 from diffx_cli.doctor.finding import Finding, Visit, findings
 from diffx_core.plugins import Registry
 
 PARTS = [
-    *("environment", "plugins", "mathematics", "gradients"),
+    *("environment", "plugins", "laws", "gradients"),
     *("training", "resuming", "sampling", "speed"),
 ]
 PLUGIN = """
@@ -122,14 +126,98 @@ def test_a_library_that_is_too_old_is_red(visit, monkeypatch):
     assert "torch is 0.1, and should be >=" in found[0].detail
 
 
+def test_what_a_plugin_requires_is_looked_at_too(visit, fake_distribution):
+    there = visit(FALSE_DRIFT)
+    fake_distribution("diffx-wobble", {"plugin": PLUGIN}, requires=["torch>=99", "not-there", "!"])
+    found = list(surroundings.environment(there))
+    (one,) = (one for one in found if "diffx-wobble" in one.what)
+    assert (one.status, one.what) == ("fail", "what diffx-wobble 1.0 requires is installed")
+    for why in (
+        "torch is",
+        "should be >=99",
+        "not-there is not installed",
+        "'!' is no requirement",
+    ):
+        assert why in one.detail
+
+
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, spec):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def forward(self, x, noise_label, cond):
+        return x * float("nan") + self.layer.weight.sum()
+"""
+BACKBONE = """
+from diffx_core import Component, hookimpl
+
+@hookimpl
+def diffx_backbones():
+    return [Component("net", "diffx_net.net:Net")]
+"""
+
+
+def test_a_network_of_a_stranger_that_is_not_finite_is_red(visit, fake_distribution, monkeypatch):
+    fake_distribution("diffx-net", {"plugin": BACKBONE, "net": NETWORK})
+    monkeypatch.setenv("DIFFX_PLUGINS", "diffx-net")
+    (one,) = mathematics.laws(Visit(Registry.load(), torch.device("cpu"), True, Path()))
+    assert (one.status, one.what) == ("fail", "backbone net obeys its laws")
+    assert one.figure >= 4
+    assert one.detail.startswith("a new network says zero; ")
+    assert one.detail.endswith("; ...: see diffx check-plugin diffx-net:net")
+
+
+def test_of_our_own_only_processes_are_held_to_their_laws(monkeypatch, tmp_path):
+    monkeypatch.setenv("DIFFX_PLUGINS", "diffx-schedulers,diffx-samplers")
+    monkeypatch.setattr(mathematics, "check", lambda one: [])
+    found = mathematics.laws(Visit(Registry.load(), torch.device("cpu"), True, tmp_path))
+    assert {one.what.split()[0] for one in found} == {"scheduler"}
+
+
+def test_a_cache_that_cannot_be_is_red_and_says_what_to_do(visit, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DIFFX_CACHE", str(tmp_path / "file" / "cache"))
+    found = list(places.places(visit(FALSE_DRIFT)))
+    assert [one.status for one in found] == ["ok", "fail", "ok"]
+    assert found[1].what == "the cache can be written"
+    assert "set DIFFX_CACHE to a folder" in found[1].detail
+
+
+def test_a_folder_that_takes_no_file_is_red(visit, monkeypatch, tmp_path):
+    def refuse(dir):  # noqa: A002  # its name in tempfile
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), dir)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(places.tempfile, "TemporaryFile", refuse)
+    (first, *others) = places.places(visit(FALSE_DRIFT))
+    assert {one.status for one in (first, *others)} == {"fail"}
+    assert first.detail == f"{tmp_path}: {os.strerror(errno.EROFS)}: go to a folder of yours"
+
+
+def test_a_full_disk_is_red(visit, monkeypatch):
+    full = types.SimpleNamespace(free=20_000_000)
+    monkeypatch.setattr(places.shutil, "disk_usage", lambda folder: full)
+    found = list(places.places(visit(FALSE_DRIFT)))
+    assert {one.status for one in found} == {"fail"}
+    assert "0.02 GB free" in found[0].detail
+    assert "1 GB should be: make room" in found[0].detail
+
+
 @pytest.mark.slow
 def test_a_program_that_ends_with_an_error_is_red_and_says_which(visit):
     (one,) = findings("training", trained.training, visit(FALSE_DRIFT))
     assert one.status == "fail"
-    assert "diffx train ended with" in one.detail
+    assert one.detail.startswith("diffx train ended with 2: ")
+    assert "[" not in one.detail
 
 
 def test_without_a_run_there_is_nothing_to_sample(visit):
+    (slow,) = findings("speed", speed.speed, visit(FALSE_DRIFT))
+    assert slow.status == "told"
     (one,) = findings("sampling", trained.sampling, visit(FALSE_DRIFT))
     assert (one.status, one.detail) == (
         "fail",

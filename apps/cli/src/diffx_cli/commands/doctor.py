@@ -70,7 +70,7 @@ def _found(request: Request) -> "Iterator[Finding]":
     checks = {
         "environment": surroundings.environment,
         "plugins": surroundings.plugins,
-        "mathematics": mathematics.laws,
+        "laws": mathematics.laws,
         "gradients": mathematics.gradients,
         "training": trained.training,
         "resuming": trained.resuming,

@@ -1,8 +1,10 @@
-"""The processes obey their laws, and training with them has gradients of one size."""
+"""Processes, and what strangers wrote, obey their laws, and gradients are of one size."""
 
 from collections.abc import Iterator
+from importlib.metadata import requires
 
 import torch
+from packaging.requirements import Requirement
 from torch import nn
 
 from diffx_cli.components.checking import check
@@ -18,6 +20,8 @@ from diffx_core.scheduler import Scheduler
 
 EXAMPLES, PARTS, WIDTH = 512, 16, 32
 """Of a step, of its noise levels, and of the network's hidden layer."""
+NAMED = 3
+"""Laws that do not hold that are said, of one component."""
 USUAL = ObjectiveOptions().prediction
 """What a network is asked for if nothing else is said."""
 MOST = 10.0
@@ -25,18 +29,30 @@ MOST = 10.0
 
 
 def laws(visit: Visit) -> Iterator[Finding]:
-    """Each process is held to the laws of the conformance kit."""
-    part = "mathematics"
-    for process in visit.registry.all("scheduler"):
-        what = f"scheduler {process.name} obeys its laws"
-        try:
-            found = check(process)
-        except (ConfigError, PluginError) as error:
-            yield Finding(part=part, what=what, status="told", detail=error.problems[0])
+    """Each process, and all that a stranger has written, is held to the laws of its kind."""
+    ours = _ours()
+    for one in visit.registry.all():
+        if one.kind != "scheduler" and one.distribution in ours:
             continue
-        wrong = [str(one.law) for one in found if one.status == "fail"]
-        count = sum(one.status != "not measured" for one in found)
-        yield held(part, what, len(wrong), 0, "; ".join(wrong) or f"{count} laws")
+        what = f"{one.kind} {one.name} obeys its laws"
+        try:
+            found = check(one)
+        except (ConfigError, PluginError) as error:
+            yield Finding(part="laws", what=what, status="told", detail=error.problems[0])
+            continue
+        wrong = [str(finding.law) for finding in found if finding.status == "fail"]
+        count = sum(finding.status != "not measured" for finding in found)
+        detail = f"{count} laws"
+        if wrong:
+            named = "; ".join([*wrong[:NAMED], *(["..."] if wrong[NAMED:] else [])])
+            detail = f"{named}: see diffx check-plugin {one.qualified}"
+        yield held("laws", what, len(wrong), 0, detail)
+
+
+def _ours() -> set[str]:
+    """The distributions that come with this one; their tests hold them to the laws."""
+    wanted = (Requirement(line) for line in requires("diffx-cli") or ())
+    return {one.name for one in wanted if one.marker is None}
 
 
 def gradients(visit: Visit) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ import torch
 from diffx_cli.doctor.finding import Finding, Visit
 from diffx_core.dataset import Batch, Condition
 from diffx_core.denoiser import NetworkDenoiser
-from diffx_core.errors import DiffxError
 from diffx_core.objective import Objective
 from diffx_core.pipeline import Pipeline
 
@@ -20,7 +19,9 @@ SECONDS = 0.3
 def speed(visit: Visit) -> Iterator[Finding]:
     """Examples a second in training, and in a network call of sampling, for some batch sizes."""
     if visit.run is None:
-        raise DiffxError("there is no run, because training failed")
+        why = "there is no run, because training failed"
+        yield Finding(part="speed", what="examples a second", status="told", detail=why)
+        return
     model = Pipeline.load(visit.run, visit.registry, device=visit.device)
     denoiser = model.denoiser
     assert isinstance(denoiser, NetworkDenoiser)

@@ -1,18 +1,16 @@
 """What is installed, and whether the device computes as the processor does."""
 
 import platform
-import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, version
 
 import torch
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from diffx_cli.doctor.finding import Finding, Visit, held
+from diffx_cli.doctor.places import places
 from diffx_core.errors import PluginError
 
-ROOM = 1e9
-"""Bytes that checkpoints of a small run take."""
 SIDE = 256
 """Of the matrices that are multiplied."""
 ROUNDING = 1e-2
@@ -22,23 +20,22 @@ ROUNDING = 1e-2
 def environment(visit: Visit) -> Iterator[Finding]:
     """Versions, the device, and room on the disk."""
     part = "environment"
-    for name in ("diffx-core", "diffx-cli"):
+    for name in _distributions(visit):
         wrong = list(_unmet(name))
         yield Finding(
             part=part,
             what=f"what {name} {version(name)} requires is installed",
             status="fail" if wrong else "ok",
-            detail=", ".join(wrong) or f"python {platform.python_version()}, {torch.__version__}",
+            detail=", ".join(wrong),
         )
     random = torch.Generator().manual_seed(0)
     a, b = torch.randn(2, SIDE, SIDE, generator=random)
     exact = a.double() @ b.double()
     found = (a.to(visit.device) @ b.to(visit.device)).cpu().double()
     error = float((found - exact).abs().max() / exact.abs().max())
-    yield held(part, f"{visit.device} computes as float64 does", error, ROUNDING)
-    free = shutil.disk_usage(visit.folder).free
-    detail = f"{free / 1e9:.0f} GB"
-    yield held(part, "there is room for checkpoints", ROOM / max(free, 1), 1, detail)
+    detail = f"torch {torch.__version__}, python {platform.python_version()}"
+    yield held(part, f"products of matrices are right on {visit.device}", error, ROUNDING, detail)
+    yield from places(visit)
 
 
 def plugins(visit: Visit) -> Iterator[Finding]:
@@ -59,9 +56,20 @@ def plugins(visit: Visit) -> Iterator[Finding]:
         yield Finding(part=part, what=f"{count} {word} there", status="ok", detail=name)
 
 
+def _distributions(visit: Visit) -> list[str]:
+    """Ours, and those of whoever offers a component."""
+    offering = {one.distribution for one in visit.registry.all()}
+    offering |= {one.distribution for one in visit.registry.failures}
+    return ["diffx-core", "diffx-cli", *sorted(offering - {"diffx-core", "diffx-cli"})]
+
+
 def _unmet(name: str) -> Iterator[str]:
     for line in distribution(name).requires or ():
-        wanted = Requirement(line)
+        try:
+            wanted = Requirement(line)
+        except InvalidRequirement:
+            yield f"{line!r} is no requirement"
+            continue
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         try:

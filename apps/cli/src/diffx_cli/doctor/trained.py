@@ -112,5 +112,6 @@ def _diffx(visit: Visit, *arguments: str) -> None:
     except subprocess.TimeoutExpired as error:
         raise DiffxError(f"diffx {arguments[0]} did not end") from error
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise DiffxError(f"diffx {arguments[0]} ended with {done.returncode}: {said[-1:]}")
+        (*_, said) = ["it says nothing", *done.stderr.strip().splitlines()]
+        said = said.removeprefix("diffx: error: ")
+        raise DiffxError(f"diffx {arguments[0]} ended with {done.returncode}: {said}")
