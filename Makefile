@@ -40,7 +40,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html (its search needs a server: python -m http.server --directory site)"
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

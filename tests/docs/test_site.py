@@ -18,6 +18,7 @@ from diffx_core.plugins import KINDS
 from diffx_docs.components import ours
 from diffx_docs.links import relinked
 from diffx_docs.markdown import entries, prose, references
+from diffx_docs.signatures import signature
 
 ROOT = Path(__file__).parents[2]
 FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
@@ -198,3 +199,21 @@ def test_a_docstring_becomes_markdown():
     assert entries(doc, "Args") == [("a", "of x, twice."), ("b", "of z.")]
     link = "[arXiv:2011.13456](https://arxiv.org/abs/2011.13456)"
     assert references(doc) == f"* Song et al., 2021, {link}, eq. 9.\n"
+
+
+def test_a_signature_is_what_one_types():
+    def short(self, x: Path, *, n: int = 3) -> str | None:
+        raise NotImplementedError
+
+    def long(*first: Path, second_of_many_names: "Path" = Path(), third_of_many_names: int) -> Path:
+        raise NotImplementedError
+
+    assert signature("short", short) == "def short(x: Path, *, n: int = 3) -> str | None"
+    assert signature("ConfigError", diffx_core.ConfigError) == "class ConfigError"
+    assert signature("long", long).splitlines() == [
+        "def long(",
+        "    *first: Path,",
+        "    second_of_many_names: Path = PosixPath(.),",
+        "    third_of_many_names: int,",
+        ") -> Path",
+    ]

@@ -2,12 +2,10 @@
 
 import ast
 import inspect
-import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import attrs
 
@@ -23,6 +21,7 @@ from diffx_docs.markdown import (
     summary,
     table,
 )
+from diffx_docs.signatures import cleaned, signature
 from diffx_docs.source import file_of
 
 FOLDER = "api"
@@ -40,9 +39,6 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 """Page, title, and the modules whose public names are on it."""
-WIDTH = 88
-QUALIFIED = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z_a-z])")
-ADDRESS = re.compile(r"NOTHING|<[^<>]*(?: at 0x\w+|object)[^<>]*>|<function [^<>]*>")
 
 
 def api_pages() -> dict[str, str]:
@@ -89,7 +85,7 @@ def _entry(name: str, here: str) -> str:
     if defined is None:
         parts.append(fenced(f"{name} = {_shown(value)}", "python"))
     else:
-        parts.append(fenced(_signature(name, value), "python"))
+        parts.append(fenced(signature(name, value), "python"))
     parts += [prose(doc) + "\n", *_details(doc)]
     if inspect.isclass(value):
         parts += _methods(value)
@@ -119,53 +115,15 @@ def _methods(target: type) -> Iterator[str]:
         inner = getattr(one, "__func__", getattr(one, "fget", one))
         if not inspect.isfunction(inner) or not inner.__doc__:
             continue
-        shown = f"{name}" if isinstance(one, property) else _signature(name, inner)
+        shown = f"{name}" if isinstance(one, property) else signature(name, inner)
         yield f"{fenced(shown, 'python')}\n{prose(inner.__doc__)}\n"
         yield examples(inner.__doc__)
-
-
-def _signature(name: str, value: Any) -> str:  # noqa: ANN401  # whatever can be called
-    head = "class " if inspect.isclass(value) else "def "
-    try:
-        signature = inspect.signature(value)
-    except (TypeError, ValueError):
-        return f"{head}{name}"
-    kept = [one for one in signature.parameters.values() if one.name not in {"self", "cls"}]
-    signature = signature.replace(parameters=kept)
-    if inspect.isclass(value):
-        signature = signature.replace(return_annotation=signature.empty)
-        if issubclass(value, BaseException) or getattr(value, "_is_protocol", False):
-            return f"{head}{name}"
-    shown = f"{head}{name}{_cleaned(str(signature))}"
-    if len(shown) <= WIDTH:
-        return shown
-    lines = "".join(f"    {_cleaned(str(one))},\n" for one in _starred(kept))
-    end = (
-        ""
-        if signature.return_annotation is signature.empty
-        else _cleaned(str(signature).rpartition(" -> ")[2])
-    )
-    return f"{head}{name}(\n{lines})" + (f" -> {end}" if end else "")
-
-
-def _starred(parameters: list[inspect.Parameter]) -> Iterator[object]:
-    """The parameters, with the star that parts those that are given by name."""
-    starred = False
-    for one in parameters:
-        if one.kind is one.KEYWORD_ONLY and not starred:
-            yield "*"
-        starred = starred or one.kind in {one.KEYWORD_ONLY, one.VAR_POSITIONAL}
-        yield one
-
-
-def _cleaned(text: str) -> str:
-    return QUALIFIED.sub("", ADDRESS.sub("...", text)).replace("'", "")
 
 
 def _shown(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: ..." for key in value) + "}"
-    return _cleaned(str(value))
+    return cleaned(str(value))
 
 
 def _defined(name: str) -> object:

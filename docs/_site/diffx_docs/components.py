@@ -1,7 +1,6 @@
 """A page for each component that diffx brings, and for each kind, from the plugins themselves."""
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args, get_origin
 
@@ -16,6 +15,7 @@ from diffx_core.testing import Law
 from diffx_docs.curves import drawing
 from diffx_docs.links import ROOT, relative, source_page
 from diffx_docs.markdown import code, fenced, plain, prose, references, summary, table
+from diffx_docs.measured import orders, partners
 from diffx_docs.options import option_table
 from diffx_docs.source import file_of
 
@@ -82,7 +82,6 @@ def _kind(registry: Registry, kind: Kind) -> str:
         (f"[`{one.name}`]({one.name}.md)", plain(one.summary), code(one.distribution))
         for one in registry.all(kind)
     ]
-    more = "".join(f"* [{_title(page)}]({relative(page, here)})\n" for page in MORE[kind])
     return "\n".join(
         (
             f"# {TITLES[kind]}\n",
@@ -91,7 +90,7 @@ def _kind(registry: Registry, kind: Kind) -> str:
                 f" (`diffx new-plugin {kind} NAME`, [how](../../plugins/first.md)).\n"
             ),
             table(("name", "what it is", "package"), rows),
-            f"More about them:\n\n{more}",
+            f"More about them:\n\n{_more(kind, here)}",
             "## Laws\n\nEvery one obeys these, and `diffx check-plugin NAME` measures them:\n",
             _laws(kind, here),
         )
@@ -113,9 +112,10 @@ def _page(one: Registered) -> str:
             *_section("Use", fenced(_usage(one, target), "bash")),
             *_section("Options", option_table(target, f"{one.kind}.")),
             *_section("Sizes", _sizes(target)),
-            *_section("Measured order", _orders(one, here)),
-            *_section("Works with", _partners(one, here)),
+            *_section("Measured order", orders(one, here)),
+            *_section("Works with", partners(one, here)),
             *_section("References", references(target.__doc__)),
+            *_section("See also", _more(one.kind, here)),
             (
                 f"## Laws\n\nIt obeys the [laws of {TITLES[one.kind].lower()}](index.md#laws), all"
                 f" {len(LAWS[one.kind])} of them. To measure them here:\n"
@@ -183,42 +183,6 @@ def _sizes(target: type) -> str:
     return f"`--preset` makes of it, for data of {shape}:\n\n" + table(("size", "options"), rows)
 
 
-def _orders(one: Registered, here: str) -> str:
-    """The rows of the page of measured orders."""
-    if one.kind != "sampler":
-        return ""
-    head, *rows = _rows("docs/sampling/orders.md")
-    found = [row[1:] for row in rows if row[0] == one.name]
-    if not found:
-        return ""
-    page = relative("sampling/orders.md", here)
-    said = "How fast the error falls as steps become smaller"
-    return f"{said}, [measured]({page}).\n\n{table(head[1:], found)}"
-
-
-def _partners(one: Registered, here: str) -> str:
-    """The row of the matrix for a sampler, its column for a process."""
-    if one.kind not in {"sampler", "scheduler"}:
-        return ""
-    head, *rows = _rows("docs/matrix.md")
-    if one.kind == "sampler":
-        (row,) = (each for each in rows if each[0] == one.name)
-        found, kind = list(zip(head[2:], row[2:], strict=True)), "scheduler"
-    else:
-        at = head.index(one.name)
-        found, kind = [(row[0], row[at]) for row in rows], "sampler"
-    linked = [(f"[{name}](../{kind}/{name}.md)", figure) for name, figure in found]
-    page = relative("matrix.md", here)
-    said = "A number is the measured order, `ok` a pair that works and has none"
-    return f"{said} ([the matrix]({page})).\n\n{table((kind, 'order'), linked)}"
-
-
-def _rows(path: str) -> list[list[str]]:
-    lines = re.findall(r"^\|(.+)\|$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
-    rows = [[cell.strip() for cell in line.split("|")] for line in lines]
-    return [row for row in rows if set(row) != {"---"}]
-
-
 def _laws(kind: Kind, here: str) -> str:
     return "".join(
         f"* {plain(law.name)} ([source]({relative(source_page(_home(law)), here)}))\n"
@@ -231,6 +195,10 @@ def _home(law: Law[Any]) -> str:
     while hasattr(measure, "func"):
         measure = measure.func
     return file_of(measure)
+
+
+def _more(kind: Kind, here: str) -> str:
+    return "".join(f"* [{_title(page)}]({relative(page, here)})\n" for page in MORE[kind])
 
 
 def _title(page: str) -> str:
