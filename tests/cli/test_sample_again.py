@@ -282,6 +282,24 @@ def test_a_trajectory_of_one_step_is_refused(diffx, digits_run):
         assert film.size == grid.size  # of times of its own, x alone
 
 
+def test_a_trajectory_of_points_moves_them_to_where_they_end(diffx, points_run):
+    line = "sample", str(points_run), "--n", "30", "--nfe", "7", "--seed", "2"
+    assert diffx(*line, "--out", "alone").rc == 0
+    assert diffx(*line, "--trajectory", "--every", "3", "--out", "s").rc == 0
+    alone, shown = contents("alone"), contents("s")
+    assert set(shown) - set(alone) == {"trajectory.gif", "trajectory.png"}
+    assert {name: shown[name] for name in alone} == alone
+    with Image.open("s/trajectory.gif") as film, Image.open("s/trajectory.png") as strip:
+        assert film.n_frames == 3  # after steps 3, 6 and 7
+        assert film.width == 2 * film.height  # x, and its data beside it
+        frames = []
+        for i in range(3):
+            film.seek(i)
+            frames.append(film.convert("RGB").tobytes())
+        assert len(set(frames)) == 3
+        assert strip.width * 2 == strip.height * 3
+
+
 def test_exports_hold_every_sample(sampled):
     found = sampled("s", "--export", "npz,safetensors")
     images = np.stack([np.asarray(Image.open(f"s/images/{i:05d}.png")) for i in range(20)])[

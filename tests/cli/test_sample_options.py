@@ -91,7 +91,7 @@ REFUSED = {
     ),
     "steps": (["--steps", "0"], "must be >= 1"),
     "label": (["--label", "2"], "the model knows 0 to 1, not 2"),
-    "trajectory": (["--trajectory"], "--trajectory: shows images, and this model makes none"),
+    "trajectory": (["--trajectory", "--steps", "1"], "--trajectory: shows every step, and sampler"),
     "every": (["--every", "2"], "--every: is a part of --trajectory, which was not asked for"),
     "npz": (["--export", "npz"], "--export npz: holds images, and this model makes none"),
     "times": (["--scheduler", "ddpm", "--steps", "2000"], "1000 times"),

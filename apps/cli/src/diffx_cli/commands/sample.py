@@ -28,7 +28,7 @@ class SampleCommandOptions(Telling):
         nfe: instead of steps, how many times the network is called.
         beside: an image or a folder of images that the samples are told in turn, for a model that
             was trained on pairs.
-        trajectory: also write how the images come out of the noise, and what the model took them
+        trajectory: also write how the samples come out of the noise, and what the model took them
             for on the way: trajectory.gif, and some of its states in trajectory.png.
         every: with --trajectory, how many steps are between two states.
         export: all samples in one file besides: npz has the bytes of images as (N, H, W, C), and

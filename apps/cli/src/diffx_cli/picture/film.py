@@ -1,5 +1,6 @@
-"""How images come out of the noise: a moving picture, and some of its states side by side."""
+"""How samples come out of the noise: a moving picture, and some of its states side by side."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -29,6 +30,11 @@ FRAME, LAST = 80, 2000
 def is_picture(spec: DataSpec) -> bool:
     """Whether an example is an image that can be shown."""
     return spec.is_image and spec.shape[0] in (1, 3)
+
+
+def is_watchable(spec: DataSpec) -> bool:
+    """Whether it can be shown how examples come about: images, and points of the plane."""
+    return is_picture(spec) or spec.shape == (2,)
 
 
 def seen(drawing: Drawing, spec: DataSpec, reached: Reached) -> tuple[Tensor, ...]:
@@ -73,17 +79,24 @@ class Film:
         steps = self.drawing.plan.steps
         every = self.every or -(-steps // MOST_FRAMES)
         if reached.step % every == 0 or reached.step == steps:
-            area = self.spec.shape[1] * self.spec.shape[2]
-            rows = slice(min(MOST_IMAGES, max(1, MOST_PIXELS // area)))
-            shown = seen(self.drawing, self.spec, reached)
-            self._frames.append(tuple(to_bytes(one[rows], self.spec) for one in shown))
+            self._frames.append(self._taken(seen(self.drawing, self.spec, reached)))
 
     def write(self, folder: Path) -> None:
         """Write the moving picture and the strip of what was taken."""
-        first, *others = (self._frame(shown) for shown in self._frames)
+        first, *others = self._pictures()
         durations = [FRAME] * len(others) + [LAST]
         first.save(folder / MOVING, save_all=True, append_images=others, duration=durations, loop=0)
         self._strip().save(folder / STILL)
+
+    def _taken(self, shown: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What is kept of a state."""
+        area = self.spec.shape[1] * self.spec.shape[2]
+        rows = slice(min(MOST_IMAGES, max(1, MOST_PIXELS // area)))
+        return tuple(to_bytes(one[rows], self.spec) for one in shown)
+
+    def _pictures(self) -> Iterator[Image.Image]:
+        """A frame for each state."""
+        return map(self._frame, self._frames)
 
     def _frame(self, shown: tuple[Tensor, ...]) -> Image.Image:
         """Grids of x, and of the data behind it, side by side."""
@@ -93,8 +106,7 @@ class Film:
 
     def _strip(self) -> Image.Image:
         """A row of states for each image, and below it the data behind each of them."""
-        places = torch.linspace(0, len(self._frames) - 1, min(MOST_STATES, len(self._frames)))
-        states = [self._frames[i] for i in places.round().long().tolist()]
+        states = self._some()
         count = min(MOST_ROWS, len(states[0][0]))
         cells = [
             shown[kind][i]
@@ -103,3 +115,8 @@ class Film:
             for shown in states
         ]
         return picture(grid(torch.stack(cells), len(states)))
+
+    def _some(self) -> list[tuple[Tensor, ...]]:
+        """As many states as the strip has room for, at equal distances."""
+        places = torch.linspace(0, len(self._frames) - 1, min(MOST_STATES, len(self._frames)))
+        return [self._frames[i] for i in places.round().long().tolist()]

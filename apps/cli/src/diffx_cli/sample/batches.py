@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from diffx_cli.output.writing import writing
 from diffx_cli.picture.film import Film, is_picture
 from diffx_cli.picture.pictures import to_bytes, write_images
+from diffx_cli.picture.scatter_film import ScatterFilm
 from diffx_cli.processes.parts import Parts
 from diffx_cli.sample.beside import beside
 from diffx_cli.sample.drawn import NUMBERS, Drawn
@@ -86,7 +87,7 @@ class Batches:
         options, drawing = self.model.request.options, self._drawing(batch)
         film = None
         if options.trajectory and batch == 0:
-            film = Film(drawing, self.spec, self.columns, options.every)
+            film = self._film(drawing)
         calls, steps = 0, drawing.plan.steps
 
         def observe(reached: Reached) -> None:
@@ -104,6 +105,12 @@ class Batches:
             write_images(drawn.final / "images", to_bytes(x, self.spec), names)
         wanted = not is_picture(self.spec) or "safetensors" in options.export
         drawn.keep(batch, {"calls": calls}, {NUMBERS: x} if wanted else {})
+
+    def _film(self, drawing: Drawing) -> Film:
+        how = drawing, self.spec, self.columns, self.model.request.options.every
+        if is_picture(self.spec):
+            return Film(*how)
+        return ScatterFilm(*how, labels=self.told.of(self.parts.rows(0)).labels)
 
     def _drawing(self, batch: int) -> Drawing:
         rows, options = self.parts.rows(batch), self.model.request.options

@@ -14,7 +14,7 @@ from diffx_cli.output.folders import newest_run
 from diffx_cli.output.kept import has_begun, unfinished
 from diffx_cli.output.place import Place, claimed
 from diffx_cli.output.writing import writing
-from diffx_cli.picture.film import is_picture
+from diffx_cli.picture.film import is_picture, is_watchable
 from diffx_cli.sample.batches import Batches, threads_of
 from diffx_cli.sample.beside import beside, sha256_of
 from diffx_cli.sample.drawn import KEPT, Drawn
@@ -178,8 +178,8 @@ class Sampling:
 def _refuse(model: Used) -> None:
     """Refuse what cannot be shown or exported of the samples of a model."""
     options, spec, method = model.request.options, model.pipeline.spec, model.method
-    if options.trajectory and not is_picture(spec):
-        raise ConfigError("--trajectory: shows images, and this model makes none")
+    if options.trajectory and not is_watchable(spec):
+        raise ConfigError("--trajectory: shows images and points of the plane; these are neither")
     if options.trajectory and method.steps == 1:
         label = model.request.components["sampler"].label
         raise ConfigError(
