@@ -327,11 +327,13 @@ def test_latents_are_said_to_be_no_pictures(reported, trained, tmp_path, monkeyp
 
 def test_an_evaluation_is_a_table_with_its_protocol(reported, bare):
     sampler = {"name": "diffx-samplers:heun"}
+    memory = {"copied": {**SUMMARY, "of_real": 0.0625}, "nearness": None}
     one = {**PROTOCOL, "sampler": sampler, "figures": [FIGURE], "label_accuracy": ACCURACY}
-    write(bare / "evaluations" / "0000-heun" / "evaluation.json", one)
+    write(bare / "evaluations" / "0000-heun" / "evaluation.json", {**one, "memorisation": memory})
     said = text(reported(bare, "--no-draw"), "evaluations")
     assert "FD[x] 0.5 ± 0.25 0.125 ± 0.25 64 ± 0.25 lower" in said
     assert "of the class asked for 0.875 ± 0.25 0.9375 higher" in said
+    assert "copies of real data 0.5 ± 0.25 0.0625 lower" in said
     assert (
         "step 4; heun, 3 network calls; 2 x 10 samples; against 99 real examples; features x,1234;"
         " guidance 2.5; seed 7" in said

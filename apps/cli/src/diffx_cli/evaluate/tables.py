@@ -8,7 +8,13 @@ from diffx_cli.line.layout import columns
 
 def evaluation_table(facts: dict[str, Any]) -> str:
     """The figures of an evaluation, beside what real data and noise get."""
-    rows = [("FIGURE", "VALUE", "REAL DATA", "NOISE", "BETTER")]
+    head = ("FIGURE", "VALUE", "REAL DATA", "NOISE", "BETTER")
+    return "\n".join(columns([head, *evaluation_rows(facts)], indent=0))
+
+
+def evaluation_rows(facts: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+    """The rows of that table, without its head."""
+    rows = []
     for one in facts["figures"]:
         better = "lower" if one["lower_is_better"] else "higher"
         values = (shown(one), shown(one["floor"]), shown(one["ceiling"]))
@@ -23,7 +29,7 @@ def evaluation_table(facts: dict[str, Any]) -> str:
         rows.append(("copies of real data", shown(copied), f"{copied['of_real']:.4g}", "", "lower"))
         if nearness is not None:
             rows.append(("distance to real data", shown(nearness), "1", "", ""))
-    return "\n".join(columns(rows, indent=0))
+    return rows
 
 
 def comparison_table(facts: dict[str, Any]) -> str:

@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from diffx_cli.evaluate.summary import shown
+from diffx_cli.evaluate.tables import evaluation_rows
 from diffx_cli.report.axis import short
 from diffx_cli.report.chart import Chart, Curve
 from diffx_cli.report.gathered import Gathered
@@ -12,6 +14,8 @@ from diffx_cli.report.parts import Lines, Missing, Part, Table
 from diffx_cli.report.series import Points, number
 
 TONES = 8
+PLUS_MINUS = " ±\u00a0"
+"""Before a spread, which does not stand alone in a line."""
 UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 """What a file that is of another program, or was edited, leads to."""
 
@@ -48,20 +52,7 @@ def _read(
 
 
 def _evaluation(name: str, facts: dict[str, Any]) -> Table:
-    rows = [
-        [
-            one["name"],
-            _spread(one),
-            _spread(one["floor"]),
-            _spread(one["ceiling"]),
-            _better(one),
-        ]
-        for one in facts["figures"]
-    ]
-    accuracy = facts.get("label_accuracy")
-    if accuracy is not None:
-        real = _shown(accuracy["of_real"])
-        rows.append(["of the class asked for", _spread(accuracy), real, "", "higher"])
+    rows = [[_signed(cell) for cell in row] for row in evaluation_rows(facts)]
     head = ("figure", "samples", "real data", "noise", "better")
     return Table(name, head, rows, _protocol(facts))
 
@@ -136,10 +127,8 @@ def _better(figure: dict[str, Any]) -> str:
 
 def _spread(summary: dict[str, Any]) -> str:
     """A mean, with its spread if there are several values."""
-    spread = number(summary.get("spread"))
-    return _shown(summary["mean"]) + ("" if spread is None else f" ± {spread:.2g}")
+    return _signed(shown(summary))
 
 
-def _shown(value: object) -> str:
-    found = number(value)
-    return "not finite" if found is None else f"{found:.4g}"
+def _signed(text: str) -> str:
+    return text.replace(" +- ", PLUS_MINUS)
