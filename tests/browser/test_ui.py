@@ -1,6 +1,7 @@
 """The page of `diffx ui`, as a person sees it, and as other programs and web pages meet it."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -70,11 +71,11 @@ class Served:
 
 
 @contextmanager
-def serving(run):
+def serving(run, *flags):
     """The program, until Ctrl-C ends it with one line."""
     command = [sys.executable, "-m", "diffx_cli", "ui", run, "--port", "0", "--device", "cpu"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, "--json"], **pipes) as process:
+    with subprocess.Popen([*command, "--json", *flags], **pipes) as process:
         try:
             yield Served(json.loads(process.stdout.readline())["url"], process)
         finally:
@@ -365,11 +366,18 @@ def test_a_link_opens_the_same_form(page, points):
     assert page.is_checked("#chips input[value='1']")
 
 
-def test_ctrl_c_ends_it_while_it_draws(points_run):
-    with serving(points_run) as served, served.asked(body=LONG) as answer:
-        assert json.loads(answer.readline())["event"] == "begun"
-        served.process.send_signal(signal.SIGINT)
-        served.process.wait(timeout=60)
+def test_it_opens_the_page_and_ctrl_c_ends_it_while_it_draws(points_run, tmp_path, monkeypatch):
+    browser, opened = tmp_path / "browser", tmp_path / "opened"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    os.mkfifo(opened)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    with serving(points_run, "--open") as served:
+        assert opened.read_text() == f"{served.url}\n"
+        with served.asked(body=LONG) as answer:
+            assert json.loads(answer.readline())["event"] == "begun"
+            served.process.send_signal(signal.SIGINT)
+            served.process.wait(timeout=60)
 
 
 def test_a_port_that_is_in_use_is_one_line(points_run, diffx):

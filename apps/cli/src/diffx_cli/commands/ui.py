@@ -1,6 +1,7 @@
 """`diffx ui [RUN]`: a page on this machine that draws from a trained run while one looks."""
 
 import json
+import threading
 from pathlib import Path
 
 from attrs import field, frozen
@@ -24,7 +25,7 @@ class UiOptions(Shown):
         text_root: where the files of the text encoder are now, if they have moved.
         device: auto, cpu, cuda, cuda:1, mps.
         port: of 127.0.0.1, where the page is; 0 for any that is free.
-        open: also open the page in the browser.
+        open_: also open the page in the browser.
     """
 
     run: Path | None = None
@@ -68,10 +69,15 @@ def run(request: Request) -> None:
 
 def _tell(options: UiOptions, url: str) -> None:
     """Say where the page is, and open it if that was asked for."""
+    say(json.dumps({"url": url}) if options.json else f"page: {url}  (Ctrl-C ends it)")
+    if options.open_:  # a browser in a terminal keeps whoever opens it
+        threading.Thread(target=_open, args=(url,), daemon=True).start()
+
+
+def _open(url: str) -> None:
     import webbrowser
 
-    say(json.dumps({"url": url}) if options.json else f"page: {url}  (Ctrl-C ends it)")
-    if options.open_ and not webbrowser.open(url):
+    if not webbrowser.open(url):
         note("no browser could be opened: open the page yourself")
 
 
