@@ -5,6 +5,7 @@ another that is far off in every direction.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -20,14 +21,22 @@ FAR = 4.0
 """How far bad features are off in every direction, in standard deviations."""
 CONFIDENT = 9.0
 """The logit by which a good example is of its class."""
+OFFSET = 100.0
+"""What all values lie above zero, where small differences of large numbers are looked for."""
 
 
 def _normal(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _real(metric: Metric, seed: int = 0, count: int = COUNT) -> Tensor:
+def _enough(metric: Metric) -> int:
+    """How many examples of either sort there are, if nothing else is said."""
+    return max(COUNT, 2 * metric.least)
+
+
+def _real(metric: Metric, seed: int = 0, count: int | None = None) -> Tensor:
     """What the metric reads of real examples."""
+    count = _enough(metric) if count is None else count
     if metric.reads == "examples":
         ramp = torch.linspace(-1, 1, WIDTH).expand(count, 1, WIDTH, WIDTH)
         return ramp * _normal(seed, count, 1, 1, 1)
@@ -37,8 +46,9 @@ def _real(metric: Metric, seed: int = 0, count: int = COUNT) -> Tensor:
     return _normal(seed, count, WIDTH)
 
 
-def _bad(metric: Metric, count: int = COUNT) -> Tensor:
+def _bad(metric: Metric) -> Tensor:
     """The same of examples that are nothing like them."""
+    count = _enough(metric)
     if metric.reads == "examples":
         return _normal(9, count, 1, WIDTH, WIDTH)
     if metric.reads == "logits":
@@ -63,14 +73,14 @@ def _better(metric: Metric) -> Measurement:
 
 def _order(metric: Metric) -> Measurement:
     made, real = _real(metric, 1), _real(metric)
-    mixed = torch.randperm(COUNT, generator=torch.Generator().manual_seed(3))
+    mixed = torch.randperm(len(made), generator=torch.Generator().manual_seed(3))
     found = metric.measure(made, real, seed=0)
     moved = metric.measure(made[mixed], real.flip(0), seed=0)
     return _apart(found, moved, 1e-6)
 
 
 def _precision(metric: Metric) -> Measurement:
-    made, real = _real(metric, 1), _real(metric)
+    made, real = _real(metric, 1) + OFFSET, _real(metric) + OFFSET
     found = metric.measure(made, real, seed=0)
     exact = metric.measure(made.double(), real.double(), seed=0)
     return _apart(found, exact, 1e-4)
@@ -83,8 +93,20 @@ def _again(metric: Metric) -> Measurement:
 
 
 def _sizes(metric: Metric) -> Measurement:
-    found = metric.measure(_real(metric, 1, COUNT // 2 + 1), _real(metric), seed=0)
-    return share_of(not all(map(math.isfinite, found.values())))
+    many = _enough(metric)
+    some = many // 2 + 1
+    return _finite(metric, (some, many), (many, some))
+
+
+def _finite(metric: Metric, *counts: tuple[int, int]) -> Measurement:
+    """Whether all figures are finite of so many made and real examples."""
+    wrong = [
+        f"{name} {value} of {n} made and {m} real"
+        for n, m in counts
+        for name, value in metric.measure(_real(metric, 1, n), _real(metric, 0, m), seed=0).items()
+        if not math.isfinite(value)
+    ]
+    return share_of(bool(wrong), ", ".join(wrong[:1]))
 
 
 def _given(metric: Metric) -> Measurement:
@@ -104,8 +126,8 @@ def _few(metric: Metric) -> Measurement:
         except ConfigError:
             continue
         return share_of(1.0)
-    found = metric.measure(_real(metric, 1, metric.least), _real(metric), seed=0)
-    return share_of(not all(map(math.isfinite, found.values())))
+    many = _enough(metric)
+    return _finite(metric, (metric.least, many), (many, metric.least))
 
 
 def _global_state(metric: Metric) -> Measurement:
@@ -119,14 +141,12 @@ def _names(metric: Metric) -> Measurement:
     return share_of(len(called) < 2 * len(metric.figures))
 
 
-def _apart(found: object, other: object, tolerance: float) -> Measurement:
-    """The largest relative distance of two sets of figures."""
-    assert isinstance(found, dict)
-    assert isinstance(other, dict)
-    figure, name = max(
-        (abs(one - other[name]) / max(1.0, abs(one)), name) for name, one in found.items()
-    )
-    return Measurement(figure, tolerance, name)
+def _apart(found: Mapping[str, float], other: Mapping[str, float], tolerance: float) -> Measurement:
+    """The largest relative distance of two sets of figures; infinite if one is not a number."""
+    apart = {name: abs(one - other[name]) / max(1.0, abs(one)) for name, one in found.items()}
+    lost = [name for name, figure in apart.items() if math.isnan(figure)]
+    worst = lost[0] if lost else max(apart, key=lambda name: apart[name])
+    return Measurement(math.inf if lost else apart[worst], tolerance, worst)
 
 
 METRIC_LAWS: tuple[Law[Metric], ...] = (
