@@ -41,6 +41,14 @@ def test_the_mean_and_its_error_are_those_of_the_table(diffx, digits_run):
     assert (facts["split"], facts["nfe"], facts["labels"]) == ("all", 12, None)
 
 
+def test_batches_are_told_of_as_they_are_done(diffx, digits_run):
+    line = "likelihood", str(digits_run), "--steps", "2", "--n", "10"
+    told = diffx(*line, "--batch-size", "4", "--out", "parts").err.splitlines()
+    shown = [one.split(" examples")[0] for one in told if "examples/s" in one]
+    assert shown == ["4/10", "8/10", "10/10"]
+    assert "examples/s" not in diffx(*line, "--out", "whole").err
+
+
 def test_the_bits_of_given_images_are_those_of_the_pipeline(diffx, digits_run, digits_files):
     facts = found(diffx, digits_run, "--images", str(digits_files), "--label", "3")
     pipeline = Pipeline.load(digits_run)

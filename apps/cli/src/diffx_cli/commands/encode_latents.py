@@ -1,7 +1,6 @@
 """`diffx encode-latents`: a dataset of images as the latents of an autoencoder."""
 
 import json
-import sys
 from pathlib import Path
 
 from attrs import field, frozen
@@ -35,8 +34,7 @@ class EncodeLatentsOptions(Shown):
 
 def run(request: Request) -> None:
     """Encode every image of the dataset, without augmentation."""
-    from tqdm import tqdm
-
+    from diffx_cli.line.advance import Advance
     from diffx_cli.output.place import claimed
     from diffx_cli.output.writing import writing
     from diffx_cli.processes.devices import device_named
@@ -50,10 +48,12 @@ def run(request: Request) -> None:
     autoencoder = Autoencoder.load(options.vae, device)
     require(dataset, autoencoder)
     where = options.out, options.out, "", ()
+    several = len(dataset) > options.batch_size
+    advance = Advance(len(dataset), 0, several, title="encode", unit="image")
     with (
         claimed(*where, overwrite=None) as place,
         writing(place.folder),
-        tqdm(total=len(dataset), unit="image", disable=not sys.stderr.isatty()) as bar,
+        advance.shown(),
     ):
         done = encode(
             dataset,
@@ -62,7 +62,7 @@ def run(request: Request) -> None:
             device=device,
             mirrored=options.mirrored,
             batch_size=options.batch_size,
-            told=lambda done: bar.update(done - bar.n) and None,
+            told=advance.reached,
         )
         place.publish()
     folder = place.folder

@@ -9,6 +9,7 @@ from typing import Any, Self
 from attrs import frozen
 from torch import Tensor
 
+from diffx_cli.line.advance import Advance
 from diffx_cli.line.request import Request
 from diffx_cli.output.place import Place
 from diffx_cli.output.writing import writing
@@ -119,9 +120,12 @@ class Probability:
             "seed": options.seed,
             "batch_size": options.batch_size,
         }
-        if self.unit == BITS:
-            return pipeline.bits_per_dim(self.x, **how).double()
-        found = pipeline.log_likelihood(self.x, **how)
+        several = len(self.x) > options.batch_size
+        advance = Advance(len(self.x), 0, several, title="likelihood", unit="example")
+        with advance.shown():
+            if self.unit == BITS:
+                return pipeline.bits_per_dim(self.x, observe=advance.reached, **how).double()
+            found = pipeline.log_likelihood(self.x, observe=advance.reached, **how)
         return -found.total.double() / found.dimensions
 
     def _table(self, place: Place, each: Tensor) -> None:

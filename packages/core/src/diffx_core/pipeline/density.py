@@ -7,7 +7,7 @@ References:
     Theis et al., A note on the evaluation of generative models, 2016, arXiv:1511.01844, 3.1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ def log_likelihood(
     cond: Condition,
     noise: NoiseSource,
     batch_size: int,
+    observe: Callable[[int], None] = lambda _: None,
 ) -> LogLikelihood:
     """The log-likelihood of x (n, *shape), computed for some at a time; on the CPU.
 
@@ -37,8 +38,9 @@ def log_likelihood(
         cond: what the model is told of each.
         noise: the random signs of all, in the dtype and on the device of the model.
         batch_size: how many at a time.
+        observe: is told how many are done, after each batch.
     """
-    parts = list(_parts(method, denoiser, x, cond, noise, batch_size))
+    parts = list(_parts(method, denoiser, x, cond, noise, batch_size, observe))
     total, prior, latent = (
         torch.cat(one).cpu() for one in zip(*(part[:3] for part in parts), strict=True)
     )
@@ -55,6 +57,7 @@ def _parts(
     cond: Condition,
     noise: NoiseSource,
     batch_size: int,
+    observe: Callable[[int], None],
 ) -> Iterator[LogLikelihood]:
     batch_size = whole("batch_size", batch_size)
     for first in range(0, len(x), batch_size):
@@ -66,6 +69,7 @@ def _parts(
             noise.of(range(len(x))[rows]),
             here.to(noise.device),
         )
+        observe(min(first + batch_size, len(x)))
 
 
 def within_cells(x: Tensor, spec: DataSpec, noise: NoiseSource) -> tuple[Tensor, float]:

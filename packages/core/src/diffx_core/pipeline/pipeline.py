@@ -4,6 +4,7 @@ pipeline = Pipeline.load("runs/00000-vpsde-unet-digits")
 images = pipeline.sample(16, sampler="unipc", nfe=20, label=3, seed=0)
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -189,6 +190,7 @@ class Pipeline(Model):
         prompt: Prompts | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
+        observe: Callable[[int], None] = lambda _: None,
     ) -> LogLikelihood:
         """The log-density of x (n, *shape) under the model, in nats.
 
@@ -199,6 +201,7 @@ class Pipeline(Model):
             prompt: the text of all, or of each of them.
             seed: of the signs of hutchinson; those of x[i] depend on the seed and on i alone.
             batch_size: examples at once.
+            observe: is told how many are done, after each batch.
         """
         instance(Likelihood, "method", method)
         x = self._examples(x)
@@ -209,7 +212,7 @@ class Pipeline(Model):
                 "needs a process that is known at any time"
             )
         noise = self._noise(len(x), seed).named("likelihood")
-        return log_likelihood(method, self.denoiser, x, cond, noise, batch_size)
+        return log_likelihood(method, self.denoiser, x, cond, noise, batch_size, observe)
 
     def bits_per_dim(
         self,
@@ -220,6 +223,7 @@ class Pipeline(Model):
         prompt: Prompts | None = None,
         seed: int = 0,
         batch_size: int = BATCH,
+        observe: Callable[[int], None] = lambda _: None,
     ) -> Tensor:
         """The bits (n,) that a value of x takes at most; x as the dataset delivers it, in levels.
 
@@ -231,7 +235,13 @@ class Pipeline(Model):
         x = self._examples(x)
         moved, missing = within_cells(x, self.spec, self._noise(len(x), seed))
         found = self.log_likelihood(
-            moved, method=method, label=label, prompt=prompt, seed=seed, batch_size=batch_size
+            moved,
+            method=method,
+            label=label,
+            prompt=prompt,
+            seed=seed,
+            batch_size=batch_size,
+            observe=observe,
         )
         return found.bits_per_dim(missing)
 
