@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from diffx_cli.__main__ import main
 from diffx_cli.evaluate.choosing import FeatureKind
 from diffx_core.config import options_of
 from diffx_core.plugins import Registry
@@ -65,16 +66,15 @@ def quick(command, words):
 
 
 @pytest.mark.slow
-def test_the_commands_run(shell, tmp_path):
+def test_the_commands_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     small = ["--dataset.size", "8", "--preset", "tiny", "--train.batch-size", "16"]
-    trained = shell("diffx_cli", "train", *small, "--train.steps", "2")
-    assert trained.returncode == 0, trained.stderr
+    assert main(["train", *small, "--train.steps", "2"]) == 0
     blocks = re.findall(r"^```bash\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
     assert {program for program, *_ in lines} == {"diffx"}
     for _, command, *words in lines:
-        done = shell("diffx_cli", *quick(command, words))
-        assert done.returncode == 0, done.stderr
-    run = tmp_path / "shell" / "digits"
+        assert main(quick(command, words)) == 0, (command, *words)
+    run = tmp_path / "digits"
     assert len(list(run.glob("evaluations/*/evaluation.json"))) == 1
     assert len(list(run.glob("comparisons/*/comparison.png"))) == 1
