@@ -92,6 +92,23 @@ def test_what_cannot_be_edited_is_refused_in_a_line(
     assert not Path("out").exists()
 
 
+def test_guidance_has_to_act_where_the_noise_of_the_edit_is(diffx, digits_run, digits_files):
+    """At strength 0.5 the model is asked up to sigma / alpha = 1."""
+    told = ["--images", str(digits_files), "--label", "3", "--guidance.scale", "3"]
+    beyond = diffx("edit", str(digits_run), *told, *FEW, "--guidance.interval", "5,6")
+    assert beyond.rc == 2
+    assert "--guidance.interval: guidance changes nothing from 5 to 6" in beyond.err
+    within = ["--guidance.interval", "0.1,1"]
+    assert diffx("edit", str(digits_run), *told, *FEW, *within).rc == 0
+
+
+def test_a_dry_run_refuses_what_a_real_one_would(diffx, digits_run, digits_files):
+    little = ["--images", str(digits_files), "--strength", "0.00001", "--dry-run"]
+    result = diffx("edit", str(digits_run), *little)
+    assert result.rc == 2
+    assert "less noise than" in result.err
+
+
 def test_a_run_that_is_not_there_is_refused(diffx, digits_files):
     result = diffx("edit", "absent", "--images", str(digits_files))
     assert result.rc == 5

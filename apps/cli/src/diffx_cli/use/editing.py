@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from diffx_cli.line.request import Request
 from diffx_cli.sample.refusals import check_interval
 from diffx_cli.use.worked import Made, Work, work, written
 from diffx_core.config.run import plain
+from diffx_core.pipeline.latent import plan_from
 
 
 @frozen(eq=False)
@@ -30,11 +31,11 @@ class Editing:
             DataError: an example is not such as the model's.
         """
         found = cls(work(request))
-        guidance = request.sections["guidance"]
-        drawing = found.work.model.pipeline.drawing(
-            found.work.n, sampler=found.work.model.method, **found._told()
-        )
-        check_interval(guidance, drawing)
+        model, strength = found.work.model, request.options.strength
+        drawing = model.pipeline.drawing(found.work.n, sampler=model.method, **found._told())
+        if strength:
+            plan = plan_from(model.method, drawing.denoiser, strength)
+            check_interval(request.sections["guidance"], evolve(drawing, plan=plan))
         return found
 
     def facts(self) -> dict[str, Any]:
