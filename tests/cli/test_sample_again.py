@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from diffx_cli.line.advance import Advance
 from diffx_cli.output.folders import clear
+from diffx_cli.output.place import Place
 from diffx_cli.sample import batches
 from diffx_cli.sample.drawn import KEPT, Drawn
 
@@ -227,6 +228,26 @@ def test_publishing_that_was_killed_goes_on(diffx, sampled, monkeypatch, digits_
     monkeypatch.setattr(Drawn, "publish", publish)
     assert diffx(*line).rc == 0
     assert contents("part") == whole
+
+
+def test_publishing_one_batch_that_was_killed_goes_on(diffx, monkeypatch, digits_run):
+    line = ("sample", str(digits_run), "--n", "4", "--nfe", "3", "--out")
+    assert diffx(*line, "whole").rc == 0
+
+    def killed(self, source):
+        """Leave what a process leaves that is killed after two files."""
+        for one in sorted(source.iterdir())[:2]:
+            one.rename(self.folder / one.name)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Place, "publish", killed)
+        patched.setattr(Drawn, "leave", lambda _: None)
+        assert diffx(*line, "part").rc == 130
+    assert {one.name for one in Path("part").iterdir()} == {KEPT, "grid.png", "images"}
+    result = diffx(*line, "part")
+    assert result.rc == 0, result.err
+    assert contents("part") == contents("whole")
 
 
 @pytest.mark.slow

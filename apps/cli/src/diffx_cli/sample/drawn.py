@@ -60,7 +60,6 @@ class Drawn(Kept):
         if not self.is_whole:
             if place.overwrite:
                 clear(place.folder, place.names)
-            if len(self.parts) > 1:
-                (self.folder / "whole").touch()
+            (self.folder / "whole").touch()
         evolve(place, overwrite=False).publish(self.final)
         self.discard()
