@@ -73,6 +73,15 @@ def test_values_between_the_levels_stay_there():
     torch.testing.assert_close(x, torch.full_like(x, 8 / 127.5 - 1))
 
 
+@pytest.mark.parametrize("levels", [None, 2, 17, 239, 256])
+@pytest.mark.parametrize("value_range", [(-1, 1), (0, 1)])
+def test_every_byte_comes_back_whatever_the_levels(levels, value_range):
+    spec = DataSpec((1, 16, 16), value_range=value_range, levels=levels)
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    x = read(spec, drawn("a.png", values)).x
+    assert to_bytes(x, spec)[0, 0].numpy().tolist() == values.tolist()
+
+
 def test_folders_and_files_are_read_in_order():
     Path("folder").mkdir()
     for name in ("folder/2.png", "folder/1.png", "alone.png"):
@@ -114,13 +123,20 @@ def test_a_grey_image_is_refused_by_a_model_of_colours():
         (torch.zeros(3, 5), r"is (3, 5), and the model's data are (n, 2)"),
         (torch.zeros(0, 2), "is (0, 2)"),
         (torch.full((1, 2), torch.nan), "not finite"),
-        (torch.ones(1, 2, dtype=torch.int64), "whole numbers"),
+        (torch.full((1, 2), 1e300, dtype=torch.float64), "not finite, as float32"),
+        (torch.ones(1, 2, dtype=torch.int64), "numbers of type int64; give it float32"),
+        (torch.ones(1, 2, dtype=torch.complex64), "numbers of type complex64"),
     ],
-    ids=["shape", "none", "nan", "int"],
+    ids=["shape", "none", "nan", "large", "int", "complex"],
 )
 def test_other_numbers_are_refused(tensor, words):
     save_file({"x": tensor}, "x.safetensors")
     assert words in refusal(POINTS, "x.safetensors")
+
+
+def test_numbers_of_eight_bits_are_read():
+    save_file({"x": torch.ones(1, 2, dtype=torch.float8_e4m3fn)}, "x.safetensors")
+    assert read(POINTS, "x.safetensors").x.tolist() == [[1, 1]]
 
 
 def test_numbers_are_not_fitted():
@@ -186,6 +202,14 @@ def test_what_is_no_mask_is_refused_unless_it_is_to_be_fitted(values, words):
     with pytest.raises(DataError, match=words):
         masked("mask.png")
     assert set(masked("mask.png", fit=True).unique().tolist()) <= {0, 1}
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_what_is_transparent_in_a_mask_is_not_guessed(fit):
+    values = np.zeros((8, 8, 4), np.uint8)
+    values[:, 4:, 3] = 255
+    with pytest.raises(DataError, match="has transparency"):
+        masked(drawn("mask.png", values), fit=fit)
 
 
 def test_there_are_as_many_masks_as_examples():

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffx_cli.picture.film import is_picture
+from diffx_cli.picture.pictures import to_bytes
 from diffx_cli.use.tensors import TENSORS, tensor_in
 from diffx_core.dataset import DataSpec
 from diffx_core.errors import DataError
@@ -143,6 +144,12 @@ class Giver:
         self._require_pictures(file)
         pixels = self._decoded(file, self.spec.shape[1] if self.fit else None, grey=True)
         self._require_size(file, pixels)
+        with Image.open(file) as image:
+            if image.has_transparency_data:
+                raise DataError(
+                    f"{self.option} {file}: has transparency; a mask is white where the image is"
+                    " made anew and black where it is kept"
+                )
         if self.fit:
             pixels = np.where(pixels < 128, np.uint8(0), np.uint8(255))
         if not np.isin(pixels, (0, 255)).all():
@@ -188,8 +195,9 @@ class Giver:
         low, high = self.spec.value_range
         shares = torch.from_numpy(pixels.astype(np.float64))[None] / 255
         if self.spec.levels is not None:
-            # a picture of fewer levels than bytes comes back as it was written
+            # a byte as which a level is written is that level; any other comes back as it was
             last = self.spec.levels - 1
             level = (shares * last).round() / last
-            shares = torch.where((level - shares).abs() <= 0.5 / 255, level, shares)
+            written = to_bytes((low + (high - low) * level).float(), self.spec)
+            shares = torch.where(written == torch.tensor(pixels), level, shares)
         return (low + (high - low) * shares).float()

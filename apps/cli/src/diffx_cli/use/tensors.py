@@ -40,6 +40,10 @@ def tensor_in(file: Path, name: str, shape: tuple[int, ...], option: str) -> Ten
     wanted = ", ".join(map(str, shape))
     if tuple(x.shape[1:]) != shape or not len(x):
         raise DataError(f"{place}: is {tuple(x.shape)}, and the model's data are (n, {wanted})")
-    if not x.is_floating_point() or not finite(x):
-        raise DataError(f"{place}: has numbers that are not finite, or whole numbers")
-    return x.float()
+    if not x.is_floating_point():
+        kind = str(x.dtype).removeprefix("torch.")
+        raise DataError(f"{place}: has numbers of type {kind}; give it float32")
+    x = x.float()
+    if not finite(x):
+        raise DataError(f"{place}: has numbers that are not finite, as float32")
+    return x
