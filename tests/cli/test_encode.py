@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,37 @@ def test_latents_of_another_model_are_refused(diffx, digits_run, digits_files, p
     assert result.rc == 5
     assert "were made by other weights" in result.err
     assert result.err.count("\n") == 1
+
+
+def test_a_run_that_moved_with_its_latents_is_found(diffx, digits_run, digits_files):
+    shutil.copytree(digits_run, "old")
+    assert diffx("encode", "old", "--images", str(digits_files), *HEUN).rc == 0
+    Path("old").rename("new")
+    (folder,) = Path("new/encode").iterdir()
+    assert diffx("decode", "--latents", str(folder), *HEUN, "--out", "back").rc == 0
+    folder.rename("alone")
+    result = diffx("decode", "--latents", "alone", *HEUN, "--out", "again")
+    assert result.rc == 5
+    assert "old: is not there; name the run that made --latents alone" in result.err
+
+
+def test_latents_that_are_not_there_are_missed_before_a_run(diffx):
+    result = diffx("decode", "--latents", "absent")
+    assert result.rc == 4
+    assert "--latents absent: is not there" in result.err
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [(["a"] * 4, "has no sound encode.json"), ([1], "encode.json is of another number than 4")],
+)
+def test_latents_with_other_facts_are_refused(diffx, digits_run, digits_files, labels, words):
+    facts = encoded(diffx, digits_run, digits_files, *HEUN)
+    Path("noise/encode.json").write_text(json.dumps({**facts, "labels": labels}))
+    result = diffx("decode", "--latents", "noise", *HEUN, "--out", "out")
+    assert result.rc == 4
+    assert f"--latents noise: {words}" in result.err
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

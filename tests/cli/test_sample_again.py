@@ -112,7 +112,8 @@ def test_a_run_that_moved_without_its_samples_is_named(diffx, digits_run):
     shutil.copytree(digits_run, "old")
     assert diffx("sample", "old", *MANY, "--out", "first").rc == 0
     Path("old").rename("new")
-    refused(diffx("sample", "--from", "first/sample.json"), 5, "old: there is no such folder")
+    words = "old: is not there; name the run of first/sample.json with --run"
+    refused(diffx("sample", "--from", "first/sample.json"), 5, words)
     line = ("sample", "new", "--from", "first/sample.json", "--out", "again")
     assert diffx(*line).rc == 0
     assert contents("again")["grid.png"] == contents("first")["grid.png"]

@@ -98,6 +98,19 @@ def run_folder(path: Path) -> Path:
     return full.parent.parent if full.parent.name == "checkpoints" else path
 
 
+def with_results(run: Path, results: Path) -> Path:
+    """A run, also if it has moved together with results in RUN/COMMAND/NUMBER.
+
+    Args:
+        run: where it was.
+        results: their folder, where it is now.
+    """
+    above = results.resolve().parents
+    if run.exists() or len(above) < 2 or not (above[1] / "latest").exists():
+        return run
+    return above[1]
+
+
 def is_run(out: Path | None) -> bool:
     """Whether a folder holds a run, whole or not."""
     try:

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from diffx_cli.line.console import note
+from diffx_cli.output.folders import with_results
 from diffx_core.config import Given
 from diffx_core.errors import CheckpointError, DataError
 
@@ -106,6 +107,8 @@ class Record:
         from diffx_core.engine.checkpoint import latest
         from diffx_core.engine.layout import place, standing, step_of
 
+        if not run.exists():
+            raise CheckpointError(f"{run}: is not there; name the run of {self.file} with --run")
         step = int(self.facts["step"])
         if not (run / "latest").exists() or step_of(latest(run)) == step:
             return run
@@ -150,7 +153,7 @@ class Record:
 
     def _said(self) -> Iterator[tuple[str, Any]]:
         facts = self.facts
-        yield "run", str(self._run())
+        yield "run", str(with_results(Path(facts["run"]), self.file.parent))
         for kind in ("sampler", *(["scheduler"] if facts["swapped"] else [])):
             yield kind, facts[kind].get("name")
             for name, value in facts[kind].get("options", {}).items():
@@ -164,12 +167,6 @@ class Record:
                 yield name, facts[name]
         if facts.get("labels"):
             yield "labels", facts["labels"]
-
-    def _run(self) -> Path:
-        """The run, also if it has moved together with its samples."""
-        named = Path(self.facts["run"])
-        home = self.file.resolve().parents[2] if len(self.file.resolve().parents) > 2 else named
-        return home if not named.exists() and (home / "latest").exists() else named
 
     def _prompts(self, told: Collection[str]) -> set[str]:
         return (

@@ -8,6 +8,7 @@ import torch
 from attrs import evolve, field, frozen
 from torch import Tensor
 
+from diffx_cli.output.folders import with_results
 from diffx_cli.use.tensors import tensor_in
 from diffx_cli.use.using import Told, Used
 from diffx_core.errors import CheckpointError, ConfigError, DataError
@@ -34,23 +35,38 @@ class Encoded:
         """The latents in a folder that diffx encode has written, or in a file; not read yet.
 
         Raises:
-            DataError: the folder has none, or does not say what made them.
+            DataError: there is none, or it does not say what made them.
         """
+        if not path.exists():
+            raise DataError(f"--latents {path}: is not there")
         if not path.is_dir():
             return cls(path)
+        none = f"--latents {path}: has no sound {FACTS}, which diffx encode writes"
         try:
             facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
             Path(facts["run"]), facts["weights"], facts["scheduler"]["name"]
-            return cls(path, facts)
+            told = ((facts["labels"], int), (facts["prompts"], str))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"--latents {path}: has no sound {FACTS}, which diffx encode writes"
-            ) from error
+            raise DataError(none) from error
+        if not all(_each(said, kind) for said, kind in told):
+            raise DataError(none)
+        return cls(path, facts)
 
     @property
     def run(self) -> Path | None:
-        """The run that made them, if that is known."""
-        return Path(self.facts["run"]) if self.facts else None
+        """The run that made them, if that is known.
+
+        Raises:
+            CheckpointError: it is not there any more.
+        """
+        if not self.facts:
+            return None
+        run = with_results(Path(self.facts["run"]), self.path)
+        if not run.exists():
+            raise CheckpointError(
+                f"{run}: is not there; name the run that made --latents {self.path}"
+            )
+        return run
 
     @property
     def told(self) -> Told:
@@ -69,7 +85,7 @@ class Encoded:
         if self.facts and self.facts["weights"] != here["weights"]:
             raise CheckpointError(
                 f"--latents {self.path}: were made by other weights than {model.source} has, those"
-                f" of step {self.facts.get('step')} of {self.run}"
+                f" of step {self.facts.get('step')} of {self.facts['run']}"
             )
         if self.facts and _process(self.facts) != _process(here):
             raise ConfigError(
@@ -78,7 +94,16 @@ class Encoded:
                 " the same"
             )
         file = self.path / LATENTS if self.path.is_dir() else self.path
-        return evolve(self, x=tensor_in(file, NAME, model.pipeline.spec.shape, "--latents"))
+        x = tensor_in(file, NAME, model.pipeline.spec.shape, "--latents")
+        told = self.told
+        if any(one is not None and len(one) != len(x) for one in (told.labels, told.prompts)):
+            raise DataError(f"--latents {self.path}: {FACTS} is of another number than {len(x)}")
+        return evolve(self, x=x)
+
+
+def _each(said: object, kind: type) -> bool:
+    """Whether it says nothing, or something of a kind of each."""
+    return said is None or (isinstance(said, list) and all(type(one) is kind for one in said))
 
 
 def _process(facts: dict[str, Any]) -> tuple[Any, Any]:

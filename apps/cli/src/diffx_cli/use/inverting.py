@@ -86,7 +86,7 @@ class Decoding:
         """
         options = request.options
         encoded = Encoded.of(options.latents)
-        if options.run is None and encoded.run is not None:
+        if options.run is None and encoded.facts:
             request = evolve(request, options=evolve(options, run=encoded.run))
         model = alone(used(request, nfe=options.nfe), "decode")
         deterministic(model.method)
