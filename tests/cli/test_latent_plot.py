@@ -66,6 +66,7 @@ def test_features_need_no_sampler_that_suits_the_process(diffx):
     [
         (["--by", "tsne", "--n", "20"], "30 neighbours are too many of 20"),
         (["--of", "features", "--module", "absent"], "no module 'absent'"),
+        (["--of", "features", "--module", ""], "no module ''"),
         (["--of", "features", "--sampler", "ddim"], "--sampler: is of --of latents"),
         (["--of", "features", "--noise", "1e-9"], "knows no time"),
         (["--noise", "1"], "are of --of features"),

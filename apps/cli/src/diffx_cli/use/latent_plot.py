@@ -135,7 +135,9 @@ class LatentPlot:
             here = type(cond)(**told).to(pipeline.device)
             return pipeline.denoiser(x[rows], t, here)
 
-        name = options.module or narrowest(network, lambda: ask(slice(0, 2)))
+        name = options.module
+        if name is None:
+            name = narrowest(network, lambda: ask(slice(0, 2)))
         self._found["module"] = name
         parts = [slice(k, k + BATCH) for k in range(0, n, BATCH)]
         return torch.cat([features(network, name, partial(ask, part)) for part in parts])
