@@ -90,9 +90,10 @@ def diffx_schedulers():
 ECHO = '''
 from attrs import field, frozen
 from attrs.validators import gt
+from diffx_core import Scheduler
 
 @frozen(kw_only=True)
-class Echo:
+class Echo(Scheduler):
     """Says what it was given.
 
     Args:
@@ -108,6 +109,12 @@ class Echo:
     notes: bool = False
     dims: tuple[int, ...] = (1,)
     count: int = 3
+
+    def alpha(self, t):
+        return 1 - t
+
+    def sigma(self, t):
+        return t.clone()
 '''
 
 

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from diffx_core.plugins.hookspecs import HOOK_OF_KIND
 from diffx_core.testing import BACKBONE_LAWS, DATASET_LAWS, SAMPLER_LAWS, SCHEDULER_LAWS
 from diffx_schedulers.plugin import diffx_schedulers
 
@@ -234,3 +235,16 @@ def test_pytest_is_not_needed(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "SDE reproduces the marginals" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "kind", ["scheduler", "backbone", "sampler", "dataset", "text", "logger", "metric"]
+)
+def test_a_class_that_is_no_component_is_one_clear_line(diffx, fake_distribution, kind):
+    hook = HOOK_OF_KIND[kind]
+    plugin = PLUGIN.replace("diffx_schedulers", hook)
+    fake_distribution("diffx-wobble", {"plugin": plugin, "sde": "class Wobble: ..."})
+    result = diffx("check-plugin", "wobble")
+    assert (result.rc, result.out, result.err.count("\n")) == (3, "", 1)
+    assert f"the class of a {kind} extends" in result.err
+    assert "and Wobble does not" in result.err

@@ -74,7 +74,10 @@ TARGETS = {
     "missing class": ({"sde": ""}, "no attribute"),
     "no class": ({"sde": "Wobble = 3"}, "not a class"),
     "no annotation": (
-        {"sde": "class Wobble:\n    def __init__(self, *, rate=1): pass"},
+        {
+            "sde": "from diffx_core import Scheduler\nclass Wobble(Scheduler):\n"
+            "    def __init__(self, *, rate=1): pass"
+        },
         "option rate",
     ),
 }
@@ -92,7 +95,8 @@ def test_a_component_that_cannot_be_loaded_is_named(diffx, fake_distribution, fi
 
 def test_two_distributions_with_one_name_need_the_full_name(diffx, echo, fake_distribution):
     plugin = PLUGIN.format(name="vesde", target="diffx_other.sde:Other")
-    fake_distribution("diffx-other", {"plugin": plugin, "sde": "class Other: pass"})
+    source = "from diffx_core import Scheduler\nclass Other(Scheduler): pass"
+    fake_distribution("diffx-other", {"plugin": plugin, "sde": source})
     result = diffx("train", "--scheduler", "vesde")
     assert result.rc == 2
     assert "diffx-other:vesde" in result.err

@@ -19,8 +19,11 @@ def diffx_backbones():
 """
 
 ECHO = """
-class Echo:
+from torch import nn
+
+class Echo(nn.Module):
     def __init__(self, spec, *, dims: tuple[int, ...] = (1,), rate: float = 0.5):
+        super().__init__()
         self.given = (spec, dims, rate)
 """
 

@@ -156,6 +156,9 @@ def test_an_unknown_name_may_be_switched_off():
     assert note == "switched off by DIFFX_PLUGINS or DIFFX_DISABLE_PLUGINS: diffx-second"
 
 
+IT = "from diffx_core import Scheduler\nclass It(Scheduler): ..."
+
+
 @pytest.fixture
 def at(fake_distribution):
     """Something registered whose target is in the module `diffx_it.sde` with the given source."""
@@ -168,13 +171,13 @@ def at(fake_distribution):
 
 
 def test_a_target_is_imported_when_it_is_loaded(at):
-    registered = at("class It: ...")
+    registered = at(IT)
     assert "diffx_it.sde" not in sys.modules
     assert registered.load() is sys.modules["diffx_it.sde"].It
 
 
 def test_a_target_may_be_inside_a_class(at):
-    assert at("class It:\n    class Inner: ...", "It.Inner").load().__name__ == "Inner"
+    assert at(f"{IT}\nclass Outer:\n    Inner = It", "Outer.Inner").load().__name__ == "It"
 
 
 FAULTS = {
@@ -183,6 +186,24 @@ FAULTS = {
     "exit": ("raise SystemExit(0)", "it called sys.exit(0)"),
     "base-exception": ("raise GeneratorExit", "GeneratorExit;"),
     "function": ("def It(): ...", "it is a function, not a class"),
+    "stranger": (
+        "class It: ...",
+        "the class of a scheduler extends diffx_core.Scheduler, and It does not",
+    ),
+    "other kind": (
+        "from diffx_core import Logger\nclass It(Logger): ...",
+        "the class of a scheduler extends diffx_core.Scheduler, and It does not",
+    ),
+    "undecorated": (
+        IT.replace("...", "rate: float = 1.0"),
+        "It has the fields rate and is no attrs class, so that they are no options: write",
+    ),
+    "by place": (
+        f"import attrs\n{IT}".replace("class", "@attrs.frozen\nclass").replace(
+            "...", "rate: int = 1"
+        ),
+        "the fields rate of It are not keyword-only, so that they are no options: write",
+    ),
 }
 
 
@@ -197,7 +218,7 @@ def test_a_target_that_cannot_be_loaded_names_who_is_to_blame(at, source, reason
 
 
 def test_a_target_that_prints_leaves_stdout_alone(at, capsys):
-    at("print('hello')\nclass It: ...").load()
+    at(f"print('hello')\n{IT}").load()
     assert capsys.readouterr() == ("", "hello\n")
 
 

@@ -8,6 +8,7 @@ from diffx_core.errors import PluginError
 from diffx_core.plugins.component import Kind
 from diffx_core.plugins.discovery import canonical
 from diffx_core.plugins.isolation import IsolatedError, isolated
+from diffx_core.plugins.shape import misshapen
 from diffx_core.plugins.suggestion import remedy
 
 
@@ -52,7 +53,7 @@ class Registered:
         """Import the class.
 
         Raises:
-            PluginError: it cannot be imported, or what is there is no class.
+            PluginError: it cannot be imported, or what is there is no class of this kind.
         """
         try:
             with isolated(f"import of {self.target}"):
@@ -69,4 +70,6 @@ class Registered:
             found = getattr(found, part)
         if not isinstance(found, type):
             raise PluginError(f"it is a {type(found).__name__}, not a class")
+        if (why := misshapen(self.kind, found)) is not None:
+            raise PluginError(why)
         return found
