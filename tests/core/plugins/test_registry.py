@@ -226,3 +226,12 @@ def test_ctrl_c_while_a_target_is_imported_is_not_contained(at):
     registered = at("raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):
         registered.load()
+
+
+def test_a_field_by_place_may_stand_beside_options(at):
+    source = (
+        "from attrs import field, frozen\nfrom diffx_core import Scheduler\n"
+        "@frozen(kw_only=True)\nclass It(Scheduler):\n"
+        "    rate: float = 1.0\n    cache: int = field(default=1, kw_only=False)"
+    )
+    assert at(source).load().__name__ == "It"

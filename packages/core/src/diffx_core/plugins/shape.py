@@ -64,6 +64,7 @@ def _undecorated(one: type) -> Iterator[str]:
 
 
 def _by_place(target: type) -> Iterator[str]:
-    for one in attrs.fields(target):
-        if one.init and not one.kw_only:
-            yield one.name
+    """The fields of a class none of whose own is keyword-only, as if its author had not known."""
+    own = [one for one in attrs.fields(target) if one.init and not one.inherited]
+    if not any(one.kw_only for one in own):
+        yield from (one.name for one in own)
