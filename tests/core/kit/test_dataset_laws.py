@@ -14,6 +14,11 @@ LAWS = {law.name: law for law in DATASET_LAWS}
 N = 32
 
 
+@frozen
+class Unsaveable(DataSpec):
+    """Facts with more to them than is written down."""
+
+
 @frozen(kw_only=True)
 class Small(Dataset):
     """Points in 256 levels, and a way to go wrong."""
@@ -29,15 +34,19 @@ class Small(Dataset):
     @property
     def spec(self):
         sigma = self.points.double().square().mean().sqrt().item()
-        return DataSpec(
+        kind = Unsaveable if self.bug == "unsaveable" else DataSpec
+        return kind(
             shape=(4,),
             num_classes=2,
             sigma_data=sigma * (1.01 if self.bug == "sigma" else 1),
             value_range=(-1, 1),
             levels=255 if self.bug == "levels" else 256,
             captions=self.bug != "unsaid",
-            paired=self.bug in {"alone", "misfit", ""},
+            paired=self.bug != "told",
         )
+
+    def __deepcopy__(self, memo):
+        return Small(bug="other" if self.bug == "copied" else self.bug)
 
     @property
     def fingerprint(self):
@@ -86,7 +95,15 @@ class Small(Dataset):
         if self.bug == "drawn":
             x = torch.where(torch.rand(len(index), 1) < 0.5, batch.x, -batch.x)
             return Batch(x, batch.cond, index, batch.captions)
-        return batch
+        changed = {
+            "turned up": {"x": batch.x * 3},
+            "made double": {"x": batch.x.double()},
+            "divided": {"x": batch.x / 0},
+            "renamed": {"cond": Condition(index % 2 + 2, -batch.x)},
+            "unpaired": {"cond": Condition(index % 2)},
+            "forgotten": {"index": None},
+        }
+        return evolve(batch, **changed.get(self.bug, {}))
 
     def in_two(self):
         if self.bug != "parted":
@@ -114,8 +131,17 @@ FOUND = {
     "speechless": "captions are one text for each example, if the facts say so",
     "cut": "captions are one text for each example, if the facts say so",
     "swapped": "an example is the same in any batch",
-    "alone": "each example has an image of its shape, if the facts say so",
-    "misfit": "each example has an image of its shape, if the facts say so",
+    "alone": "each example has an image of its shape, if and only if the facts say so",
+    "misfit": "each example has an image of its shape, if and only if the facts say so",
+    "told": "each example has an image of its shape, if and only if the facts say so",
+    "unpaired": "each example has an image of its shape, if and only if the facts say so",
+    "turned up": "values stay within their range",
+    "made double": "examples have the shape that the facts say, in float32",
+    "divided": "all values are finite",
+    "renamed": "labels are int64 from 0 to num_classes - 1, if there are any",
+    "forgotten": "a batch says which examples it has",
+    "unsaveable": "the facts survive being saved",
+    "copied": "a copy gives the same data",
     "lost": "a batch says which examples it has",
     "drawn": "what training sees depends on seed, index and step alone",
     "moved": "the data are the same on their device",
@@ -134,6 +160,11 @@ def test_a_dataset_without_faults_obeys(law):
 def test_a_fault_is_found(bug):
     with pytest.raises(AssertionError, match=r"^Small: "):
         LAWS[FOUND[bug]].check(Small(bug=bug))
+
+
+def test_every_law_finds_a_fault():
+    shown_below = "a batch can be changed without changing the data"
+    assert {*FOUND.values(), shown_below} == {*LAWS}
 
 
 def test_what_is_handed_out_must_not_be_the_data_themselves():

@@ -6,7 +6,7 @@ Up to `EXAMPLES` examples are looked at, evenly spaced.
 import copy
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import SupportsFloat
 
 import numpy as np
@@ -32,6 +32,17 @@ def looked_at(dataset: Dataset) -> Tensor:
     count = len(dataset)
     assert count > 0, "it is empty"
     return torch.linspace(0, count - 1, min(count, EXAMPLES)).long()
+
+
+def both(dataset: Dataset, index: Tensor) -> tuple[Batch, Batch]:
+    """Examples as they are, and as training sees them."""
+    return dataset.batch(index), dataset.augmented(index, seed=SEED, step=STEP)
+
+
+def first_wrong(found: Iterable[Measurement]) -> Measurement:
+    """The first that does not hold; if all do, the last."""
+    listed = list(found)
+    return next((one for one in listed if not one.holds), listed[-1])
 
 
 def share_of(wrong: Tensor | SupportsFloat, detail: str = "") -> Measurement:
@@ -62,20 +73,24 @@ def _facts(dataset: Dataset) -> Measurement:
 
 def _shape(dataset: Dataset) -> Measurement:
     index, spec = looked_at(dataset), dataset.spec
-    x = dataset.batch(index).x
-    wrong = tuple(x.shape) != (len(index), *spec.shape) or x.dtype != torch.float32
-    return share_of(wrong, f"{x.dtype} {tuple(x.shape[1:])}; the facts say float32 {spec.shape}")
+
+    def of(x: Tensor) -> Measurement:
+        wrong = tuple(x.shape) != (len(index), *spec.shape) or x.dtype != torch.float32
+        detail = f"{x.dtype} {tuple(x.shape[1:])}; the facts say float32 {spec.shape}"
+        return share_of(wrong, detail)
+
+    return first_wrong(of(batch.x) for batch in both(dataset, index))
 
 
 def _finite(dataset: Dataset) -> Measurement:
-    return share_of(~dataset.batch(looked_at(dataset)).x.isfinite())
+    return first_wrong(share_of(~one.x.isfinite()) for one in both(dataset, looked_at(dataset)))
 
 
 def _range(dataset: Dataset) -> Measurement:
     bounds = dataset.spec.value_range
     if bounds is None:
         return Measurement(0.0, 0.0, "the facts have no range", measured=False)
-    x = dataset.batch(looked_at(dataset)).x
+    x = torch.cat([one.x.flatten() for one in both(dataset, looked_at(dataset))])
     beyond = torch.maximum(bounds[0] - x, x - bounds[1]).max().item()
     return Measurement(max(beyond, 0.0), ROUNDING * (bounds[1] - bounds[0]))
 
@@ -101,7 +116,11 @@ def _sigma_data(dataset: Dataset) -> Measurement:
 
 
 def _labels(dataset: Dataset) -> Measurement:
-    label, classes = dataset.batch(looked_at(dataset)).cond.label, dataset.spec.num_classes
+    batches = both(dataset, looked_at(dataset))
+    return first_wrong(_labelled(one.cond.label, dataset.spec.num_classes) for one in batches)
+
+
+def _labelled(label: Tensor | None, classes: int | None) -> Measurement:
     if label is None or classes is None:
         return share_of((label is None) != (classes is None), "labels without num_classes, or it")
     if label.dtype != torch.int64 or label.ndim != 1:
@@ -122,16 +141,18 @@ def _captions(dataset: Dataset) -> Measurement:
 
 
 def _pairs(dataset: Dataset) -> Measurement:
-    batch = dataset.batch(looked_at(dataset))
-    shape = None if batch.cond.image is None else batch.cond.image.shape
-    wrong = dataset.spec.paired and shape != batch.x.shape
-    return share_of(wrong=wrong, detail=f"images {shape} beside examples {batch.x.shape}")
+    def of(batch: Batch) -> Measurement:
+        shape = None if batch.cond.image is None else batch.cond.image.shape
+        wrong = shape != (batch.x.shape if dataset.spec.paired else None)
+        return share_of(wrong=wrong, detail=f"images {shape} beside examples {batch.x.shape}")
+
+    return first_wrong(map(of, both(dataset, looked_at(dataset))))
 
 
 def _index(dataset: Dataset) -> Measurement:
     index = looked_at(dataset).flip(0)
-    found = dataset.batch(index).index
-    return share_of(found is None or not torch.equal(found, index))
+    found = [one.index for one in both(dataset, index)]
+    return share_of(any(one is None or not torch.equal(one, index) for one in found))
 
 
 def _company(dataset: Dataset) -> Measurement:
@@ -228,7 +249,7 @@ DATASET_LAWS: tuple[Law[Dataset], ...] = (
     Law("sigma_data is the root mean square of the values", _sigma_data),
     Law("labels are int64 from 0 to num_classes - 1, if there are any", _labels),
     Law("captions are one text for each example, if the facts say so", _captions),
-    Law("each example has an image of its shape, if the facts say so", _pairs),
+    Law("each example has an image of its shape, if and only if the facts say so", _pairs),
     Law("a batch says which examples it has", _index),
     Law("an example is the same in any batch", _company),
     Law("what training sees depends on seed, index and step alone", _augmented),
