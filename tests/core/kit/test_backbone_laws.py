@@ -46,9 +46,19 @@ class Small(nn.Module):
         if bug == "dead":
             self.dead = nn.Linear(size, width)
 
+    def _write(self, x, noise_label, cond):
+        match self.bug:
+            case "x":
+                x.clamp_(-1, 1)
+            case "noise_label" if self.training:
+                noise_label.clamp_(0, 500)
+            case "context" if cond.context is not None:
+                cond.context.mul_(cond.mask[..., None])
+
     def forward(self, x, noise_label, cond: Condition):
         if self.bug == "reads" and float(x.sum()) == 0.5:
             return x
+        self._write(x, noise_label, cond)
         if self.bug == "layout":
             x = x.as_strided(x.shape, (x.shape[1], 1))
         told = torch.zeros_like(noise_label) if self.bug == "deaf" else noise_label / 1000
@@ -102,6 +112,9 @@ def test_a_lawful_network_breaks_none():
         ("context-first", "context tokens that are there matter"),
         ("context-leak", "context tokens that are there matter"),
         ("image-deaf", "the image beside x matters"),
+        ("x", "what it is given is not changed"),
+        ("noise_label", "what it is given is not changed"),
+        ("context", "what it is given is not changed"),
         ("dropout", "without training it repeats itself"),
         ("state", "the state is all there is"),
         ("coarse", "bf16 autocast stays near float32"),

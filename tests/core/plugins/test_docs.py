@@ -96,7 +96,7 @@ def test_the_example_of_a_network_obeys_every_law(example_classes):
         "context tokens that are there matter, and no others, or they are refused",
         "the image beside x matters, or is refused",
     ]
-    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("fifteen", "15")
+    assert f"{len(BACKBONE_LAWS)} laws" in PAGE.replace("sixteen", "16")
 
 
 def test_the_example_of_a_dataset_obeys_every_law(example_classes):

@@ -172,6 +172,23 @@ def bf16(build: Build) -> Measurement:
     return Measurement(share(rounded.float() - exact, exact), 0.1)
 
 
+def given(build: Build) -> Measurement:
+    """How many of the inputs a call writes into, while training and after it."""
+    facts: tuple[dict[str, Any], ...] = ({"context": CONTEXT}, {"paired": True})
+    told = [{}, *(one for one in facts if deafness(build, **one) is None)]
+    changed: dict[str, None] = {}
+    for one in told:
+        network, inputs = fresh(build, **one)
+        for is_training in (True, False):
+            x, noise_label, cond = inputs
+            known = {"x": x, "noise_label": noise_label, **cond.given()}
+            before = {name: tensor.clone() for name, tensor in known.items()}
+            with torch.no_grad():  # where autograd would refuse to
+                network.train(is_training)(x, noise_label, cond)
+            changed |= {name: None for name in known if not known[name].equal(before[name])}
+    return Measurement(len(changed), 0, ", ".join(changed))
+
+
 def layout(build: Build) -> Measurement:
     """How far the output moves when x, or x and the weights, lie otherwise in memory."""
     network, (x, noise_label, cond) = trained(build)
@@ -225,6 +242,7 @@ BACKBONE_LAWS: tuple[Law[Build], ...] = (
     Law("a forgotten label is no label", forgotten),
     Law("context tokens that are there matter, and no others, or they are refused", context),
     Law("the image beside x matters, or is refused", image),
+    Law("what it is given is not changed", given),
     Law("without training it repeats itself", repeatable),
     Law("the state is all there is", state),
     Law("bf16 autocast stays near float32", bf16),
