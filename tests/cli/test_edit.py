@@ -49,10 +49,11 @@ def test_the_facts_say_what_made_the_results(diffx, digits_run, digits_files):
     assert facts["images"] == [str(digits_files / f"{i}.png") for i in range(4)]
 
 
-def test_a_class_changes_the_result(diffx, digits_run, digits_files):
-    plain = edited(diffx, digits_run, digits_files)
-    told = edited(diffx, digits_run, digits_files, "--label", "3", "--overwrite")
-    assert not np.array_equal(plain, told)
+def test_seed_class_and_guidance_change_the_result(diffx, digits_run, digits_files):
+    told = ["--label", "3"]
+    ways = ([], ["--seed", "1"], told, [*told, "--guidance.scale", "3"])
+    made = [edited(diffx, digits_run, digits_files, *one, "--overwrite") for one in ways]
+    assert len({np.array(one).tobytes() for one in made}) == len(ways)
 
 
 def test_points_are_edited_too(diffx, points_run):

@@ -60,6 +60,17 @@ def test_the_seed_decides_on_what_is_new(diffx, digits_run, digits_files):
     assert not np.array_equal(made[0], made[2])
 
 
+def test_pull_class_and_guidance_change_the_result(diffx, digits_run, digits_files):
+    told = ["--label", "3"]
+    ways = ([], ["--pull", "9"], told, [*told, "--guidance.scale", "3"])
+    made = []
+    for one in ways:
+        flags = [*one, "--overwrite"]
+        assert inpaint(diffx, digits_run, digits_files, *flags, by="dps").rc == 0
+        made.append(pictures("out/images").tobytes())
+    assert len(set(made)) == len(ways)
+
+
 def test_a_coordinate_of_points_is_kept_too(diffx, points_run):
     x = torch.randn(5, 2)
     save_file({"samples": x}, "points.safetensors")

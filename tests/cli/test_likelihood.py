@@ -58,6 +58,12 @@ def test_the_bits_of_given_images_are_those_of_the_pipeline(diffx, digits_run, d
     assert [row["label"] for row in rows()] == ["3"] * 4
 
 
+def test_the_seed_chooses_the_signs_for_given_images(diffx, digits_run, digits_files):
+    given = ["--images", str(digits_files), "--overwrite"]
+    bits = [found(diffx, digits_run, *given, "--seed", seed)["mean"] for seed in ("0", "0", "1")]
+    assert bits[0] == bits[1] != bits[2]
+
+
 def test_the_density_of_points_is_in_nats(diffx, points_run):
     x = torch.randn(5, 2)
     save_file({"samples": x}, "points.safetensors")
