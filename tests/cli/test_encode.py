@@ -60,6 +60,14 @@ def test_the_labels_are_those_of_the_latents_unless_others_are_said(
     assert json.loads(shown.out)["labels"] == [8] * 4
 
 
+def test_the_class_decides_on_the_latents(diffx, digits_run, digits_files):
+    found = []
+    for told in ([], ["--label", "3"]):
+        encoded(diffx, digits_run, digits_files, *HEUN, *told)
+        found.append(load_file("noise/latents.safetensors")["latents"])
+    assert not torch.equal(*found)
+
+
 def test_points_go_there_and_back(diffx, points_run):
     x = torch.randn(5, 2) / 2
     save_file({"samples": x}, "points.safetensors")

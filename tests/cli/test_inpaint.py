@@ -15,6 +15,8 @@ BY = {
     "dps": ["--sampler", "ddim", "--steps", "5", "--by", "dps", "--out", "out"],
     "pigdm": ["--sampler", "ddim", "--steps", "5", "--by", "pigdm", "--out", "out"],
 }
+NOWHERE = ["--label", "3", "--guidance.scale", "3", "--guidance.interval", "900,999"]
+"""Guidance where the model is never asked."""
 
 
 def pictures(folder):
@@ -90,9 +92,10 @@ def test_a_coordinate_of_points_is_kept_too(diffx, points_run):
         (["--mask", "black.png"], 4, "nothing to do"),
         (["--mask", "absent.png"], 4, "absent.png"),
         (["--pull", "2"], 2, "--pull: is of --by dps"),
+        (NOWHERE, 2, "--guidance.interval: guidance changes nothing from 900 to 999"),
         (["--sampler", "rk45"], 2, "needs the same time for all samples"),
     ],
-    ids=["size", "nothing", "absent", "pull", "sampler"],
+    ids=["size", "nothing", "absent", "pull", "interval", "sampler"],
 )
 def test_what_cannot_be_inpainted_is_refused_in_a_line(
     diffx, digits_run, digits_files, flags, rc, words
