@@ -278,9 +278,34 @@ def test_a_run_that_failed_says_where(reported, bare):
     (bare / "config.yaml").write_text(config.replace("steps: 12", "steps: 50"))
     made = reported(bare, "--no-draw")
     said = text(made, "summary")
-    assert "The run ended after step 12 of 50." in said
+    assert "of 50, ended early" in said
+    assert "The run ended after step 12 of 50, and could not say why." in said
     assert "The loss was not finite at step 10, 11, 12." in said
     assert made.count("was not finite</title>") >= 3
+
+
+@pytest.mark.parametrize(("flags", "steps", "why"), [
+    (("--validate.patience", "1", "--validate.min-change", "9"), 4, "no better loss of held-out"),
+    (("--train.hours", "1e-9"), 1, "1e-09 hours are over."),
+])  # fmt: skip
+def test_a_run_that_an_option_ended_says_which(reported, diffx, flags, steps, why):
+    data = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "8"]
+    size = ["--train.steps", "50", "--validate.every", "2", "--validate.examples", "16"]
+    where = ["--device", "cpu", "--out", "run"]
+    assert diffx("train", *data, *size, *where, *flags).rc == 0
+    made = reported(Path("run"), "--no-draw")
+    said = text(made, "summary")
+    assert "of 50, ended as asked" in said
+    assert f"The run ended after step {steps} of 50: {why}" in said
+    assert "alarming" not in section(made, "summary")
+
+
+def test_a_run_that_an_error_ended_says_which(reported, bare):
+    with (bare / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 12, "ended": "there is <no> room"}\n')
+    said = text(reported(bare, "--no-draw"), "summary")
+    assert "of 12, ended early" in said
+    assert "The run ended after step 12 of 12: there is <no> room." in said
 
 
 def test_lines_that_are_damaged_are_said(reported, bare):

@@ -66,6 +66,15 @@ class TestMetricsFile:
         assert steps_of(path) == [1, 5, 10, 15, 20, 25, 30]
         assert {row["examples_per_second"] for row in read_metrics(path)} == {10.0}
 
+    def test_an_end_before_the_last_step_is_a_line_until_the_run_goes_on(self, path):
+        metrics = MetricsFile(path, every=5)
+        run(metrics, steps=10, reason="0.5 hours are over")
+        assert read_metrics(path)[-1] == {"step": 10, "ended": "0.5 hours are over"}
+        metrics(Started(20, 10, 1000, 10))
+        assert steps_of(path) == [1, 5, 10]
+        metrics(Finished(10, 1.0))
+        assert steps_of(path) == [1, 5, 10]
+
     @pytest.mark.parametrize(
         "torn", [b'{"step": 11, "lo', b'{"step": 11}{"st', b"\x00\x00\xff", b"[11]", b"7", b"{}"]
     )

@@ -72,6 +72,12 @@ class Gathered:
         return max([0, *self.saved[:1], *(int(row["step"]) for row in self.rows[-50:])])
 
     @property
+    def ending(self) -> str:
+        """Why it ended before its last step; empty if it did not, or could not say so."""
+        said = self.rows[-1].get("ended") if self.rows else None
+        return said if isinstance(said, str) else ""
+
+    @property
     def run(self) -> Run:
         """How it was made, as its configuration says: also before there is a checkpoint."""
         versions = self.environment.get("distributions")

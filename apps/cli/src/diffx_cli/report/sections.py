@@ -11,7 +11,9 @@ from diffx_cli.report.gathered import Gathered
 from diffx_cli.report.model import CannotError, Model
 from diffx_cli.report.parts import Lines, Missing, Part, Player, Section, Tiles
 from diffx_cli.report.series import lost, number, pace, points, seconds, stretches
+from diffx_core.engine.duties import NO_BETTER
 from diffx_core.engine.observers.progress import duration
+from diffx_core.engine.trainer import TIME_OVER
 
 RECENT = 20
 """Lines of which the speed of a run is the middle."""
@@ -86,12 +88,12 @@ class Account:
         return [Tiles(tiles)]
 
     def _state(self) -> str:
-        wanted = number(self.found.config.get("train.steps"))
+        wanted, ending = number(self.found.config.get("train.steps")), self.found.ending
         if self.found.at_work:
             return "still training"
-        if wanted is not None and self.found.step >= wanted:
+        if wanted is not None and self.found.step >= wanted and not ending:
             return "finished"
-        return "ended early"
+        return "ended as asked" if _was_asked_for(ending) else "ended early"
 
     def _notes(self) -> list[Part]:
         """What a person should know who reads this, and what has gone wrong."""
@@ -99,8 +101,10 @@ class Account:
         wanted = number(found.config.get("train.steps"))
         if found.at_work:
             said.append("The run was still training when this page was made.")
-        elif wanted is not None and found.step < wanted:
-            bad.append(f"The run ended after step {found.step} of {wanted:g}.")
+        elif wanted is not None and (found.step < wanted or found.ending):
+            ended = f"The run ended after step {found.step} of {wanted:g}"
+            why = f": {found.ending}." if found.ending else ", and could not say why."
+            (said if _was_asked_for(found.ending) else bad).append(ended + why)
         if not found.saved:
             bad.append("There is no checkpoint: the weights have not been saved.")
         elif not found.at_work and found.saved[0] < found.step:
@@ -153,6 +157,11 @@ class Account:
             )
             return [Missing(why)]
         return self.draw()
+
+
+def _was_asked_for(ending: str) -> bool:
+    """Whether an option of the run ended it, and nothing has gone wrong."""
+    return ending.startswith(NO_BETTER) or ending.endswith(TIME_OVER)
 
 
 def _counted(size: int) -> str:

@@ -40,6 +40,9 @@ from diffx_core.options import (
 if TYPE_CHECKING:
     from diffx_core.engine.saver import Saver
 
+TIME_OVER = "hours are over"
+"""How the reason ends for which a run ends that had only so much time."""
+
 
 @frozen(eq=False)
 class Outcome:
@@ -220,7 +223,7 @@ class Trainer:
         """The next batch, or why there shall be none; all processes come to the same."""
         hours, error = self.options.hours, None
         late = hours is not None and seconds > 3600 * hours
-        reason = f"{hours:g} hours are over" if late else self.stop()
+        reason = f"{hours:g} {TIME_OVER}" if late else self.stop()
         try:
             batch = None if reason else next(batches)
         except Exception as cause:  # noqa: BLE001 - raised again, by all processes

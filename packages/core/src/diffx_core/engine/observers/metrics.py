@@ -2,9 +2,11 @@
 
     {"step": 10, "loss": 0.91, "lr": 1e-4, "grad_norm": 1.2, "seconds": 3.1, ...}
     {"step": 20, "validation_loss": 0.88, "bins": [{"low": -10.0, "high": -5.0, "loss": 0.7, ...}]}
+    {"step": 25, "ended": "0.5 hours are over"}
 
-A run that is resumed first cuts off the lines of steps that it takes again, and a line that a crash
-left unfinished. Figures that are not finite are null, as JSON has no others.
+The last of these is there if a run has ended before its last step. A run that is resumed first cuts
+it off, as it does the lines of steps that it takes again, and a line that a crash left unfinished.
+Figures that are not finite are null, as JSON has no others.
 """
 
 import json
@@ -16,7 +18,7 @@ from typing import Any
 from attrs import asdict, define, field
 
 from diffx_core.engine.durable import append, read, replace_text
-from diffx_core.engine.events import Event, Started, Stepped, Validated
+from diffx_core.engine.events import Event, Finished, Started, Stepped, Validated
 from diffx_core.engine.observers.figures import Pace
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @define
 class MetricsFile:
-    """A line for each step whose figures are wanted, and for each look at held-out examples.
+    """A line for each step whose figures are wanted, for each look, and for an end before the last.
 
     A line that cannot be written is lost, and said once; later ones are written again.
 
@@ -58,6 +60,8 @@ class MetricsFile:
             case Validated():
                 bins = [asdict(one) for one in event.bins]
                 self._write({"step": event.step, "validation_loss": event.loss, "bins": bins})
+            case Finished() if event.reason:
+                self._write({"step": event.step, "ended": event.reason})
             case _:
                 pass
 
@@ -80,7 +84,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def cut(path: Path, step: int, every: int = 1) -> None:
-    """Remove the lines about later steps than this, and lines that are none, all at once.
+    """Remove the lines about later steps than this or an end, and lines that are none, all at once.
 
     What is missing besides is said.
 
@@ -95,7 +99,7 @@ def cut(path: Path, step: int, every: int = 1) -> None:
     lost = sum(_row(line) is None for line in whole)
     if lost:
         log.warning("%s: damaged; the figures of %d lines are lost", path, lost)
-    kept = [row for row in read_metrics(path) if row["step"] <= step]
+    kept = [row for row in read_metrics(path) if row["step"] <= step and "ended" not in row]
     steps = [row["step"] for row in kept if "loss" in row]
     last, before = (*reversed(steps), 0, 0)[:2]
     if step >= last + 2 * max(every, last - before):
