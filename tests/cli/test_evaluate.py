@@ -186,6 +186,11 @@ def test_a_dry_run_measures_nothing(diffx, digits_run):
         (["--metrics", "frechett"], 2, "did you mean 'frechet'?"),
         (["--samples", "gone"], 4, "--samples gone: "),
         (["--samples", "made", "--nfe", "5"], 2, "--samples and --nfe exclude each other"),
+        (["--samples", "made", "--steps", "5"], 2, "--samples and --steps exclude each other"),
+        (["--samples", "made", "--sampler.order", "2"], 2, "and --sampler.order exclude"),
+        (["--samples", "made", "--guidance.scale", "2"], 2, "and --guidance.scale exclude"),
+        (["--samples", "made", "--scheduler", "cosine"], 2, "--samples and --scheduler exclude"),
+        (["--samples", "made", "--batch-size", "2"], 2, "--samples and --batch-size exclude"),
         (["--sampler", "heun", "--nfe", "0"], 2, "--nfe"),
     ],
 )

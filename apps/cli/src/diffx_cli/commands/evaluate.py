@@ -115,6 +115,8 @@ def _dry(request: Request, metrics: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
+DRAWN = ("n", "repeats", "nfe", "sampler", "scheduler", "guidance", "batch_size", "nproc")
+"""What is said of samples that are drawn, and means nothing of given ones."""
 COMMAND = Command(
     name="evaluate",
     summary="Measure how good the samples of a run are, beside real data and noise.",
@@ -127,7 +129,7 @@ COMMAND = Command(
     aliases={"steps": "sampler.steps"},
     exclusive=(
         ("sampler.steps", "nfe"),
-        *(("samples", one) for one in ("n", "repeats", "nfe", "steps", "sampler", "nproc")),
+        *(("samples", one) for one in DRAWN),
     ),
     examples=(
         "diffx evaluate --n 1000 --nfe 20",

@@ -30,7 +30,8 @@ class Command:
             that kind go to each of them that has it.
         sections: attrs class of each section of dotted options.
         aliases: own options that are another spelling of a dotted one.
-        exclusive: keys of which at most one may be given.
+        exclusive: keys of which at most one may be given; options of a component or a section
+            count as its own key.
         examples: command lines worth showing.
     """
 

@@ -108,7 +108,8 @@ class _Resolver:
 
     def _excluded(self, given: Mapping[str, Given]) -> None:
         for group in self.command.exclusive:
-            sources = [given[key].source for key in group if key in given]
+            found = (_first(given, key) for key in group)
+            sources = [one.source for one in found if one is not None]
             if len(sources) > 1:
                 self._problem(f"{sources[0]} and {sources[1]} exclude each other")
 
@@ -225,6 +226,11 @@ class _Resolver:
 def _under(given: Mapping[str, Given], owner: str) -> dict[str, Given]:
     prefix = f"{owner}."
     return {key[len(prefix) :]: one for key, one in given.items() if key.startswith(prefix)}
+
+
+def _first(given: Mapping[str, Given], key: str) -> Given | None:
+    """An option, or one of the options that belong to it; None if neither is given."""
+    return given.get(key) or next(iter(_under(given, key).values()), None)
 
 
 def _about(problem: str, sources: Mapping[str, str]) -> str | None:
