@@ -217,6 +217,14 @@ def test_labels_that_are_about_other_samples_are_refused(diffx, digits_run, real
     assert "sample.json is about other samples than there are" in result.err
 
 
+@pytest.mark.parametrize("label", [10, -1, None, "3", 0.5, True])
+def test_labels_that_are_no_classes_of_the_data_are_refused(diffx, digits_run, real, label):
+    (real / "sample.json").write_text(json.dumps({"labels": [0] * 299 + [label]}))
+    result = diffx("evaluate", str(digits_run), "--samples", str(real), *FEW, "--out", "numbers")
+    assert (result.rc, len(result.err.splitlines())) == (4, 1)
+    assert f"has the label {json.dumps(label)}, and the model's data have 10 classes" in result.err
+
+
 def without_place(facts):
     return {name: one for name, one in facts.items() if name != "evaluation"}
 
@@ -259,6 +267,23 @@ def test_what_was_ended_goes_on(diffx, digits_run, broken, named):
     assert without_place(evaluated(diffx, *line)) == without_place(whole)
     assert seen == [10, 8]
     assert [one.name for one in place.iterdir()] == ["evaluation.json"]
+
+
+def test_a_batch_that_was_damaged_is_drawn_again(diffx, digits_run, broken):
+    line = str(digits_run), *PARTS, "--out", "part"
+    whole = evaluated(diffx, str(digits_run), *PARTS, "--out", "whole")
+    broken(3)
+    assert diffx("evaluate", *line).rc == 130
+    broken(None)
+    damaged = Path("part") / FOUND / "parts" / "000001.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    result = diffx("evaluate", *line)
+    assert result.rc == 4
+    assert f"{damaged}: is damaged: repeat the command, and this part is" in result.err
+    assert not Path("part/evaluation.json").exists()
+    seen = broken(None)
+    assert without_place(evaluated(diffx, *line)) == without_place(whole)
+    assert seen == [10]
 
 
 def test_what_another_command_began_is_not_touched(diffx, digits_run, broken):

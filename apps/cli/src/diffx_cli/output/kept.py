@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from diffx_cli.output.claims import is_claimed
 from diffx_cli.output.folders import check_free
 from diffx_cli.processes.parts import Parts
 from diffx_core.engine.durable import replace_text
-from diffx_core.errors import ConfigError
+from diffx_core.errors import ConfigError, DataError
 
 PARTS = "parts"
 
@@ -120,8 +121,19 @@ class Kept:
         replace_text(self.record(part), json.dumps(facts))
 
     def numbers(self, part: int) -> dict[str, Tensor]:
-        """The numbers of a part."""
-        return load_file(self._numbers(part))
+        """The numbers of a part.
+
+        Raises:
+            DataError: they are damaged, by a loss of power or by hand; the part is done again.
+        """
+        file = self._numbers(part)
+        try:
+            return load_file(file)
+        except (OSError, SafetensorError) as error:
+            self.record(part).unlink(missing_ok=True)
+            raise DataError(
+                f"{file}: is damaged: repeat the command, and this part is done again"
+            ) from error
 
     def record(self, part: int) -> Path:
         """The file that is there once a part is whole."""
