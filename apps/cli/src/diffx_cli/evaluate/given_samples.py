@@ -27,10 +27,10 @@ def samples_in(folder: Path, model: Used, reference: Reference) -> tuple[Tensor,
     else:  # images that have been decoded
         spec = reference.dataset.spec
         x = as_kept(Giver("--samples", spec).examples([place]).x, spec)
-    return x, _labels(folder, len(x))
+    return x, _labels(folder, len(x), reference.source.spec.num_classes)
 
 
-def _labels(folder: Path, n: int) -> list[int] | None:
+def _labels(folder: Path, n: int, classes: int | None) -> list[int] | None:
     facts = folder / FACTS
     if not facts.exists():
         return None
@@ -42,4 +42,11 @@ def _labels(folder: Path, n: int) -> list[int] | None:
         return None
     if not isinstance(labels, list) or len(labels) != n:
         raise DataError(f"--samples {folder}: {FACTS} is about other samples than there are")
-    return [int(one) for one in labels]
+    known = range(classes or 0)
+    wrong = [one for one in labels if type(one) is not int or one not in known]
+    if wrong:
+        raise DataError(
+            f"--samples {folder}: {FACTS} has the label {json.dumps(wrong[0])}, and the model's"
+            f" data have {len(known)} classes: are they samples of another model?"
+        )
+    return labels
