@@ -1,9 +1,12 @@
 """A real browser, and pages in it that remember what went wrong."""
 
+import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import define, field
@@ -45,11 +48,11 @@ class Visit:
             self.complaints.append(text)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(tmp_path_factory) -> Iterator[Browser]:
     """Chromium without a window, as Debian and others have it.
 
-    It is one for a module: while playwright is there, nothing else in the process can use asyncio.
+    While playwright is there, nobody else can use asyncio in this thread: see `elsewhere`.
     """
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
@@ -64,6 +67,17 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=flags, env=environ)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def elsewhere() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine in a thread of its own, and waits for it."""
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, work).result()
+
+    return run
 
 
 @pytest.fixture
@@ -88,9 +102,12 @@ def digits_run(tmp_path_factory) -> Path:
     It knows its process at some times only, so that not every sampler suits it.
     """
     run = tmp_path_factory.mktemp("trained") / "digits"
-    size = ["--preset", "tiny", "--train.batch-size", "32", "--train.steps", "30"]
     data = ["--dataset", "digits", "--dataset.size", "8", "--scheduler", "ddpm"]
-    assert main(["train", *data, *size, "--device", "cpu", "--out", str(run)]) == 0
+    size = ["--preset", "tiny", "--train.batch-size", "16", "--train.steps", "30"]
+    looks = ["--train.log-every", "1", "--validate.every", "15", "--validate.examples", "16"]
+    shows = ["--preview.every", "10", "--preview.n", "4", "--preview.nfe", "2"]
+    where = ["--device", "cpu", "--out", str(run)]
+    assert main(["train", *data, *size, *looks, *shows, *where]) == 0
     return run
 
 

@@ -37,10 +37,11 @@ def hooked(studio):
         one.remove()
 
 
-def drawn(studio, texts, hear=lambda work, event: None):
+@pytest.fixture
+def drawn(studio, elsewhere):
     """All that is said, once the drawing has ended."""
 
-    async def run():
+    async def draw(texts, hear):
         work, said = await studio.begin(texts), []
         async for event in work.events():
             hear(work, event)
@@ -48,18 +49,18 @@ def drawn(studio, texts, hear=lambda work, event: None):
         await asyncio.to_thread(work.ended.wait)
         return said
 
-    return asyncio.run(run())
+    return lambda texts, hear=lambda work, event: None: elsewhere(draw(texts, hear))
 
 
-def test_a_stopped_drawing_calls_the_network_no_more(studio, hooked):
+def test_a_stopped_drawing_calls_the_network_no_more(studio, hooked, drawn):
     calls = hooked(lambda count, output: output)
-    said = drawn(studio, LONG, lambda work, event: event["event"] == "state" and work.stop())
+    said = drawn(LONG, lambda work, event: event["event"] == "state" and work.stop())
     assert said[-1] == {"event": "stopped"}
     assert 1 <= len(calls) < 1000
     assert studio.has_ended(0)
 
 
-def test_a_page_that_is_slow_misses_states_and_not_the_samples(studio):
+def test_a_page_that_is_slow_misses_states_and_not_the_samples(studio, elsewhere, drawn):
     async def run():
         work = await studio.begin({**SHORT, "nfe": "50"})
         events = work.events()
@@ -67,16 +68,16 @@ def test_a_page_that_is_slow_misses_states_and_not_the_samples(studio):
         await asyncio.to_thread(work.ended.wait)  # it has looked away until all was over
         return said + [one async for one in events]
 
-    said = asyncio.run(run())
+    said = elsewhere(run())
     assert [one["event"] for one in said[:2]] == ["begun", "state"]
     assert said[-1]["event"] == "done"
     assert len(said) <= 4
-    assert said[-1] == drawn(studio, {**SHORT, "nfe": "50"})[-1]
+    assert said[-1] == drawn({**SHORT, "nfe": "50"})[-1]
 
 
-def test_a_model_that_breaks_on_the_way_is_named(studio, hooked):
+def test_a_model_that_breaks_on_the_way_is_named(hooked, drawn):
     hooked(lambda count, output: output * torch.nan if count > 3 else output)
-    said = drawn(studio, SHORT)
+    said = drawn(SHORT)
     assert {one["event"] for one in said[1:-1]} == {"state"}
     assert (said[-1]["event"], said[-1]["code"]) == ("failed", 3)
     (problem,) = said[-1]["problems"]
@@ -85,13 +86,13 @@ def test_a_model_that_breaks_on_the_way_is_named(studio, hooked):
     )
 
 
-def test_what_nobody_has_foreseen_is_said_and_the_next_drawing_works(studio, capsys, monkeypatch):
+def test_what_nobody_has_foreseen_is_said_and_the_next_drawing_works(drawn, capsys, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("lost")
 
     with monkeypatch.context() as patch:
         patch.setattr("diffx_cli.ui.studio.look", broken)
-        said = drawn(studio, SHORT)
+        said = drawn(SHORT)
     assert said[-1]["problems"] == ["internal error: RuntimeError: lost"]
     assert "Traceback" in capsys.readouterr().err
-    assert drawn(studio, SHORT)[-1]["event"] == "done"
+    assert drawn(SHORT)[-1]["event"] == "done"

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from base64 import b64decode
 from contextlib import closing, contextmanager
+from functools import cached_property
 from http.client import HTTPConnection
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -21,7 +23,13 @@ from PIL import Image
 
 from diffx_cli.__main__ import main
 from diffx_cli.picture.pictures import GAP
+from diffx_cli.ui.asking import Home
+from diffx_cli.ui.facts import facts
+from diffx_cli.ui.guard import Door
 from diffx_cli.ui.looks import caveat, final, look
+from diffx_cli.ui.server import application
+from diffx_cli.ui.serving import Server, bound
+from diffx_cli.ui.studio import Studio
 from diffx_core import DataSpec
 from diffx_core.plugins import Registry
 
@@ -30,18 +38,21 @@ LONG = {"sampler": "euler", "nfe": "1000", "n": "200"}
 SHORT = {"sampler": "euler", "nfe": "2", "n": "2"}
 
 
-@frozen
+@frozen(slots=False)
 class Served:
-    """A program that serves the page."""
+    """The page, and who can be asked for it."""
 
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen | None = None
 
     @property
     def port(self):
         return urlsplit(self.url).port
 
-    @property
+    def connected(self):
+        return closing(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+
+    @cached_property
     def token(self):
         with closing(HTTPConnection("127.0.0.1", self.port)) as connection:
             connection.request("GET", "/")
@@ -84,15 +95,31 @@ def serving(run, *flags):
         assert (process.returncode, *said) == (130, "", "diffx: error: interrupted\n")
 
 
+@contextmanager
+def opened(run):
+    """The same server in a thread of this program, which has loaded what that takes."""
+    studio = Studio.open(Home(run, "cpu"), Registry.load())
+    with bound(0) as listening:
+        port = listening.getsockname()[1]
+        app = application(studio, facts(studio), Door(port))
+        server = Server(app, studio.stop)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        yield Served(f"http://127.0.0.1:{port}/")
+        server.should_exit = True
+        studio.stop()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
 def digits(digits_run):
-    with serving(digits_run) as served:
+    with opened(digits_run) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def points(points_run):
-    with serving(points_run) as served:
+    with opened(points_run) as served:
         yield served
 
 
@@ -366,18 +393,34 @@ def test_a_link_opens_the_same_form(page, points):
     assert page.is_checked("#chips input[value='1']")
 
 
-def test_it_opens_the_page_and_ctrl_c_ends_it_while_it_draws(points_run, tmp_path, monkeypatch):
+def test_it_opens_the_page_and_ctrl_c_ends_it_whoever_is_there(points_run, tmp_path, monkeypatch):
     browser, opened = tmp_path / "browser", tmp_path / "opened"
     browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
     browser.chmod(0o755)
     os.mkfifo(opened)
     monkeypatch.setenv("BROWSER", f"{browser} %s")
-    with serving(points_run, "--open") as served:
+    with serving(points_run, "--open") as served, served.connected() as slow:
         assert opened.read_text() == f"{served.url}\n"
+        torn = odd_clients(served)
+        slow.send(torn)
         with served.asked(body=LONG) as answer:
             assert json.loads(answer.readline())["event"] == "begun"
             served.process.send_signal(signal.SIGINT)
             served.process.wait(timeout=60)
+
+
+def odd_clients(served):
+    """Be some, of which the program shall say nothing; a request that does not end."""
+    host = f"Host: 127.0.0.1:{served.port}\r\n"
+    head = f"X-Diffx-Token: {served.token}\r\nContent-Type: application/json\r\n"
+    torn = f"POST /draw HTTP/1.1\r\n{host}{head}Content-Length: 9\r\n\r\n{{".encode()
+    other = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    asking = f"GET / HTTP/1.1\r\n{host}{other}\r\n".encode()
+    for odd in (torn, asking, b"\x16\x03\x01\r\n\r\n"):
+        with served.connected() as gone:
+            gone.send(odd)
+            assert odd == torn or gone.recv(99).startswith(b"HTTP/1.1 ")
+    return torn
 
 
 def test_a_port_that_is_in_use_is_one_line(points_run, diffx):
@@ -419,7 +462,7 @@ def test_a_model_of_pairs_is_refused(diffx, tmp_path, monkeypatch):
 
 def test_a_run_that_goes_on_is_drawn_from_where_it_is(points_run, tmp_path, diffx):
     run = shutil.copytree(points_run, tmp_path / "run", symlinks=True)
-    with serving(run) as served:
+    with opened(run) as served:
         before = served.drawn(**SHORT)
         assert diffx("train", "--resume", run, "--train.steps", "22")[0] == 0
         after = served.drawn(**SHORT)

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -96,10 +96,13 @@ async def _read(request: Request) -> tuple[object, str | None]:
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         return None, "the page must send JSON"
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST:
-            return None, f"the page must send at most {LONGEST} bytes"
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > LONGEST:
+                return None, f"the page must send at most {LONGEST} bytes"
+    except ClientDisconnect:
+        return None, "the page has gone"  # and hears nothing of it
     try:
         return json.loads(body), None
     except (ValueError, RecursionError) as error:

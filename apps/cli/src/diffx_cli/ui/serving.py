@@ -38,18 +38,31 @@ def bound(port: int) -> socket.socket:
         ) from error
 
 
-class _Server(uvicorn.Server):
-    """Stops the drawing that is under way when it is told to end."""
+class Server(uvicorn.Server):
+    """Stops the drawing that is under way when it is told to end.
+
+    Args:
+        app: what answers.
+        stop: stops the drawing.
+    """
 
     def __init__(self, app: ASGIApp, stop: Callable[[], None]) -> None:
-        # Nothing is logged of requests; what goes wrong is, to stderr.
+        # Nothing is logged of requests, however odd; what goes wrong is, to stderr. At the end
+        # nobody is waited for: the page has been told, and others may never end their request.
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=0,
         )
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         super().__init__(config)
         self._stop = stop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
         # What is cut off now was meant to be.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._stop()
@@ -67,7 +80,7 @@ def serve(
         listening: where requests come in.
         ready: called once they are answered.
     """
-    server = _Server(app, studio.stop)
+    server = Server(app, studio.stop)
 
     async def run() -> None:
         serving = asyncio.create_task(server.serve(sockets=[listening]))
