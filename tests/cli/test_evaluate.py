@@ -417,3 +417,88 @@ def test_samples_are_told_what_the_data_say(diffx, fake_distribution, monkeypatc
     found = evaluated(diffx, "run", *QUICK, "--metrics", "frechet")
     assert figures(found)["FD"]["name"] == "FD[rand-conv,seed=0]"
     assert set(told["prompt"]) == {"it is on", "it is off"}
+
+
+METRICS = '''
+from typing import ClassVar
+
+import attrs
+from attrs import frozen
+from diffx_core import Metric
+
+
+@frozen
+class Off(Metric):
+    """How far the first feature is off, which it calls as another metric calls its own."""
+
+    figures: ClassVar = ("FD",)
+    lower_is_better: ClassVar = True
+
+    def measure(self, made, real, *, seed):
+        return {"FD": -7.0}
+
+
+@frozen
+class Lost(Off):
+    """No number."""
+
+    def measure(self, made, real, *, seed):
+        return {"FD": float("nan")}
+
+
+@frozen
+class Other(Off):
+    """A figure that it does not declare."""
+
+    def measure(self, made, real, *, seed):
+        return {"SD": 1.0}
+
+
+@frozen
+class Broken(Off):
+    """None at all."""
+
+    def measure(self, made, real, *, seed):
+        raise KeyError("oops")
+'''
+METRICS_PLUGIN = """
+from diffx_core import Component, hookimpl
+
+@hookimpl
+def diffx_metrics():
+    names = ("off", "lost", "other", "broken")
+    return [Component(one, f"diffx_gauge.found:{one.title()}", "For tests") for one in names]
+"""
+
+
+@pytest.fixture
+def gauge(fake_distribution):
+    """Metrics of a stranger."""
+    fake_distribution("diffx-gauge", {"plugin": METRICS_PLUGIN, "found": METRICS})
+
+
+@pytest.mark.usefixtures("gauge")
+def test_two_metrics_may_have_a_figure_of_the_same_name(diffx, digits_run):
+    flags = "--features", "random", "--metrics", "frechet,off"
+    found = evaluated(diffx, digits_run, *QUICK, *flags, "--out", "numbers")["figures"]
+    ours, theirs = found
+    assert ours["name"] == theirs["name"] == "FD[rand-conv,seed=0]"
+    assert theirs["mean"] == theirs["floor"]["mean"] == -7
+    assert ours["mean"] > ours["floor"]["mean"] > 0
+
+
+@pytest.mark.usefixtures("gauge")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lost", "FD is nan"),
+        ("other", "measured SD, and declares FD"),
+        ("broken", "KeyError: 'oops'"),
+    ],
+)
+def test_a_metric_that_fails_is_blamed(diffx, digits_run, name, said):
+    flags = "--features", "random", "--metrics", name, "--out", "numbers"
+    result = diffx("evaluate", str(digits_run), *QUICK, *flags)
+    assert result.rc == 3
+    assert f"metric {name} (diffx-gauge 1.0): {said}" in result.err.splitlines()[-1]
+    assert not Path("numbers/evaluation.json").exists()

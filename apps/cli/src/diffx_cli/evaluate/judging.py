@@ -1,7 +1,7 @@
 """How good examples are: every metric of them, beside what real examples and noise get."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 import torch
 from attrs import field, frozen
@@ -17,6 +17,7 @@ from diffx_cli.evaluate.choosing import (
     require_readable,
 )
 from diffx_cli.evaluate.looking import EXAMPLES, Found, Looking
+from diffx_cli.evaluate.measured import measured
 from diffx_cli.evaluate.memory import NEAREST, Memory, small
 from diffx_cli.evaluate.reference import BATCH, Reference, reference_of
 from diffx_cli.evaluate.summary import summary
@@ -27,6 +28,8 @@ from diffx_core.errors import ConfigError
 from diffx_core.metric import Metric
 from diffx_metrics.features.seen import as_kept
 
+Figures: TypeAlias = dict[tuple[str, str], float]
+"""By metric and figure: two metrics may have a figure of the same name."""
 HELD = "classifier"
 """The features that know the classes of the data."""
 
@@ -141,15 +144,14 @@ class Judge:
             {
                 "metric": saved(one.registered, one.options),
                 "figure": figure,
-                "name": name,
+                "name": self._called(metric, figure),
                 "lower_is_better": metric.lower_is_better,
-                **summary([values[name] for values in found]),
-                "floor": summary([values[name] for values in floors]),
-                "ceiling": summary([values[name] for values in ceilings]),
+                **summary([values[one.label, figure] for values in found]),
+                "floor": summary([values[one.label, figure] for values in floors]),
+                "ceiling": summary([values[one.label, figure] for values in ceilings]),
             }
             for one, metric in self._built()
             for figure in metric.figures
-            for name in [self._called(metric, figure)]
         ]
 
     def facts(self) -> dict[str, Any]:
@@ -191,16 +193,16 @@ class Judge:
             return metric.called(figure, EXAMPLES)
         return metric.called(figure, self.looking.features[metric.features or self.kind].name)
 
-    def _all(self, made: Found, real: Found, repeat: int) -> dict[str, float]:
-        """Every figure by its name."""
-        found: dict[str, float] = {}
-        for _, metric in self._built():
+    def _all(self, made: Found, real: Found, repeat: int) -> Figures:
+        """Every figure."""
+        found: Figures = {}
+        for chosen, metric in self._built():
             pair = made.read(metric, self.kind), real.read(metric, self.kind)
-            values = metric.measure(*pair, seed=self.seed + repeat)
-            found |= {self._called(metric, figure): one for figure, one in values.items()}
+            values = measured(chosen, *pair, self.seed + repeat)
+            found |= {(chosen.label, figure): one for figure, one in values.items()}
         return found
 
-    def _between(self, n: int, repeats: int) -> tuple[list[Mapping[str, float]], ...]:
+    def _between(self, n: int, repeats: int) -> tuple[list[Figures], list[Figures]]:
         """What halves of the real examples get from each other, and what noise gets."""
         if n not in self._bounds:
             floors, ceilings = [], []
