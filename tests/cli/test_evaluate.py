@@ -100,8 +100,7 @@ def test_real_images_are_near_the_floor_and_noise_is_the_ceiling(diffx, digits_r
         better, floor, ceiling = one["mean"], one["floor"]["mean"], one["ceiling"]["mean"]
         sign = 1 if one["lower_is_better"] else -1
         assert sign * better < sign * ceiling
-        if one["figure"] != "coverage":  # of which there is less if fewer were made
-            assert abs(better - floor) < 0.25 * abs(ceiling - floor)
+        assert abs(better - floor) < 0.25 * abs(ceiling - floor)
         assert one["spread"] is None  # there is only one set of them
 
 

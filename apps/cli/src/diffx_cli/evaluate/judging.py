@@ -203,13 +203,18 @@ class Judge:
         return found
 
     def _between(self, n: int, repeats: int) -> tuple[list[Figures], list[Figures]]:
-        """What halves of the real examples get from each other, and what noise gets."""
+        """What as many real examples get from the others, and what as much noise gets.
+
+        They are half of the real ones at most. Nearly all figures depend on how many examples
+        there are of either sort, so that a bound from other numbers would be none.
+        """
         if n not in self._bounds:
             floors, ceilings = [], []
             for repeat in range(repeats):
                 generator = torch.Generator().manual_seed((self.seed + repeat) % 2**63)
-                first, second = torch.randperm(len(self.real), generator=generator).chunk(2)
-                floors.append(self._all(self.real[second], self.real[first], repeat))
+                order = torch.randperm(len(self.real), generator=generator)
+                some, others = order.tensor_split([min(n, len(order) // 2)])
+                floors.append(self._all(self.real[some], self.real[others], repeat))
                 noise = self.looking.at(self._noise(n, generator), Ranks())
                 ceilings.append(self._all(noise, self.real, repeat))
             self._bounds[n] = floors, ceilings
