@@ -5,9 +5,18 @@ import pickle
 
 import pytest
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
-from diffx_core import INCEPTION, Batch, Condition, ConfigError, DataError, Dataset, DataSpec
+from diffx_core import (
+    INCEPTION,
+    NO_LABEL,
+    Batch,
+    Condition,
+    ConfigError,
+    DataError,
+    Dataset,
+    DataSpec,
+)
 from diffx_metrics.features import classifier, inception
 from diffx_metrics.features.dinov2 import DinoV2
 from diffx_metrics.features.inception import Inception
@@ -93,6 +102,23 @@ def test_a_classifier_learns_and_is_kept(cache, monkeypatch):
     again = classifier_for(Stripes(), "stripes", CPU)
     assert (again.name, again.facts) == (first.name, first.facts)
     assert torch.equal(again.see(batch.x).features, first.see(batch.x).features)
+
+
+class Unnamed(Stripes):
+    """The same, of which few are known: one in nine, and a batch of others has no labels at all."""
+
+    def batch(self, index):
+        found = super().batch(index)
+        label = found.cond.label.masked_fill(index % 9 > 0, NO_LABEL)
+        return evolve(found, cond=Condition(label=label if (label != NO_LABEL).any() else None))
+
+
+def test_a_classifier_learns_from_the_examples_that_have_labels(monkeypatch):
+    monkeypatch.setattr(classifier, "BATCH", 4)  # so that some have none
+    found = classifier_for(Unnamed(), "few", CPU)
+    assert found.accuracy == 1.0
+    batch = Stripes().batch(torch.arange(20))
+    assert torch.equal(found.see(batch.x).logits.argmax(1), batch.cond.label)
 
 
 def test_a_classifier_that_was_damaged_is_trained_again_to_the_same(cache):

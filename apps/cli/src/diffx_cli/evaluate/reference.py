@@ -79,9 +79,10 @@ class Reference:
         if spec.paired:
             told["image"] = torch.cat([one for p in parts if (one := p.cond.image) is not None])
         if spec.num_classes is not None:
-            labels = torch.cat([one for p in parts if (one := p.cond.label) is not None])
-            if (labels != NO_LABEL).all():  # of data that lack some, none is asked for
-                told["label"] = labels.cpu().tolist()
+            labels = [p.cond.label for p in parts]
+            known = [one for one in labels if one is not None and (one != NO_LABEL).all()]
+            if len(known) == len(labels):  # of data that lack some, none is asked for
+                told["label"] = torch.cat(known).cpu().tolist()
         return told
 
 

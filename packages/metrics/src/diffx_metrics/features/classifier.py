@@ -12,7 +12,7 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, group_norm, silu
 
-from diffx_core import Dataset, DataSpec
+from diffx_core import NO_LABEL, Dataset, DataSpec
 from diffx_metrics.features.seen import Features, Seen, as_kept
 
 WIDTHS = (16, 32, 64)
@@ -75,7 +75,7 @@ class Classifier(Features):
     Args:
         network: it.
         digest: SHA-256 of its weights.
-        accuracy: how often it is right about real examples that it was not trained on.
+        accuracy: how often it is right about real examples with a label that it was not trained on.
         held_back: how many of these there are.
     """
 
@@ -146,7 +146,10 @@ def train(dataset: Dataset, device: torch.device) -> Trained:
             group["lr"] = RATE * (1 - step / steps)
         places = torch.randint(len(rest), (min(BATCH, len(rest)),), generator=generator)
         x, label = _read(dataset, rest[places], device)
-        loss = cross_entropy(network(_moved(x, generator))[1], label, ignore_index=-1)
+        logits = network(_moved(x, generator))[1]
+        # a mean over those that have a label, of which there may be none
+        total = cross_entropy(logits, label, ignore_index=NO_LABEL, reduction="sum")
+        loss = total / (label != NO_LABEL).sum().clamp_min(1)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -155,8 +158,10 @@ def train(dataset: Dataset, device: torch.device) -> Trained:
 
 def _read(dataset: Dataset, index: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     batch = dataset.batch(index).to(device)
-    assert batch.cond.label is not None, "the data have classes"
-    return as_kept(batch.x, dataset.spec), batch.cond.label
+    label = batch.cond.label
+    if label is None:  # nothing in this batch has one
+        label = torch.full((len(batch.x),), NO_LABEL, device=device)
+    return as_kept(batch.x, dataset.spec), label
 
 
 def _moved(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -167,8 +172,9 @@ def _moved(x: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def _accuracy(network: Network, dataset: Dataset, index: Tensor, device: torch.device) -> float:
-    right = 0
+    right, known = 0, 0
     for some in index.split(BATCH):
         x, label = _read(dataset, some, device)
         right += int((network(x)[1].argmax(1) == label).sum())
-    return right / max(1, len(index))
+        known += int((label != NO_LABEL).sum())
+    return right / max(1, known)
