@@ -354,7 +354,7 @@ def test_copies_of_real_examples_are_seen(diffx, digits_run, real):
     memory = evaluated(diffx, digits_run, "--samples", real, "--out", "numbers")["memorisation"]
     assert memory["copied"]["mean"] == 1  # every one is an example of the data
     assert memory["copied"]["of_real"] < 0.02
-    assert memory["nearness"]["mean"] == pytest.approx(0, abs=1e-3)
+    assert memory["nearness"]["mean"] == 0
     assert memory["reference"] == len(Digits())
 
 
