@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 
 import pytest
 import torch
@@ -76,13 +77,29 @@ class TestMetricsFile:
         assert steps_of(path) == [1, 5, 10]
 
     @pytest.mark.parametrize(
-        "torn", [b'{"step": 11, "lo', b'{"step": 11}{"st', b"\x00\x00\xff", b"[11]", b"7", b"{}"]
+        "torn",
+        [
+            *(b'{"step": 11, "lo', b'{"step": 11}{"st', b"\x00\x00\xff", b"[11]", b"7", b"{}"),
+            *(b'{"step": true}', b'{"step": -1}', b'{"step": 1%0400d}' % 0),
+        ],
     )
     def test_a_line_that_a_crash_left_unfinished_is_dropped(self, path, torn):
         path.write_bytes(b'{"step": 10, "loss": 1.0}\n' + torn)
         assert read_metrics(path) == [{"step": 10, "loss": 1.0}]
         run(MetricsFile(path, every=5), steps=20, start=10)
         assert steps_of(path) == [10, 15, 20]
+
+    def test_lines_are_read_one_at_a_time(self, path):
+        line = b'{"step": 1}' + b" " * 2**20 + b"\n"
+        path.write_bytes(line * 20)
+        tracemalloc.start()
+        rows = read_metrics(path)
+        MetricsFile(path)(Started(20, 10, 1000, 10))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(rows) == 20
+        assert len({id(name) for row in rows for name in row}) == 1
+        assert most < 5 * len(line)
 
     def test_a_complete_last_line_without_its_newline_is_kept(self, path):
         path.write_text('{"step": 10}')

@@ -13,7 +13,7 @@ from diffx_cli.output.folders import run_folder
 from diffx_cli.train.watching import METRICS, SAMPLES
 from diffx_core.config import read_yaml
 from diffx_core.config.run import Run, SavedComponent
-from diffx_core.engine.durable import read
+from diffx_core.engine.durable import lines, read
 from diffx_core.engine.keeping import Best, best
 from diffx_core.engine.layout import checkpoints, step_of
 from diffx_core.engine.observers import read_metrics
@@ -141,12 +141,12 @@ def _rows(path: Path, damages: list[str]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        *whole, _ = read(path).split(b"\n")
+        whole = sum(line.endswith(b"\n") and not line.isspace() for line in lines(path))
         rows = read_metrics(path)
     except OSError as error:
         damages.append(f"{path.name}: cannot be read: {error.strerror or error}")
         return []
-    lost = len([line for line in whole if line.strip()]) - len(rows)
+    lost = whole - len(rows)
     if lost > 0:
         damages.append(f"{path.name}: damaged; the figures of {lost} lines are lost")
     return rows

@@ -9,9 +9,9 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from attrs import frozen
 
@@ -75,11 +75,27 @@ def read(path: Path) -> bytes:
     Raises:
         OSError: it is none, or cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "Is not a file", str(path))
+    with _opened(path) as file:
         return file.read()
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file, and only of a file, one at a time; each with its end if it has one.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    with _opened(path) as file:
+        yield from file
+
+
+def _opened(path: Path) -> BinaryIO:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "Is not a file", str(path))
+    return file
 
 
 def append(path: Path, text: str) -> None:

@@ -12,16 +12,20 @@ Figures that are not finite are null, as JSON has no others.
 import json
 import logging
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, define, field
 
-from diffx_core.engine.durable import append, read, replace_text
+from diffx_core.engine.durable import append, lines, replace_text
 from diffx_core.engine.events import Event, Finished, Started, Stepped, Validated
 from diffx_core.engine.observers.figures import Pace
 
 log = logging.getLogger(__name__)
+
+MOST_STEPS = 2**63
+"""A line of a later step is damaged."""
 
 
 @define
@@ -80,7 +84,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a file; one that was cut off by a crash is none."""
     if not path.exists():
         return []
-    return [row for line in read(path).splitlines() if (row := _row(line)) is not None]
+    return [row for line in lines(path) if (row := _row(line)) is not None]
 
 
 def cut(path: Path, step: int, every: int = 1) -> None:
@@ -95,11 +99,15 @@ def cut(path: Path, step: int, every: int = 1) -> None:
     """
     if not path.exists():
         return
-    *whole, _ = read(path).split(b"\n")  # the last one is empty, or was cut off by a crash
-    lost = sum(_row(line) is None for line in whole)
+    kept, lost = [], 0
+    for line in lines(path):
+        row = _row(line)
+        if row is None:
+            lost += line.endswith(b"\n")  # else it was cut off by a crash
+        elif row["step"] <= step and "ended" not in row:
+            kept.append(row)
     if lost:
         log.warning("%s: damaged; the figures of %d lines are lost", path, lost)
-    kept = [row for row in read_metrics(path) if row["step"] <= step and "ended" not in row]
     steps = [row["step"] for row in kept if "loss" in row]
     last, before = (*reversed(steps), 0, 0)[:2]
     if step >= last + 2 * max(every, last - before):
@@ -113,7 +121,11 @@ def _row(line: bytes) -> dict[str, Any] | None:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    step = row.get("step") if isinstance(row, dict) else None
+    if not (type(step) is int and 0 <= step < MOST_STEPS):
+        return None
+    # Otherwise each of millions of lines would have names of its own.
+    return {sys.intern(name): one for name, one in row.items()}
 
 
 def _line(values: dict[str, Any]) -> str:
