@@ -350,6 +350,17 @@ def test_latents_are_said_to_be_no_pictures(reported, trained, tmp_path, monkeyp
     assert "those of this model are 4 x 8 x 8 numbers" in said
 
 
+def test_a_model_of_pairs_is_said_to_need_images(reported, diffx):
+    for folder in ("sharp", "blurred"):
+        Path(folder).mkdir()
+        for i in range(2):
+            Image.new("RGB", (8, 8), (60 * i, 0, 0)).save(Path(folder, f"{i}.png"))
+    data = ["--dataset", "image_folder", "--dataset.root", "sharp", "--dataset.beside", "blurred"]
+    small = ["--dataset.size", "8", "--preset", "tiny", "--train.steps", "1"]
+    assert diffx("train", *data, *small, "--train.batch-size", "2", "--out", "run").rc == 0
+    assert "diffx sample --beside IMAGES --trajectory" in text(reported(Path("run")), "denoising")
+
+
 def test_an_evaluation_is_a_table_with_its_protocol(reported, bare):
     sampler = {"name": "diffx-samplers:heun"}
     memory = {"copied": {**SUMMARY, "of_real": 0.0625}, "nearness": None}

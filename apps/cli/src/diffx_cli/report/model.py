@@ -28,6 +28,10 @@ from diffx_core.plugins.isolation import IsolatedError, isolated
 CURVE_POINTS = 160
 STRETCHED = 10.0
 """A process whose sigma grows beyond this has a logarithmic axis."""
+PAIRED = (
+    "Samples of this model belong to images that it has to be given: diffx sample --beside IMAGES"
+    " --trajectory films them."
+)
 
 
 class CannotError(Exception):
@@ -119,6 +123,8 @@ class Model:
                 pipeline = Pipeline.load(
                     self.source, self.registry, device=device, text_root=text_root
                 )
+                if pipeline.spec.paired:
+                    return [Missing(PAIRED)]
                 way = Way.of(pipeline, seed)
                 if way is None:
                     shape = " x ".join(map(str, pipeline.spec.shape))
