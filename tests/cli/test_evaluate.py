@@ -14,9 +14,11 @@ from PIL import Image
 
 from diffx_cli.evaluate.findings import FOUND, Findings
 from diffx_cli.evaluate.judging import Judge
+from diffx_cli.evaluate.memory import Memory
 from diffx_cli.output.claims import PARTIAL, held
 from diffx_cli.picture.pictures import picture, to_bytes
 from diffx_core import Pipeline
+from diffx_core.engine.ranks import Ranks
 from diffx_datasets.digits import Digits
 from diffx_metrics.features import classifier
 
@@ -356,6 +358,14 @@ def test_copies_of_real_examples_are_seen(diffx, digits_run, real):
     assert memory["copied"]["of_real"] < 0.02
     assert memory["nearness"]["mean"] == 0
     assert memory["reference"] == len(Digits())
+
+
+def test_real_examples_that_are_all_there_twice_say_nothing_of_nearness():
+    rows = torch.rand(40, 200, generator=torch.Generator().manual_seed(0)).repeat(2, 1) + 10
+    memory = Memory.of([rows], 200, Ranks(), seed=0)
+    seen = memory.see(rows[:5]).features
+    assert torch.equal(seen, torch.zeros(5, 2))
+    assert memory.facts([seen])["nearness"] is None
 
 
 def test_new_examples_are_no_copies(diffx, digits_run, real):
