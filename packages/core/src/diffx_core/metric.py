@@ -38,7 +38,7 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, made: Tensor, real: Tensor, *, seed: int) -> Mapping[str, float]:
-        """Every figure; the same numbers whatever the order of the examples.
+        """Every figure, whatever the order of the examples but for what the seed draws of them.
 
         Args:
             made: (N, ...) of generated examples, what the metric reads.
