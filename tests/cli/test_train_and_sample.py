@@ -83,6 +83,24 @@ def test_overwriting_removes_the_earlier_run_and_nothing_else(diffx):
     assert Path("out/precious").read_text() == "mine"
 
 
+def test_overwriting_leaves_nothing_that_tells_of_the_earlier_weights(diffx):
+    _train(diffx, "--out", "out")
+    made = [
+        ("sample", "--n", "2", "--steps", "2"),
+        ("evaluate", "--n", "8", "--steps", "2", "--reference", "16", "--repeats", "1"),
+        ("export", "--format", "safetensors"),
+        ("report", "--no-draw"),
+        ("likelihood", "--n", "2", "--steps", "1"),
+    ]
+    for command, *flags in made:
+        result = diffx(command, "out", *flags)
+        assert result.rc == 0, result.err
+    told = {"samples", "evaluations", "exports", "report.html", "likelihood"}
+    assert {one.name for one in Path("out").iterdir()} >= told
+    _train(diffx, "--out", "out", "--overwrite", "--seed", "1")
+    assert {one.name for one in Path("out").iterdir()} & told == set()
+
+
 @pytest.mark.parametrize("out", ["file", "file/below"], ids=["a file", "below a file"])
 def test_a_folder_that_cannot_be_is_refused(diffx, out):
     Path("file").write_text("")

@@ -13,13 +13,14 @@ from diffx_cli.line.console import command, say
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import RUNS, check_free
+from diffx_cli.output.results import OF_WEIGHTS
 from diffx_core.options.ema import width
 
 if TYPE_CHECKING:
     from diffx_core.config.run import Run
     from diffx_core.engine.averaging import Reconstruction
 
-WRITTEN = ("config.yaml", "env.json", "checkpoints", "latest", "samples")
+WRITTEN = ("config.yaml", "env.json", "checkpoints", "latest", *OF_WEIGHTS)
 """What the folder of such a model holds that diffx wrote."""
 
 

@@ -81,13 +81,14 @@ def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:
 
     from diffx_cli.export import diffusers, onnx, program, weights
     from diffx_cli.output.place import claimed
+    from diffx_cli.output.results import results
     from diffx_cli.output.writing import writing
 
     home, name = run_folder(subject.path), options.format
     names = (FACTS, "model.safetensors", "model.pt2", "model.onnx", "model.onnx.data", *DIFFUSERS)
     with (
         claimed(
-            options.out, home / "exports", name, names, overwrite=options.overwrite, width=4
+            options.out, results(home, "exports"), name, names, overwrite=options.overwrite, width=4
         ) as place,
         writing(place.folder),
     ):

@@ -22,6 +22,7 @@ from diffx_cli.line.console import note
 from diffx_cli.line.request import Chosen, Request
 from diffx_cli.output.folders import check_free, clear
 from diffx_cli.output.place import claimed
+from diffx_cli.output.results import results
 from diffx_cli.output.writing import writing
 from diffx_cli.picture.comparison_figure import draw
 from diffx_cli.use.using import saved
@@ -95,7 +96,7 @@ class Comparison:
     @property
     def folder(self) -> Path:
         """Where the cells are."""
-        home = self.evaluation.model.home / "comparisons"
+        home = results(self.evaluation.model.home, "comparisons")
         out: Path | None = self.request.options.out
         return out or home / digest(self.protocol)[:12]
 

@@ -13,6 +13,7 @@ from diffx_cli.evaluate.findings import FOUND, Findings
 from diffx_cli.line.request import Request
 from diffx_cli.output.kept import has_begun, unfinished
 from diffx_cli.output.place import Place, claimed
+from diffx_cli.output.results import results
 from diffx_cli.output.writing import writing
 
 FILE = "evaluation.json"
@@ -59,7 +60,7 @@ def _begun(
     evaluation: Evaluation, request: Request, series: Series, order: str
 ) -> Iterator[tuple[Place, Findings]]:
     """The folder of the figures, and what has been found for them already."""
-    options, parent = request.options, evaluation.model.home / "evaluations"
+    options, parent = request.options, results(evaluation.model.home, "evaluations")
     out = options.out or unfinished(parent, FOUND, order)
     label = request.components["sampler"].registered.name
     how = {"overwrite": options.overwrite, "width": 4, "again": has_begun(out, FOUND)}

@@ -13,6 +13,7 @@ from diffx_cli.import_weights.foreign_files import Files, read_weights
 from diffx_cli.line.request import Chosen, Request
 from diffx_cli.output.folders import RUNS
 from diffx_cli.output.place import claimed
+from diffx_cli.output.results import OF_WEIGHTS
 from diffx_cli.output.writing import writing
 from diffx_cli.train.environment import environment
 from diffx_core.config import write_yaml
@@ -23,7 +24,7 @@ from diffx_core.errors import ConfigError, PluginError
 from diffx_core.foreign import ForeignWeights, ImportedModel, ImportsWeights
 from diffx_core.options import ObjectiveOptions
 
-WRITTEN = ("config.yaml", "env.json", "checkpoints", "latest", "samples")
+WRITTEN = ("config.yaml", "env.json", "checkpoints", "latest", *OF_WEIGHTS)
 """What a folder of an imported run holds that diffx wrote."""
 UNIT = 1.0
 """Of data for which others take the root mean square to be one."""

@@ -13,6 +13,7 @@ from diffx_cli.line.request import Request
 from diffx_cli.output.folders import newest_run
 from diffx_cli.output.kept import has_begun, unfinished
 from diffx_cli.output.place import Place, claimed
+from diffx_cli.output.results import results
 from diffx_cli.output.writing import writing
 from diffx_cli.picture.film import is_picture, is_watchable
 from diffx_cli.sample.batches import Batches, threads_of
@@ -160,7 +161,7 @@ class Sampling:
     def _place(self) -> AbstractContextManager[Place]:
         """The folder of the samples: where they were begun, or a new one."""
         model = self.batches.model
-        options, parent = model.request.options, model.home / "samples"
+        options, parent = model.request.options, results(model.home, "samples")
         out = options.out or unfinished(parent, KEPT, self._order)
         name = model.request.components["sampler"].registered.name
         how = {"overwrite": options.overwrite, "width": 4, "again": has_begun(out, KEPT)}

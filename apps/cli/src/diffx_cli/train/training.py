@@ -15,6 +15,7 @@ from diffx_cli.line.console import command, note
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import RUNS, check_free, is_run
 from diffx_cli.output.place import Place, claimed
+from diffx_cli.output.results import OF_WEIGHTS
 from diffx_cli.output.writing import writing
 from diffx_cli.processes.devices import device_named
 from diffx_cli.processes.joining import is_launched, joined, shared
@@ -42,8 +43,8 @@ from diffx_core.objective import Objective
 from diffx_core.plugins.component import Kind
 
 WRITTEN = (
-    *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "report.html", "latest", "best"),
-    *("checkpoints", "averages", "samples"),
+    *("config.yaml", "env.json", "metrics.jsonl", "loss.png", "latest", "best"),
+    *("checkpoints", "averages", *OF_WEIGHTS),
     *("metrics.csv", "tensorboard", "wandb", "wandb-id", "mlflow", "mlflow-id"),
 )
 """What a run folder holds that diffx wrote."""

@@ -12,6 +12,7 @@ from diffx_cli.line.blame import blaming
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import newest_run
 from diffx_cli.output.place import Place, claimed
+from diffx_cli.output.results import results
 from diffx_cli.processes.devices import device_named
 from diffx_cli.sample.refusals import labels_for, refusal, with_nfe
 from diffx_core.config.run import Run, SavedComponent, plain
@@ -143,7 +144,7 @@ class Used:
             names: what diffx writes there; one of them has to be in `folders.MARKERS`.
         """
         out, overwrite = self.request.options.out, self.request.options.overwrite
-        return claimed(out, self.home / what, label, names, overwrite=overwrite, width=4)
+        return claimed(out, results(self.home, what), label, names, overwrite=overwrite, width=4)
 
 
 def used(
