@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -60,12 +61,14 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         super().__init__(config)
         self._stop = stop
+        self.interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal has come."""
         # What is cut off now was meant to be.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._stop()
+        self.interrupted = self.interrupted or sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
 
@@ -79,6 +82,9 @@ def serve(
         studio: what draws.
         listening: where requests come in.
         ready: called once they are answered.
+
+    Raises:
+        KeyboardInterrupt: it was Ctrl-C.
     """
     server = Server(app, studio.stop)
 
@@ -92,6 +98,10 @@ def serve(
 
     try:
         asyncio.run(run())
+        if (
+            server.interrupted
+        ):  # a program in the background was told to ignore Ctrl-C, and heard it
+            raise KeyboardInterrupt
     finally:
         studio.stop()
         if not studio.has_ended(PATIENCE):  # in a long step: torch cannot be left in any other way
