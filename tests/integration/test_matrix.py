@@ -105,10 +105,10 @@ def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, predict
     All are trained and sampled at the same noise levels, whatever time means to the process.
     """
     denoiser, spec = trained(
-        scheduler, "mlp", prediction, steps=600, batch_size=128, times="log_normal_sigma"
+        scheduler, "mlp", prediction, steps=400, batch_size=128, times="log_normal_sigma"
     )
     for sampler in suited(scheduler):
-        drawn = samples(denoiser, spec, sampler, steps=50, count=256, grid="logsnr")
+        drawn = samples(denoiser, spec, sampler, steps=30, count=256, grid="logsnr")
         size = float(drawn.square().mean().sqrt())
         assert 0.5 < size < 2, (sampler, size)
 
