@@ -98,9 +98,7 @@ def serve(
 
     try:
         asyncio.run(run())
-        if (
-            server.interrupted
-        ):  # a program in the background was told to ignore Ctrl-C, and heard it
+        if server.interrupted:  # also in the background, where Ctrl-C is ignored by default
             raise KeyboardInterrupt
     finally:
         studio.stop()
