@@ -1,6 +1,7 @@
 """How good examples are: every metric of them, beside what real examples and noise get."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import torch
@@ -57,7 +58,7 @@ class Judge:
     fingerprint: str
     seed: int
     memory: Memory | None = None
-    _bounds: dict[int, Any] = field(init=False, factory=dict)
+    _bounds: dict[int, tuple[list[Figures], list[Figures]]] = field(init=False, factory=dict)
 
     @classmethod
     def prepared(
@@ -89,13 +90,9 @@ class Judge:
         kinds = kinds_for(built.values(), kind)
         require_files(kinds, **files)
         reference = reference_of(model, options.reference, options.seed, options.vae)
-        if not ranks.is_first:
-            ranks.wait()  # until the first has trained a classifier, if there has to be one
-        features = {
-            one: features_for(one, reference, model.pipeline.device, **files) for one in kinds
-        }
-        if ranks.is_first:
-            ranks.wait()
+        with _first_ahead(ranks):  # who trains a classifier, if there has to be one
+            device = model.pipeline.device
+            features = {one: features_for(one, reference, device, **files) for one in kinds}
         ranks.same("features", str(facts_of(features)))
         require_readable(built, kind, features)
         keep = any(one.reads == "examples" for one in built.values())
@@ -218,7 +215,7 @@ class Judge:
                 noise = self.looking.at(self._noise(n, generator), Ranks())
                 ceilings.append(self._all(noise, self.real, repeat))
             self._bounds[n] = floors, ceilings
-        return self._bounds[n]  # type: ignore[no-any-return] # as they were put there
+        return self._bounds[n]
 
     def _noise(self, n: int, generator: torch.Generator) -> Iterable[Tensor]:
         """Noise of the size of the data, in the form of the data."""
@@ -227,3 +224,13 @@ class Judge:
             count = min(BATCH, n - first)
             x = spec.sigma_data * torch.randn(count, *spec.shape, generator=generator)
             yield as_kept(x, spec)
+
+
+@contextmanager
+def _first_ahead(ranks: Ranks) -> Iterator[None]:
+    """The first process does something, and only then the others do."""
+    if not ranks.is_first:
+        ranks.wait()
+    yield
+    if ranks.is_first:
+        ranks.wait()
