@@ -238,11 +238,21 @@ def test_stopping_ends_the_network_calls(page, digits):
     page.fill("#n", LONG["n"])
     page.click("#draw")
     page.wait_for_selector("#state img")
-    page.click("#stop")
+    with page.expect_response("**/stop"):
+        page.click("#stop")
     page.wait_for_selector("body[data-busy='false']")
     assert page.text_content("#status").endswith("stopped")
     assert page.evaluate("frames.at(-1).step") < 1000
     assert digits.drawn(**SHORT)[-1]["event"] == "done"  # it waits for the one that was stopped
+
+
+def test_who_has_stopped_a_drawing_may_draw_again_at_once(digits):
+    with digits.asked(body=LONG) as first:
+        assert json.loads(first.readline())["event"] == "begun"
+        with digits.asked(path="/stop") as answer:
+            assert answer.status == 204
+        assert digits.drawn(**SHORT)[-1]["event"] == "done"
+        assert json.loads(first.readlines()[-1])["event"] == "stopped"
 
 
 def test_there_is_one_drawing_at_a_time_and_it_ends_when_nobody_listens(digits):
@@ -254,6 +264,7 @@ def test_there_is_one_drawing_at_a_time_and_it_ends_when_nobody_listens(digits):
             assert json.load(second) == {"problems": [line]}
     for _ in range(1000):  # until the server has noticed
         with digits.asked(body=SHORT) as answer:
+            answer.read()
             if answer.status != 409:
                 break
     assert answer.status == 200

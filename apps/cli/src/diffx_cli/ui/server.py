@@ -1,4 +1,4 @@
-"""The server of the page: three files, and one request that draws."""
+"""The server of the page: three files, a request that draws, and one that stops it."""
 
 import json
 from collections.abc import AsyncIterator
@@ -50,7 +50,12 @@ def application(studio: Studio, facts: dict[str, Any], door: Door) -> ASGIApp:
             return JSONResponse({"problems": [line]}, status_code=409)
         return _Told(work)
 
-    routes = [Route("/", index), Route("/draw", draw, methods=["POST"])]
+    async def stop(_: Request) -> Response:
+        studio.stop()
+        return Response(status_code=204)
+
+    asked = {"/draw": draw, "/stop": stop}
+    routes = [Route("/", index), *(Route(*one, methods=["POST"]) for one in asked.items())]
     routes += [Route(f"/{name}", file) for name in FILES]
     return Guarded(Starlette(routes=routes), door)
 

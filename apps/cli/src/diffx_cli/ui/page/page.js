@@ -219,6 +219,7 @@ function hear(event) {
 
 // The request
 
+const token = { "x-diffx-token": facts.token };
 let stopper = null;
 
 async function listen(answer) {
@@ -244,7 +245,7 @@ async function draw() {
   try {
     const answer = await fetch("draw", {
       method: "POST",
-      headers: { "content-type": "application/json", "x-diffx-token": facts.token },
+      headers: { "content-type": "application/json", ...token },
       body: JSON.stringify(texts),
       signal: stopper.signal,
     });
@@ -265,6 +266,13 @@ async function draw() {
   busy(false);
 }
 
+// The server notices late that nobody listens: it is told, so that who draws again at once may.
+async function stop() {
+  const mine = stopper;
+  await fetch("stop", { method: "POST", headers: token }).catch(() => {});
+  mine.abort();
+}
+
 function busy(is) {
   at("draw").disabled = is;
   at("stop").hidden = !is;
@@ -275,7 +283,7 @@ offer();
 recall();
 at("sampler").addEventListener("change", showSampler);
 at("form").addEventListener("submit", (event) => { event.preventDefault(); if (!at("draw").disabled) draw(); });
-at("stop").addEventListener("click", () => stopper.abort());
+at("stop").addEventListener("click", stop);
 at("new").addEventListener("click", () => { at("seed").value = crypto.getRandomValues(new Uint32Array(1))[0]; });
 at("way").addEventListener("input", () => show(Number(at("way").value)));
 at("copy").addEventListener("click", () => navigator.clipboard.writeText(at("command").textContent));
