@@ -31,6 +31,8 @@ WRONG = {
     ),
     "word that is missing": (["describe", "scheduler"], "--name: is required"),
     "words that are missing": (["describe"], "--kind: is required"),
+    "option of two words": (["sample", "--batch-sizee", "8"], "did you mean --batch-size?"),
+    "option of two words that is missing": (["ema", "runs"], "--sigma-rel: is required"),
     "described objective": (["describe", "objective", "edn"], "did you mean edm?"),
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from diffx_core.config import REQUIRED, Option, options_of, type_name
+from diffx_core.config import REQUIRED, Option, flag, options_of, type_name
 from diffx_docs.markdown import code, plain, table
 
 BOUND = re.compile(r"<Validator for x (\S+) ([^>]+)>")
@@ -22,10 +22,9 @@ def option_table(target: type, prefix: str) -> str:
 def _rows(target: type, prefix: str) -> Iterator[tuple[str, ...]]:
     bounds = _bounds(target)
     for one in options_of(target):
-        flag = f"--{prefix}{one.name}" if prefix else f"--{one.name.replace('_', '-')}"
         shown = type_name(one.type).replace("|", " | ")
         bounded = ", ".join(filter(None, (shown, bounds.get(one.name, ""))))
-        yield code(flag), bounded, _default(one), plain(one.help)
+        yield code(flag(prefix + one.name)), bounded, _default(one), plain(one.help)
 
 
 def _default(option: Option) -> str:

@@ -72,7 +72,7 @@ def trainer(room, *, error=OUT, objective=None, **options):
 def test_a_shortage_of_memory_comes_with_advice(error):
     with pytest.raises(ConfigError) as caught:
         trainer(3, error=error).fit()
-    assert "8 examples at once do not fit into memory: --train.micro-batch 4" in str(caught.value)
+    assert "8 examples at once do not fit into memory: --train.micro_batch 4" in str(caught.value)
     assert len(caught.value.problems) == 1
 
 

@@ -9,6 +9,7 @@ from diffx_cli.line.console import say
 from diffx_cli.line.options import Working
 from diffx_cli.line.request import Request
 from diffx_cli.line.resolve import resolve
+from diffx_core.config import flag
 
 TRAINED = {
     "scheduler": "diffx-schedulers:vpsde",
@@ -57,7 +58,7 @@ def run(request: Request) -> None:
 
 
 def _flags(options: dict[str, str]) -> str:
-    return " ".join(f"--{key} {value}" for key, value in options.items())
+    return " ".join(f"{flag(key)} {value}" for key, value in options.items())
 
 
 COMMAND = Command(

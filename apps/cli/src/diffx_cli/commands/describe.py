@@ -14,7 +14,7 @@ from diffx_cli.line.console import say
 from diffx_cli.line.help import option_lines
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Chosen, Request
-from diffx_core.config import REQUIRED, Option, options_of, type_name
+from diffx_core.config import REQUIRED, Option, flag, options_of, type_name
 from diffx_core.config.run import plain
 from diffx_core.errors import ConfigError
 from diffx_core.plugins.component import Kind
@@ -91,7 +91,7 @@ def _size(request: Request, registered: Registered) -> dict[str, Any] | None:
     if registered.kind != "backbone":
         if told:
             raise ConfigError(
-                f"{_flag(told[0])}: is for a backbone, and this is a {registered.kind}"
+                f"{flag(told[0])}: is for a backbone, and this is a {registered.kind}"
             )
         return None
     if options.shape is None and "dataset" not in told:
@@ -134,10 +134,6 @@ def _spec(request: Request) -> "DataSpec":
             " an encoder reads that --text names"
         )
     return dataset_of(source, text).spec
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _size_text(size: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, field, frozen
 
 from diffx_cli.line.command import Command
-from diffx_core.config import nearest, show
+from diffx_core.config import flag, nearest, show
 from diffx_core.errors import ConfigError
 
 LONGEST = 65_536
@@ -126,7 +126,7 @@ class _Reader:
         if not following.startswith("-") or _NEGATIVE.match(following):
             return self.left.pop(0)
         if key in self.valued:
-            self.problems.append(f"--{_spelled(key)} needs a value")
+            self.problems.append(f"{flag(key)} needs a value")
             return None
         return "true"
 
@@ -134,12 +134,8 @@ class _Reader:
         if (harm := _harm(value)) is not None:
             self.problems.append(f"{source}: {harm}")
         elif key in self.options:
-            self.problems.append(f"--{_spelled(key)} is given twice")
+            self.problems.append(f"{flag(key)} is given twice")
         self.options[key] = value
-
-
-def _spelled(key: str) -> str:
-    return key if "." in key else key.replace("_", "-")
 
 
 def _harm(word: str) -> str | None:

@@ -8,8 +8,7 @@ from importlib.metadata import version as version_of
 
 from diffx_cli.line.command import Command
 from diffx_cli.line.layout import columns
-from diffx_cli.line.resolve import spelled
-from diffx_core.config import REQUIRED, Option, options_of, type_name
+from diffx_core.config import REQUIRED, Option, flag, options_of, type_name
 from diffx_core.plugins.component import KINDS, Kind
 from diffx_core.plugins.registry import Registry
 
@@ -72,7 +71,7 @@ def option_lines(options: Iterable[Option], prefix: str) -> list[str]:
     """One entry for each option: flag, type, help and default."""
     lines = columns(
         (
-            f"{spelled(prefix + one.name)} {_metavar(one)}".rstrip(),
+            f"{flag(prefix + one.name)} {_metavar(one)}".rstrip(),
             f"{one.help} {_choices(one)}{_default(one)}",
         )
         for one in options

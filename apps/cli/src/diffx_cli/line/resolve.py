@@ -16,7 +16,7 @@ from diffx_cli.line.layers import layered
 from diffx_cli.line.options import Learning
 from diffx_cli.line.request import Chosen, Request
 from diffx_cli.train.loggers import shared_out
-from diffx_core.config import Given, nearest, options_of, show, structure
+from diffx_core.config import Given, flag, nearest, options_of, show, structure
 from diffx_core.config.schema import arguments
 from diffx_core.errors import ConfigError, DataError, DiffxError, PluginError
 from diffx_core.plugins.component import Kind
@@ -48,11 +48,6 @@ def resolve(command: Command, texts: Mapping[str, str], registry: Registry) -> R
     return sized(request)
 
 
-def spelled(key: str) -> str:
-    """A key as its flag is written."""
-    return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
-
-
 @define
 class _Resolver:
     """Collects mistakes while it goes from names to values."""
@@ -62,7 +57,7 @@ class _Resolver:
     errors: list[DiffxError] = field(factory=list)
 
     def resolve(self, texts: Mapping[str, str]) -> Request:
-        flags = {key: Given(text, spelled(key)) for key, text in texts.items()}
+        flags = {key: Given(text, flag(key)) for key, text in texts.items()}
         merged = layered(self.command, flags, self.errors)
         given = self._named(merged.given)
         self._unknown(given)
@@ -241,8 +236,8 @@ def _about(problem: str, sources: Mapping[str, str]) -> str | None:
 
 def _meant(key: str, declared: Mapping[str, object]) -> str:
     tail = key.rpartition(".")[2]
-    tails = [spelled(known) for known in declared if known.rpartition(".")[2] == tail]
+    tails = [flag(known) for known in declared if known.rpartition(".")[2] == tail]
     if tails:
         return f"; did you mean {' or '.join(tails)}?"
-    near = nearest(key, declared)
-    return near.replace("mean ", "mean --").replace(" or ", " or --") if near else ""
+    near = nearest(flag(key)[2:], (flag(known)[2:] for known in declared))
+    return near.replace("mean ", "mean --").replace(" or ", " or --")

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from diffx_cli.commands import sample
 from diffx_cli.line.request import Request
-from diffx_cli.line.resolve import resolve, spelled
-from diffx_core.config import options_of
+from diffx_cli.line.resolve import resolve
+from diffx_core.config import flag, options_of
 from diffx_core.dataset import DataSpec
 from diffx_core.errors import ConfigError
 from diffx_core.options import GuidanceOptions
@@ -101,4 +101,4 @@ def _foreign(given: Mapping[object, object]) -> Iterator[str]:
         if not (isinstance(key, str) and isinstance(text, str) and len(text) <= LONGEST):
             yield f"the page must send texts of at most {LONGEST} characters"
         elif key not in allowed and not key.startswith("sampler."):
-            yield f"{spelled(key[:100])}: is not for the page: use diffx sample"
+            yield f"{flag(key[:100])}: is not for the page: use diffx sample"

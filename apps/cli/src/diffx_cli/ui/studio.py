@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from diffx_cli.line.console import command, complain
-from diffx_cli.line.resolve import spelled
 from diffx_cli.picture.film import seen
 from diffx_cli.processes.devices import device_named
 from diffx_cli.sample.batches import computing_by, threads_of
 from diffx_cli.sample.sampling import Sampling
 from diffx_cli.ui.asking import Home, asked, require_few
 from diffx_cli.ui.looks import final, look
+from diffx_core.config import flag
 from diffx_core.engine.checkpoint import latest
 from diffx_core.engine.layout import step_of
 from diffx_core.errors import DiffxError
@@ -202,7 +202,7 @@ class Studio:
         """The command line that draws the same samples."""
         assert isinstance(given, dict), "it has been read"
         texts = given if self.home.device == "auto" else {**given, "device": self.home.device}
-        flags = (word for key, text in texts.items() for word in (spelled(key), text))
+        flags = (word for key, text in texts.items() for word in (flag(key), text))
         return command("sample", self.home.source, *flags)
 
     def _refresh(self) -> None:

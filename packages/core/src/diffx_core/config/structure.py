@@ -10,7 +10,7 @@ from attrs import frozen
 
 from diffx_core.config.convert import Value, convert
 from diffx_core.config.schema import REQUIRED, Option
-from diffx_core.config.wording import nearest, show
+from diffx_core.config.wording import flag, nearest, show
 
 
 @frozen
@@ -46,9 +46,8 @@ def structure(
         try:
             values[option.name] = _value(option, given.get(option.name))
         except ValueError as error:
-            source = (
-                given[option.name].source if option.name in given else f"--{prefix}{option.name}"
-            )
+            one = given.get(option.name)
+            source = flag(prefix + option.name) if one is None else one.source
             problems.append(f"{source}: {error}")
     return values, problems
 

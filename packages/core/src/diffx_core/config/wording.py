@@ -15,6 +15,15 @@ def show(value: object) -> str:
     return f"{text[:LONGEST_QUOTE]}... ({length} characters)"
 
 
+def flag(key: str) -> str:
+    """The flag of an option as everything that is read spells it.
+
+    Args:
+        key: ``batch_size`` is ``--batch-size``; ``train.batch_size`` is as in a file.
+    """
+    return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: ``; did you mean x?``, or nothing."""
     from difflib import get_close_matches

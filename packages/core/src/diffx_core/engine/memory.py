@@ -46,8 +46,8 @@ def shortage(micro: int) -> ConfigError:
     if micro == 1:
         return ConfigError("one example alone does not fit into memory: take a smaller network")
     return ConfigError(
-        f"{micro} examples at once do not fit into memory: --train.micro-batch {micro // 2} takes"
-        " about half and gives the same gradient, and --train.auto-micro-batch finds what fits"
+        f"{micro} examples at once do not fit into memory: --train.micro_batch {micro // 2} takes"
+        " about half and gives the same gradient, and --train.auto_micro_batch finds what fits"
     )
 
 

@@ -103,7 +103,7 @@ class Sharded(Together):
         if total % self.world and total // self.world % micro == 0:
             raise ConfigError(
                 f"--train.shard: {total} examples on {self.world} processes, {micro} at once, are "
-                "one part more on some than on others: take another --train.micro-batch"
+                "one part more on some than on others: take another --train.micro_batch"
             )
         return micro
 
