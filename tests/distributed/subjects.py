@@ -3,10 +3,12 @@
 import logging
 import os
 import signal
+from datetime import timedelta
 
 import torch
 from attrs import define, evolve, field, frozen
 from torch import nn
+from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from diffx_cli.processes import joining
 from diffx_cli.processes.joining import shared
@@ -284,7 +286,8 @@ def tell(ranks):
 def stay_away(ranks):
     """Process 1 does not come before the other has given up."""
     if ranks.rank == 1:
-        return ranks.board.first(30).code
+        return ranks.board.first(100).code
+    _set_pg_timeout(timedelta(seconds=1), ranks.groups[-1])  # now that both are here
     return ranks.wait()
 
 
