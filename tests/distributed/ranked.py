@@ -5,6 +5,7 @@ import os
 import pickle
 import socket
 import traceback
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -37,24 +38,31 @@ class End:
     text: str = ""
 
 
+@contextmanager
+def free_port():
+    """A port of this machine that nobody else is given meanwhile, where a server may listen."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
 def ends(world, work, *args, timeout=LATE_ENOUGH):
     """What becomes of so many processes that all do `work(ranks, *args)`.
 
     Without a timeout it is `work(*args)`, and they join each other by themselves.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
-    started = []
-    for rank in range(world):
-        pipe, other = SERVER.Pipe(duplex=False)
-        place = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-        process = SERVER.Process(target=_run, args=(other, place, timeout, work, args))
-        process.start()
-        other.close()
-        started.append((process, pipe))
-    return [_end(*one) for one in started]
+    with free_port() as port:
+        common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(world)}
+        started = []
+        for rank in range(world):
+            pipe, other = SERVER.Pipe(duplex=False)
+            place = {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            process = SERVER.Process(target=_run, args=(other, place, timeout, work, args))
+            process.start()
+            other.close()
+            started.append((process, pipe))
+        return [_end(*one) for one in started]
 
 
 def values(world, work, *args, timeout=LATE_ENOUGH):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from diffx_cli.__main__ import main
 from diffx_core.engine.layout import checkpoints, step_of
+from ranked import free_port
 
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16", "--device", "cpu"]
 OPTIONS = ["--train.batch_size", "8", "--train.log_every", "1", "--save.every", "5"]
@@ -132,14 +132,13 @@ def test_one_of_several_processes_starts_no_others(monkeypatch, capsys, command)
 
 @pytest.mark.slow
 def test_two_machines_train_one_run(started, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     torchrun = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
-    where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "1"]
-    here = ["--local-addr", "127.0.0.1"]
-    nodes = [started(*torchrun, *where, *here, *COMMAND, "--train.steps", "20") for _ in range(2)]
-    said = [node.communicate(timeout=LATE) for node in nodes]
+    train = [*COMMAND, "--train.steps", "20"]
+    with free_port() as port:
+        where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"127.0.0.1:{port}", "--rdzv-id", "1"]
+        here = ["--local-addr", "127.0.0.1"]
+        nodes = [started(*torchrun, *where, *here, *train) for _ in range(2)]
+        said = [node.communicate(timeout=LATE) for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
     assert sorted(one for one, _ in said) == ["", "trained: run\nsample it: diffx sample run\n"]
     assert steps(tmp_path) == list(range(1, 21))
