@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from time import sleep
 
 import pytest
 
@@ -64,6 +65,13 @@ def until(process, text):
     raise AssertionError("".join(said))
 
 
+def until_saved(process, run, step):
+    """Wait until a run has saved a step, or a later one: the earlier ones are soon deleted."""
+    while not any((step_of(one) or 0) >= step for one in checkpoints(run)):
+        assert process.poll() is None, process.communicate()
+        sleep(0.01)
+
+
 def steps(folder):
     rows = (folder / "run" / "metrics.jsonl").read_text().splitlines()
     return [row["step"] for row in map(json.loads, rows) if "loss" in row]
@@ -72,8 +80,7 @@ def steps(folder):
 @pytest.mark.slow
 def test_a_signal_to_the_launcher_ends_all_after_a_save(started, tmp_path):
     run = started(*COMMAND, "--nproc", "2", "--train.steps", "100000")
-    while not (tmp_path / "run" / "checkpoints" / "step-00000005").exists():
-        assert run.poll() is None
+    until_saved(run, tmp_path / "run", 5)
     run.send_signal(signal.SIGTERM)
     said, complained = run.communicate(timeout=LATE)
     assert run.returncode == 143, complained
@@ -86,8 +93,7 @@ def test_a_signal_to_the_launcher_ends_all_after_a_save(started, tmp_path):
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGKILL"])
 def test_a_launcher_that_goes_lets_all_save_and_end(started, tmp_path, name):
     run = started(*COMMAND, "--nproc", "2", "--train.steps", "100000")
-    while not (tmp_path / "run" / "checkpoints" / "step-00000010").exists():
-        assert run.poll() is None
+    until_saved(run, tmp_path / "run", 10)
     run.send_signal(getattr(signal, name))
     said, complained = run.communicate(timeout=LATE)  # its processes have the same pipes
     assert run.returncode == {"SIGHUP": 143, "SIGKILL": -9}[name], complained
