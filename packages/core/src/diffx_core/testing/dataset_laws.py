@@ -5,16 +5,15 @@ Up to `EXAMPLES` examples are looked at, evenly spaced.
 
 import copy
 import math
-import random
 from collections.abc import Callable, Iterable
 from typing import SupportsFloat
 
-import numpy as np
 import torch
 from attrs import evolve, has
 from torch import Tensor
 
 from diffx_core.dataset import NO_LABEL, Batch, Dataset, DataSpec, spec_to_json
+from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 
 EXAMPLES = 1024
@@ -228,16 +227,7 @@ def _outside(dataset: Dataset) -> Measurement:
 
 def _global_state(dataset: Dataset) -> Measurement:
     index = looked_at(dataset)
-    before = random_states()
-    dataset.batch(index)
-    dataset.augmented(index, seed=SEED, step=STEP)
-    return share_of(random_states() != before)
-
-
-def random_states() -> tuple[bytes, str, object]:
-    """The states of all global random generators."""
-    legacy = str(np.random.get_state())  # noqa: NPY002 - the global one is what must not change
-    return torch.get_rng_state().numpy().tobytes(), legacy, random.getstate()
+    return left_alone(lambda: both(dataset, index))
 
 
 DATASET_LAWS: tuple[Law[Dataset], ...] = (

@@ -18,7 +18,8 @@ from attrs import frozen
 from torch import Tensor
 
 from diffx_core.logger import FINISHED, Logger
-from diffx_core.testing.dataset_laws import random_states, share_of
+from diffx_core.testing.dataset_laws import share_of
+from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 
 CONFIG: dict[str, Any] = {
@@ -150,9 +151,7 @@ def _elsewhere(place: Trial) -> Measurement:
 
 
 def _global_state(place: Trial) -> Measurement:
-    before = random_states()
-    _whole_run(place.start())
-    return share_of(random_states() != before)
+    return left_alone(lambda: _whole_run(place.start()))
 
 
 def _silent(place: Trial) -> Measurement:

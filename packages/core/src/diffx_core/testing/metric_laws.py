@@ -12,7 +12,8 @@ from torch import Tensor
 
 from diffx_core.errors import ConfigError
 from diffx_core.metric import Metric
-from diffx_core.testing.dataset_laws import random_states, share_of
+from diffx_core.testing.dataset_laws import share_of
+from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 
 COUNT = 120
@@ -131,9 +132,8 @@ def _few(metric: Metric) -> Measurement:
 
 
 def _global_state(metric: Metric) -> Measurement:
-    before = random_states()
-    metric.measure(_real(metric, 1), _real(metric), seed=0)
-    return share_of(random_states() != before)
+    made, real = _real(metric, 1), _real(metric)
+    return left_alone(lambda: metric.measure(made, real, seed=0))
 
 
 def _names(metric: Metric) -> Measurement:

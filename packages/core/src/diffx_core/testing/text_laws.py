@@ -4,7 +4,8 @@ import copy
 
 import torch
 
-from diffx_core.testing.dataset_laws import random_states, share_of
+from diffx_core.testing.dataset_laws import share_of
+from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.text import TextEncoder, Tokens
 
@@ -90,9 +91,7 @@ def _copied(encoder: TextEncoder) -> Measurement:
 
 
 def _global_state(encoder: TextEncoder) -> Measurement:
-    before = random_states()
-    _tokens(encoder)
-    return share_of(random_states() != before)
+    return left_alone(lambda: _tokens(encoder))
 
 
 def _same(one: Tokens, other: Tokens) -> bool:
