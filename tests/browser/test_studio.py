@@ -1,6 +1,7 @@
 """What draws for the page: it can be stopped, survives what goes wrong, and says what that was."""
 
 import asyncio
+import threading
 
 import pytest
 import torch
@@ -60,11 +61,18 @@ def test_a_stopped_drawing_calls_the_network_no_more(studio, hooked, drawn):
     assert studio.has_ended(0)
 
 
-def test_a_page_that_is_slow_misses_states_and_not_the_samples(studio, elsewhere, drawn):
+def test_a_page_that_is_slow_misses_states_and_not_the_samples(studio, hooked, elsewhere, drawn):
+    waits = threading.Event()
+    hooked(lambda count, output: waits.wait() and output)
+
     async def run():
         work = await studio.begin({**SHORT, "nfe": "50"})
         events = work.events()
-        said = [await anext(events), await anext(events)]
+        said = [await anext(events)]
+        state = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0)  # now it waits for the state, before there is one
+        waits.set()
+        said.append(await state)
         await asyncio.to_thread(work.ended.wait)  # it has looked away until all was over
         return said + [one async for one in events]
 

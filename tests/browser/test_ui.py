@@ -29,7 +29,7 @@ from diffx_cli.ui.guard import Door
 from diffx_cli.ui.looks import caveat, final, look
 from diffx_cli.ui.server import application
 from diffx_cli.ui.serving import Server, bound
-from diffx_cli.ui.studio import Studio
+from diffx_cli.ui.studio import Studio, Work
 from diffx_core import DataSpec
 from diffx_core.plugins import Registry
 
@@ -135,6 +135,12 @@ def diffx(capsys):
     return run
 
 
+@pytest.fixture
+def unhurried(monkeypatch):
+    """Drawing waits until the page has time for each state."""
+    monkeypatch.setattr(Work, "has_time", property(lambda work: work._hungry.wait(60)))
+
+
 def draw(page, **values):
     for name, value in values.items():
         page.fill(f"#{name}", value)
@@ -150,14 +156,16 @@ def saved(page, link, folder):
     return file
 
 
-def test_samples_come_about_and_are_those_of_diffx_sample(visit, digits, tmp_path, diffx):
+def test_samples_come_about_and_are_those_of_diffx_sample(
+    visit, digits, unhurried, tmp_path, diffx
+):
     page = visit.page
     page.goto(digits.url)
     page.check("#chips input[value='3']")
     draw(page, amount="12", n="6", seed="7", scale="2")
     assert page.text_content("#status") == "Step 12 of 12, 12 network calls: done"
     pictures = page.evaluate("frames.map((one) => one.looks[0].image)")
-    assert len(pictures) > 2
+    assert len(pictures) == 12
     assert len(set(pictures)) == len(pictures)
     assert page.get_attribute("#state img", "src") == pictures[-1]
     page.fill("#way", "0")
