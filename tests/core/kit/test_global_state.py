@@ -10,7 +10,7 @@ from diffx_core.testing.global_state import left_alone, random_states
 
 TOUCHES = {
     "draws": lambda: torch.rand(1),
-    "draws of numpy": np.random.rand,  # noqa: NPY002 - what is tested
+    "draws of numpy": np.random.rand,
     "draws of Python": random.random,
     "seeds": lambda: torch.manual_seed(0),
     "seeds numpy": lambda: np.random.seed(0),  # noqa: NPY002 - what is tested
