@@ -186,3 +186,9 @@ def test_networks_of_pairs_are_measured():
     alone, paired = (figures(UNet, DataSpec((1, 8, 8), paired=one)) for one in (False, True))
     assert paired.parameters == alone.parameters + 9 * 16
     assert paired.flop > alone.flop
+
+
+@pytest.mark.parametrize(("number", "said"), [(1, ", 1 class:"), (2, ", 2 classes:")])
+def test_classes_are_counted(diffx, number, said):
+    found = diffx("describe", "backbone", "mlp", "--shape", "2", "--num-classes", str(number))
+    assert f"for data 2{said}" in found.out

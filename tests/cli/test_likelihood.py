@@ -101,7 +101,7 @@ def test_examples_that_were_held_out_are_taken_if_there_are_any(diffx):
     [
         (["--images", "grey.png"], 4, "none of the 17 levels"),
         (["--images", "large.png"], 4, "is 9x9 pixels"),
-        (["--n", "5000"], 2, "there are 1797 examples (all), not 5000"),
+        (["--n", "5000"], 2, "the data have 1797 examples (all), not 5000"),
         (["--split", "held-out"], 2, "kept no examples"),
         (["--images", "grey.png", "--n", "3"], 2, "--n"),
         (["--trace", "exact", "--n", "1"], 0, ""),

@@ -238,3 +238,10 @@ def test_the_page_of_the_docs_has_every_component_and_the_orders_that_are_declar
         assert bool(numbers) == (sampler.converges and sampler.nfe is not None)
         refused = dict(zip(heading[2:], row[2:], strict=True))["ddpm"] == "refused"
         assert refused == ("any_time" in sampler.needs())
+
+
+def test_what_there_is_one_of_is_not_said_of_several(diffx):
+    found = diffx(
+        "matrix", "--schedulers", "vpsde", "--samplers", "ddim,heun", "--predictions", "v"
+    )
+    assert "note: 1 scheduler with 2 samplers," in found.err

@@ -353,7 +353,7 @@ def test_processes_that_have_no_batch_are_said(tmp_path, digits_run):
         capture_output=True,
         text=True,
     )
-    assert "3 samples are 1 batches for 2 processes: a smaller --batch-size" in done.stderr
+    assert "3 samples in 1 batch for 2 processes: a smaller --batch-size" in done.stderr
     assert len(list((tmp_path / "s" / "images").iterdir())) == 3
 
 

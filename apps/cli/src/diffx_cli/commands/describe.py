@@ -10,7 +10,7 @@ from attrs.validators import le, optional
 
 from diffx_cli.components.objectives import objective_text, objectives_json, objectives_text
 from diffx_cli.line.command import Command
-from diffx_cli.line.console import say
+from diffx_cli.line.console import counted, say
 from diffx_cli.line.help import option_lines
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Chosen, Request
@@ -138,7 +138,8 @@ def _spec(request: Request) -> "DataSpec":
 
 def _size_text(size: dict[str, Any]) -> str:
     shape = " x ".join(map(str, size["shape"]))
-    classes = "" if size["num_classes"] is None else f", {size['num_classes']} classes"
+    number = size["num_classes"]
+    classes = "" if number is None else f", {counted(number, 'class', 'classes')}"
     context = "" if size["context"] is None else f", context tokens of {size['context']}"
     return (
         f"for data {shape}{classes}{context}:\n"

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge, optional
 
 from diffx_cli.line.command import Command
-from diffx_cli.line.console import command, say
+from diffx_cli.line.console import command, counted, say
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import RUNS, check_free
@@ -34,7 +34,7 @@ class EmaCommandOptions(Shown):
             around those that were kept it is nearest to what was asked for.
         step: last step that counts, one of which there are snapshots; by default the last of them.
         out: folder for the model; by default the next number under runs/.
-        overwrite: write into a folder that is not empty.
+        overwrite: replace what diffx wrote into the folder; nothing else is touched.
         dry_run: say how near the average comes, and write nothing.
     """
 
@@ -61,7 +61,8 @@ def run(request: Request) -> None:
         say(json.dumps({"run": None if folder is None else str(folder), **_facts(made)}))
         return
     say(
-        f"average of width {made.sigma_rel:g} at step {made.step}, of {made.snapshots} snapshots; "
+        f"average of width {made.sigma_rel:g} at step {made.step}, of "
+        f"{counted(made.snapshots, 'snapshot')}; "
         f"its profile is {made.error:.1e} of its length from the one asked for"
     )
     if folder is None:

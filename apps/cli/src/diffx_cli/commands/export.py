@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from diffx_cli.line.command import Command
-from diffx_cli.line.console import note, say
+from diffx_cli.line.console import counted, note, say
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import check_free, newest_run, run_folder
@@ -33,7 +33,7 @@ class ExportOptions(Shown):
             folder that diffusers loads, for networks that it has, too.
         dtype: of the weights in safetensors; the others have float32.
         out: folder for the files; by default the next number under RUN/exports/.
-        overwrite: write into a folder that is not empty.
+        overwrite: replace what diffx wrote into the folder; nothing else is touched.
         dry_run: load the run and say what would be written.
     """
 
@@ -69,7 +69,9 @@ def run(request: Request) -> None:
     if options.json:
         say(json.dumps({"folder": None if folder is None else str(folder), **facts}, indent=2))
         return
-    what = f"{subject.label} after {subject.step} steps, {facts['parameters']:,} parameters"
+    what = (
+        f"{subject.label} after {counted(subject.step, 'step')}, {facts['parameters']:,} parameters"
+    )
     if folder is None:
         say(f"{what}, as {options.format}; nothing was written")
     else:

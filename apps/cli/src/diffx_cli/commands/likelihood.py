@@ -8,7 +8,7 @@ from attrs import field, frozen
 from attrs.validators import and_, ge, in_, le, optional
 
 from diffx_cli.line.command import Command
-from diffx_cli.line.console import say
+from diffx_cli.line.console import counted, say
 from diffx_cli.line.options import Telling
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import check_free
@@ -70,7 +70,7 @@ def run(request: Request) -> None:
         say(json.dumps({"table": str(file), **facts}))
         return
     error = "" if facts["stderr"] is None else f" +- {facts['stderr']:.4f}"
-    say(f"{facts['mean']:.4f}{error} {facts['unit']}, of {facts['n']} examples")
+    say(f"{facts['mean']:.4f}{error} {facts['unit']}, of {counted(facts['n'], 'example')}")
     say(f"each of them: {file}")
 
 

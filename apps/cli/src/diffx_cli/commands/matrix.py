@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from attrs import frozen
 
 from diffx_cli.line.command import Command
-from diffx_cli.line.console import note, say
+from diffx_cli.line.console import counted, note, say
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Request
 from diffx_core.errors import ConfigError, DiffxError, PluginError
@@ -46,7 +46,8 @@ def run(request: Request) -> None:
     from diffx_cli.components.crossing import crossings
     from diffx_cli.components.crossing_text import markdown, table
 
-    note(f"{len(schedulers)} schedulers with {len(samplers)} samplers, about .3 seconds a pair")
+    processes, ways = counted(len(schedulers), "scheduler"), counted(len(samplers), "sampler")
+    note(f"{processes} with {ways}, about .3 seconds a pair")
     found = list(crossings(schedulers, samplers, predictions, registry.failures))
 
     def name(one: Registered) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from diffx_cli.components.checking import check
 from diffx_cli.doctor.finding import Finding, Visit, held
+from diffx_cli.line.console import counted
 from diffx_core.dataset import Batch, Condition
 from diffx_core.denoiser import NetworkDenoiser
 from diffx_core.errors import ConfigError, PluginError
@@ -42,7 +43,7 @@ def laws(visit: Visit) -> Iterator[Finding]:
             continue
         wrong = [str(finding.law) for finding in found if finding.status == "fail"]
         count = sum(finding.status != "not measured" for finding in found)
-        detail = f"{count} laws"
+        detail = counted(count, "law")
         if wrong:
             named = "; ".join([*wrong[:NAMED], *(["..."] if wrong[NAMED:] else [])])
             detail = f"{named}: see diffx check-plugin {one.qualified}"

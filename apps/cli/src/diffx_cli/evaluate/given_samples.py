@@ -7,6 +7,7 @@ from torch import Tensor
 
 from diffx_cli.evaluate.reference import Reference
 from diffx_cli.evaluate.trained_on import FACTS
+from diffx_cli.line.console import counted
 from diffx_cli.use.given import Giver
 from diffx_cli.use.tensors import TENSORS
 from diffx_cli.use.using import Used
@@ -43,10 +44,11 @@ def _labels(folder: Path, n: int, classes: int | None) -> list[int] | None:
     if not isinstance(labels, list) or len(labels) != n:
         raise DataError(f"--samples {folder}: {FACTS} is about other samples than there are")
     known = range(classes or 0)
+    have = counted(len(known), "class", "classes")
     wrong = [one for one in labels if type(one) is not int or one not in known]
     if wrong:
         raise DataError(
             f"--samples {folder}: {FACTS} has the label {json.dumps(wrong[0])}, and the model's"
-            f" data have {len(known)} classes: are they samples of another model?"
+            f" data have {have}: are they samples of another model?"
         )
     return labels

@@ -49,6 +49,17 @@ def command(*words: object) -> str:
     return shlex.join(["diffx", *map(str, words)])
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """So many of a thing: ``1 class``, ``2 classes``.
+
+    Args:
+        number: how many.
+        one: what a single one is called.
+        several: what others are; with an s by default.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
 def complain(text: str) -> None:
     """Write a line to stderr, and go on if that is impossible."""
     if Voice.silent:

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
+from diffx_cli.line.console import counted
+
 COLORS = colormaps["tab10"].colors  # type: ignore[attr-defined] # it is a list of colours
 WIDTH, HEIGHT = 5.5, 4.2
 """Of a panel, in inches."""
@@ -21,7 +23,8 @@ def draw(facts: dict[str, Any]) -> Figure:
     for place, axes in enumerate(panels):
         _panel(axes, measured, place)
     repeats = f"{facts['repeats']} x " if facts["repeats"] > 1 else ""
-    about = f"{repeats}{facts['n']} samples against {facts['reference']['n']} real examples"
+    about = f"{repeats}{counted(facts['n'], 'sample')} against "
+    about += counted(facts["reference"]["n"], "real example")
     figure.suptitle(about, fontsize="medium")
     return figure
 

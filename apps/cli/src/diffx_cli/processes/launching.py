@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from diffx_cli.line.console import note
+from diffx_cli.line.console import counted, note
 from diffx_cli.processes.joining import is_launched
 from diffx_cli.train.launches import LAUNCHED
 from diffx_core.engine.signals import heard
@@ -126,7 +126,7 @@ def _raise_if_final(failed: StoppedError, left: int) -> None:
         raise failed
     for line in failed.problems:
         note(line)
-    note(f"all processes are started again, and may be {left - 1} times more")
+    note(f"all processes are started again, and may be {counted(left - 1, 'time')} more")
 
 
 def _failed(failures: Mapping[int, Any], again: str) -> StoppedError:

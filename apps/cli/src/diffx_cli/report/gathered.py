@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from diffx_cli.line.console import counted
 from diffx_cli.output.claims import is_claimed
 from diffx_cli.output.folders import run_folder
 from diffx_cli.train.watching import METRICS, SAMPLES
@@ -148,7 +149,7 @@ def _rows(path: Path, damages: list[str]) -> list[dict[str, Any]]:
         return []
     lost = whole - len(rows)
     if lost > 0:
-        damages.append(f"{path.name}: damaged; the figures of {lost} lines are lost")
+        damages.append(f"{path.name}: damaged; the figures of {counted(lost, 'line')} are lost")
     return rows
 
 

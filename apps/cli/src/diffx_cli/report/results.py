@@ -7,6 +7,7 @@ from typing import Any
 
 from diffx_cli.evaluate.summary import shown
 from diffx_cli.evaluate.tables import evaluation_rows
+from diffx_cli.line.console import counted
 from diffx_cli.report.axis import short
 from diffx_cli.report.chart import Chart, Curve
 from diffx_cli.report.gathered import Gathered
@@ -108,12 +109,13 @@ def _protocol(facts: dict[str, Any]) -> str:
     guidance = facts.get("guidance") or {}
     features = facts.get("features") or {}
     scale = number(guidance.get("scale"))
+    calls = counted(facts.get("nfe", 0), "network call")
     said = (
         f"step {facts['step']}",
-        sampler and f"{sampler['name'].rpartition(':')[2]}, {facts.get('nfe')} network calls",
+        sampler and f"{sampler['name'].rpartition(':')[2]}, {calls}",
         facts.get("samples") and f"samples of {facts['samples']}",
-        f"{facts.get('repeats', 1)} x {facts['n']} samples",
-        reference and f"against {reference['n']} real examples",
+        f"{facts.get('repeats', 1)} x {counted(facts['n'], 'sample')}",
+        reference and f"against {counted(reference['n'], 'real example')}",
         features and f"features {', '.join(one['name'] for one in features.values())}",
         scale is not None and scale != 1 and f"guidance {short(scale)}",
         f"seed {facts['seed']}",

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from diffx_cli.line.console import note
+from diffx_cli.line.console import counted, note
 from diffx_cli.output.folders import with_results
 from diffx_core.config import Given
 from diffx_core.errors import CheckpointError, DataError
@@ -134,7 +134,7 @@ class Record:
         if found["weights"] != facts["weights"]:
             raise CheckpointError(
                 f"{source}: its weights are not those of {self.file}, which were made in"
-                f" {facts['step']} steps: name that run with --run"
+                f" {counted(facts['step'], 'step')}: name that run with --run"
             )
         if facts["guidance"].get("against") == found["guidance"]["against"] and (
             found["against_weights"] != facts.get("against_weights")

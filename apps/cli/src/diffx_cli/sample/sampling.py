@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from attrs import asdict, frozen
 
-from diffx_cli.line.console import note
+from diffx_cli.line.console import counted, note
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import newest_run
 from diffx_cli.output.kept import has_begun, unfinished
@@ -127,7 +127,8 @@ class Sampling:
         ranks.same("samples to draw", self._order)
         if ranks.world > len(self.batches.parts):
             note(
-                f"{self.batches.n} samples are {len(self.batches.parts)} batches for {ranks.world}"
+                f"{counted(self.batches.n, 'sample')} in"
+                f" {counted(len(self.batches.parts), 'batch', 'batches')} for {ranks.world}"
                 " processes: a smaller --batch-size gives all of them some"
             )
         spec = self.batches.model.pipeline.spec

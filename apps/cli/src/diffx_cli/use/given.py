@@ -14,6 +14,7 @@ from attrs import field, frozen
 from PIL import Image
 from torch import Tensor
 
+from diffx_cli.line.console import counted
 from diffx_cli.picture.film import is_picture
 from diffx_cli.picture.pictures import to_bytes
 from diffx_cli.use.tensors import TENSORS, tensor_in
@@ -89,7 +90,9 @@ class Giver:
         files = self._files(path)
         anew = torch.cat([self._mask(one) for one in files])
         if len(anew) not in (1, n):
-            raise DataError(f"{self.option} {path}: has {len(anew)} masks for {n} examples")
+            raise DataError(
+                f"{self.option} {path}: has {len(anew)} masks for {counted(n, 'example')}"
+            )
         return 1 - anew
 
     def _parts(self, path: Path) -> Iterator[Given]:

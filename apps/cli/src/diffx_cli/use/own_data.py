@@ -6,6 +6,7 @@ import torch
 from attrs import field, frozen
 from torch import Tensor
 
+from diffx_cli.line.console import counted
 from diffx_cli.use.using import Used
 from diffx_core.config.run import SavedComponent
 from diffx_core.dataset import NO_LABEL, Dataset
@@ -65,7 +66,8 @@ class Own:
             index = divided(len(dataset), model.run.seed, kept)[1]
         n = min(most, len(index)) if n is None else n
         if n > len(index):
-            raise ConfigError(f"--n: there are {len(index)} examples ({split}), not {n}")
+            have = counted(len(index), "example")
+            raise ConfigError(f"--n: the data have {have} ({split}), not {n}")
         order = torch.randperm(len(index), generator=generator(seed, "own data"))
         index = index[order[:n].sort().values]
         batches = [dataset.batch(part) for part in index.split(BATCH)]
