@@ -46,6 +46,14 @@ def test_help_of_a_command_has_every_declared_option_with_its_default(diffx):
         assert f"--{key if '.' in key else key.replace('_', '-')}" in out
     assert "[default: 2000]" in out
     assert "sigma_max FLOAT" not in out
+    assert "``" not in out
+
+
+def test_help_says_how_an_option_that_is_on_is_switched_off(diffx):
+    out = " ".join(diffx("train", "--help").out.split())
+    assert "--objective.scale_input true|false show" in out
+    assert "velocities see it as it is. [default: true]" in out
+    assert "--train.shard divide" in out
 
 
 def test_help_beside_a_component_shows_its_options(diffx):

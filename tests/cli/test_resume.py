@@ -119,6 +119,8 @@ def test_auto_begins_a_run_if_there_is_none_of_the_same_command(diffx):
         (["--seed", "4"], "the run has seed 0, not 4"),
         (["--backbone.depth", "9"], "the run has backbone.depth 3, not 9"),
         (["--scheduler", "vesde"], "diffx-schedulers:vpsde as its scheduler, not diffx-schedulers"),
+        (["--ema.decay", "0.9"], "the run has ema.decay none, not 0.9"),
+        (["--objective.scale_input", "false"], "objective.scale_input true, not false"),
         (["--validate.every", "2"], "the run keeps 0 examples from training, not 256"),
     ],
 )

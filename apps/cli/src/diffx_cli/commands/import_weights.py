@@ -23,7 +23,7 @@ class ImportWeightsOptions(Shown):
     Args:
         file: a file .pt or .safetensors, or a folder of diffusers with config.json.
         out: folder of the run; by default the next number under runs/.
-        overwrite: write into a folder that is not empty.
+        overwrite: replace what diffx wrote into the folder before.
         layout: whose names the file has; by the names themselves if none, which are the same for
             dit and sit.
         shape: of one example, such as 3,64,64, where the file does not say it.

@@ -72,7 +72,7 @@ def option_lines(options: Iterable[Option], prefix: str) -> list[str]:
     lines = columns(
         (
             f"{flag(prefix + one.name)} {_metavar(one)}".rstrip(),
-            f"{one.help} {_choices(one)}{_default(one)}",
+            f"{one.help.replace('``', '`')} {_choices(one)}{_default(one)}",
         )
         for one in options
     )
@@ -110,7 +110,7 @@ def _failures(registry: Registry) -> list[str]:
 
 def _metavar(option: Option) -> str:
     if option.type is bool:
-        return ""
+        return "true|false" if option.default is True else ""
     name = _type_name(option)
     if len(name) > LONGEST_METAVAR:
         return "NAME"
@@ -134,4 +134,6 @@ def _default(option: Option) -> str:
         return ""
     if isinstance(option.default, list | tuple):
         return f"[default: {','.join(map(str, option.default))}]"
+    if option.default is True:
+        return "[default: true]"
     return f"[default: {option.default}]"

@@ -27,7 +27,7 @@ class Working(Shown):
     Args:
         config: YAML file with the same keys as the flags; flags win.
         out: folder for the results.
-        overwrite: write into a folder that is not empty.
+        overwrite: replace what diffx wrote into the folder before.
         seed: of everything random, from 0 to 2**64 - 1.
         device: auto, cpu, cuda, cuda:1, mps.
         dry_run: show what would be done, and do nothing.

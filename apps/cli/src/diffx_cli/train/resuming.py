@@ -187,7 +187,14 @@ def _changed(
         if owner == "validate" and name == "examples":
             continue
         if name in was and name in now and was[name] != now[name]:
-            yield f"the run has {owner}.{name} {was[name]}, not {now[name]}"
+            yield f"the run has {owner}.{name} {_said(was[name])}, not {_said(now[name])}"
+
+
+def _said(value: object) -> object:
+    """A value as the command line has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else value
 
 
 def _held_out(run: Run) -> int:
