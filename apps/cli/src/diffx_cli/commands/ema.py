@@ -34,7 +34,7 @@ class EmaCommandOptions(Shown):
             around those that were kept it is nearest to what was asked for.
         step: last step that counts, one of which there are snapshots; by default the last of them.
         out: folder for the model; by default the next number under runs/.
-        overwrite: replace what diffx wrote into the folder; nothing else is touched.
+        overwrite: replace what diffx wrote into the folder before.
         dry_run: say how near the average comes, and write nothing.
     """
 

@@ -33,7 +33,7 @@ class ExportOptions(Shown):
             folder that diffusers loads, for networks that it has, too.
         dtype: of the weights in safetensors; the others have float32.
         out: folder for the files; by default the next number under RUN/exports/.
-        overwrite: replace what diffx wrote into the folder; nothing else is touched.
+        overwrite: replace what diffx wrote into the folder before.
         dry_run: load the run and say what would be written.
     """
 
