@@ -7,7 +7,7 @@ import torch
 from attrs import evolve, field, frozen
 
 from diffx_core import ConfigError, Scheduler, SchedulerFromSDE
-from diffx_core.testing import SchedulerSuite
+from diffx_core.testing import SCHEDULER_LAWS, SchedulerSuite
 
 EXACT = 1e-12
 """What closed forms and quadrature agree to, relative."""
@@ -113,6 +113,17 @@ class TestLawsOfFlow(SchedulerSuite):
 class TestLawsOfRoot(SchedulerSuite):
     def component(self) -> Scheduler:
         return Root()
+
+
+class TestLawsOfSwitched(SchedulerSuite):
+    def component(self) -> Scheduler:
+        return Switched()
+
+
+@pytest.mark.parametrize("jump", [0.1234, 0.37, 0.5, 0.9001])
+def test_a_jump_is_no_fault_wherever_it_is(jump):
+    (law,) = [one for one in SCHEDULER_LAWS if one.name == "the SDE reproduces the marginals"]
+    law.check(Switched(jump=jump))
 
 
 def times(process, count=501):

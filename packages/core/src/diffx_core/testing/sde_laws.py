@@ -12,17 +12,27 @@ from diffx_core.testing.times import ends, interior, intervals, relative, strict
 
 PANELS = 1000
 """Panels of an integral over time: their error, of the eighth order, is lost in rounding."""
+HALVINGS = 40
+"""How often a panel is halved at most: a jump is then where rounding would put it."""
+SMOOTH = 1e-10
+"""How far two rules may be apart in a panel, as a share of the integral up to there."""
+FEW = 32
+"""Panels in which there is a jump or a kink; a function that has more of them is not mended."""
 EULER_STEPS = 500
 """Steps of the coarser of two Euler-Maruyama runs; the finer one has twice as many."""
-NODES = torch.tensor(
-    [0.8611363115940526, 0.3399810435848563, -0.3399810435848563, -0.8611363115940526],
+GAUSS = torch.tensor(
+    [
+        [0.8611363115940526, 0.3399810435848563, -0.3399810435848563, -0.8611363115940526],
+        [0.3478548451374538, 0.6521451548625461, 0.6521451548625461, 0.3478548451374538],
+    ],
     dtype=torch.float64,
 )
-WEIGHTS = torch.tensor(
-    [0.3478548451374538, 0.6521451548625461, 0.6521451548625461, 0.3478548451374538],
+"""Nodes and weights of the Gauss-Legendre rule of four points, none of which is an end."""
+LOBATTO = torch.tensor(
+    [[1, (3 / 7) ** 0.5, 0, -((3 / 7) ** 0.5), -1], [1 / 10, 49 / 90, 32 / 45, 49 / 90, 1 / 10]],
     dtype=torch.float64,
 )
-"""The Gauss-Legendre rule of four points, none of which is an end."""
+"""Those of the Gauss-Lobatto rule, of the same order, of which both ends are."""
 
 
 def rates(scheduler: Scheduler) -> Measurement:
@@ -58,11 +68,32 @@ def sde(scheduler: Scheduler) -> Measurement:
     return Measurement(figures[worst], 1e-8, worst)
 
 
+def integrals(fn: Callable[[Tensor], Tensor], edges: Tensor, rule: Tensor = GAUSS) -> Tensor:
+    """The integrals of fn between neighbouring edges."""
+    (nodes, weights), half, middle = rule, edges.diff() / 2, (edges[1:] + edges[:-1]) / 2
+    values = fn((middle[:, None] + half[:, None] * nodes).flatten()).reshape(-1, len(nodes))
+    return values @ weights * half
+
+
+def cut(fn: Callable[[Tensor], Tensor], edges: Tensor) -> Tensor:
+    """The edges, and more of them around the jumps and kinks of fn.
+
+    A panel is halved for as long as two rules disagree there; wherever in it a jump is, they do.
+    """
+    for _ in range(HALVINGS):
+        found = integrals(fn, edges)
+        rough = (integrals(fn, edges, LOBATTO) - found).abs() > SMOOTH * found.abs().cumsum(0)
+        if not 0 < int(rough.sum()) <= FEW:
+            break
+        middle = (edges[1:] + edges[:-1]) / 2
+        edges = torch.cat([edges, middle[rough]]).sort().values
+    return edges
+
+
 def integral(fn: Callable[[Tensor], Tensor], edges: Tensor) -> Tensor:
     """The integrals of fn from the first edge to each of the others."""
-    half, middle = edges.diff() / 2, (edges[1:] + edges[:-1]) / 2
-    values = fn((middle[:, None] + half[:, None] * NODES).flatten()).reshape(-1, len(NODES))
-    return (values @ WEIGHTS * half).cumsum(0)
+    finer = cut(fn, edges)
+    return integrals(fn, finer).cumsum(0)[torch.searchsorted(finer, edges[1:]) - 1]
 
 
 def moments(scheduler: Scheduler) -> Measurement:
