@@ -70,7 +70,8 @@ def sde(scheduler: Scheduler) -> Measurement:
 
 def integrals(fn: Callable[[Tensor], Tensor], edges: Tensor, rule: Tensor = GAUSS) -> Tensor:
     """The integrals of fn between neighbouring edges."""
-    (nodes, weights), half, middle = rule, edges.diff() / 2, (edges[1:] + edges[:-1]) / 2
+    nodes, weights = rule[0], rule[1]
+    half, middle = edges.diff() / 2, (edges[1:] + edges[:-1]) / 2
     values = fn((middle[:, None] + half[:, None] * nodes).flatten()).reshape(-1, len(nodes))
     return values @ weights * half
 
