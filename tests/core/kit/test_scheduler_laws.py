@@ -395,6 +395,8 @@ def test_figures_name_what_they_are_about():
     assert LAWS["float32 agrees with float64"].measure(CancelsInSinglePrecision()).detail == "sigma"
     read = LAWS["every prediction can be read at every level"].measure(Motionless())
     assert read.detail.endswith("of flow")
+    times = LAWS["functions of time are elementwise"].measure(HandsOutTheTime())
+    assert times.detail == "sigma of times of shape () is the times: return t.clone()"
 
 
 def test_no_measurement_stands_on_a_kink_and_no_interval_crosses_one():
