@@ -29,6 +29,8 @@ SMALL = {
     "uvit": ("--backbone.width", "32", "--backbone.depth", "3", "--backbone.heads", "2"),
     "edm2": ("--backbone.channels", "32", "--backbone.mults", "1,2", "--backbone.blocks", "1"),
 }
+DRY = pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["done", "dry run"])
+"""A dry run refuses what the real one would."""
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +150,14 @@ def test_weights_that_one_file_cannot_hold_are_in_one_beside_it(plane, monkeypat
     assert facts_of(folder)["error"] <= 1e-4
 
 
-def test_without_the_libraries_what_to_install_is_said(diffx, plane, monkeypatch):
+@DRY
+def test_without_the_libraries_what_to_install_is_said(diffx, plane, monkeypatch, dry):
     found = find_spec
     monkeypatch.setattr(
         "diffx_cli.export.onnx.find_spec", lambda name: None if "onnx" in name else found(name)
     )
     before = sorted(Path(plane).rglob("*"))
-    code, _, err = diffx(plane, "--format", "onnx")
+    code, _, err = diffx(plane, "--format", "onnx", *dry)
     assert (code, err.count("\n")) == (2, 1)
     assert "needs onnx, onnxscript, onnxruntime: pip install 'diffx-cli[onnx]'" in err
     assert sorted(Path(plane).rglob("*")) == before
@@ -279,7 +282,10 @@ def test_what_cannot_be_is_refused_in_a_line(diffx, tmp_path, arguments, rc, sai
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_precision_that_cannot_hold_the_weights_is_refused(diffx, plane, monkeypatch, tmp_path):
+@DRY
+def test_a_precision_that_cannot_hold_the_weights_is_refused(
+    diffx, plane, monkeypatch, tmp_path, dry
+):
     from diffx_cli.export.subject import Subject
 
     def weights(self):
@@ -287,7 +293,8 @@ def test_a_precision_that_cannot_hold_the_weights_is_refused(diffx, plane, monke
 
     monkeypatch.setattr(Subject, "weights", weights)
     out = tmp_path / "out"
-    code, _, err = diffx(plane, "--format", "safetensors", "--dtype", "float16", "--out", out)
+    half = ("--format", "safetensors", "--dtype", "float16", "--out", out)
+    code, _, err = diffx(plane, *half, *dry)
     assert (code, err.count("\n")) == (2, 1)
     assert "--dtype float16: cannot hold layer.weight" in err
     assert not out.exists()
@@ -350,8 +357,9 @@ def test_a_folder_that_holds_something_is_replaced_only_if_told(diffx, plane, tm
     assert len((out / "model.safetensors").read_bytes()) < len(first)
 
 
-def test_a_network_without_a_twin_is_refused(diffx, plane):
-    code, _, err = diffx(plane, "--format", "diffusers")
+@DRY
+def test_a_network_without_a_twin_is_refused(diffx, plane, dry):
+    code, _, err = diffx(plane, "--format", "diffusers", *dry)
     assert (code, err.count("\n")) == (2, 1)
     assert "mlp (diffx-backbones 0.1.0) has no twin in diffusers" in err
 

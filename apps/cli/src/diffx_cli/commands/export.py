@@ -61,6 +61,7 @@ def run(request: Request) -> None:
         raise ConfigError(f"--dtype: {options.format} has float32, not {options.dtype}")
     subject = Subject.load(options.run or newest_run(), request.registry)
     if options.dry_run:
+        _check(options, subject)
         folder, facts = None, subject.facts()
     else:
         folder, facts = _write(options, subject)
@@ -76,6 +77,20 @@ def run(request: Request) -> None:
         say(f"{what}, as {options.format}; nothing was written")
     else:
         say(f"{what}\nexported: {folder}")
+
+
+def _check(options: ExportOptions, subject: Any) -> None:  # noqa: ANN401  # without torch
+    """Refuse what writing refuses of the run, but do not make a program to find out."""
+    import torch
+
+    from diffx_cli.export import diffusers, onnx, weights
+
+    if options.format == "safetensors":
+        weights.held(subject, getattr(torch, options.dtype))
+    elif options.format == "diffusers":
+        diffusers.twin(subject)
+    elif options.format == "onnx":
+        onnx.require_libraries()
 
 
 def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:  # noqa: ANN401  # without torch

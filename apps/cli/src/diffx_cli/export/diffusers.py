@@ -10,7 +10,7 @@ from diffx_cli.export.subject import Subject
 from diffx_core.engine.durable import write
 from diffx_core.engine.tensors import serialized
 from diffx_core.errors import ConfigError
-from diffx_core.foreign import ExportsWeights
+from diffx_core.foreign import ExportedModel, ExportsWeights
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 PROCESS = "scheduler_config.json"
@@ -23,15 +23,7 @@ def export(subject: Subject, folder: Path) -> dict[str, Any]:
     Raises:
         ConfigError: diffusers has no such network.
     """
-    network: object = subject.network
-    if not isinstance(network, ExportsWeights):
-        raise ConfigError(f"--format diffusers: {subject.label} has no twin in diffusers")
-    options = subject.run.components["backbone"].options
-    try:
-        made = network.export_weights(subject.spec, options, subject.weights())
-    except ConfigError as error:
-        lines = (f"--format diffusers: {subject.label}: {one}" for one in error.problems)
-        raise ConfigError(*lines) from error
+    made = twin(subject)
     process, notes = scheduler_config(subject.denoiser), list(made.notes)
     _write(folder / "config.json", made.config)
     if isinstance(process, str):
@@ -45,6 +37,23 @@ def export(subject: Subject, folder: Path) -> dict[str, Any]:
         "tensors": len(made.weights),
         "notes": notes,
     }
+
+
+def twin(subject: Subject) -> ExportedModel:
+    """The network as diffusers has it.
+
+    Raises:
+        ConfigError: diffusers has no such network.
+    """
+    network: object = subject.network
+    if not isinstance(network, ExportsWeights):
+        raise ConfigError(f"--format diffusers: {subject.label} has no twin in diffusers")
+    options = subject.run.components["backbone"].options
+    try:
+        return network.export_weights(subject.spec, options, subject.weights())
+    except ConfigError as error:
+        lines = (f"--format diffusers: {subject.label}: {one}" for one in error.problems)
+        raise ConfigError(*lines) from error
 
 
 def _write(file: Path, facts: Mapping[str, Any]) -> None:

@@ -29,10 +29,7 @@ def export(subject: Subject, folder: Path) -> dict[str, Any]:
         ConfigError: the libraries are not installed.
         ComponentError: the network cannot be made a program, or the program says something else.
     """
-    if missing := [one for one in LIBRARIES if find_spec(one) is None]:
-        raise ConfigError(
-            f"--format onnx: needs {', '.join(missing)}: pip install 'diffx-cli[onnx]'"
-        )
+    require_libraries()
     inputs = subject.inputs(TRACED)
     size = sum(one.nbytes for one in subject.weights().values())
     try:
@@ -59,6 +56,18 @@ def export(subject: Subject, folder: Path) -> dict[str, Any]:
         "error": checked(subject, program, TOLERANCE),
         "tolerance": TOLERANCE,
     }
+
+
+def require_libraries() -> None:
+    """Refuse where what makes the file is not installed.
+
+    Raises:
+        ConfigError: some of it is not.
+    """
+    if missing := [one for one in LIBRARIES if find_spec(one) is None]:
+        raise ConfigError(
+            f"--format onnx: needs {', '.join(missing)}: pip install 'diffx-cli[onnx]'"
+        )
 
 
 def _opened(file: Path) -> Callable[[Inputs], Tensor]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from diffx_cli.export.subject import Subject
 from diffx_core.engine.durable import write
@@ -19,9 +20,19 @@ def export(subject: Subject, folder: Path, dtype: torch.dtype) -> dict[str, Any]
     Raises:
         ConfigError: the precision cannot hold a weight.
     """
+    weights = held(subject, dtype)
+    done = write(folder / WEIGHTS, serialized(weights))
+    return {"files": {WEIGHTS: done.sha256}, "tensors": len(weights)}
+
+
+def held(subject: Subject, dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights in a precision.
+
+    Raises:
+        ConfigError: it cannot hold one.
+    """
     weights = cast(subject.weights(), dtype)
     for name, one in weights.items():
         if one.is_floating_point() and not one.isfinite().all():
             raise ConfigError(f"--dtype {str(dtype)[6:]}: cannot hold {name}: take bfloat16")
-    done = write(folder / WEIGHTS, serialized(weights))
-    return {"files": {WEIGHTS: done.sha256}, "tensors": len(weights)}
+    return weights
