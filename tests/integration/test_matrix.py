@@ -13,6 +13,8 @@ from diffx_core.objective import Objective
 from diffx_core.options import ObjectiveOptions, TrainOptions
 from diffx_core.plugins import Registry
 
+LEARNED = [name for name in PREDICTIONS if name != "score"]
+"""Predictions that are learned apart: a score is learned as eps is (test_overfit.py)."""
 REGISTRY = Registry.load({})
 OURS = [one for one in REGISTRY.all() if one.distribution.startswith("diffx-")]
 SCHEDULERS = [*{one.target: one.name for one in OURS if one.kind == "scheduler"}.values()]
@@ -96,21 +98,19 @@ def test_every_prediction_works_with_every_process_and_sampler(scheduler, predic
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("scheduler", "prediction"), list(itertools.product(SCHEDULERS, PREDICTIONS))
-)
+@pytest.mark.parametrize(("scheduler", "prediction"), list(itertools.product(SCHEDULERS, LEARNED)))
 def test_samples_of_every_prediction_are_as_large_as_the_data(scheduler, prediction):
     """The root mean square of the data is 1; an ill-conditioned combination is far from it.
 
     All are trained and sampled at the same noise levels, whatever time means to the process.
     """
     denoiser, spec = trained(
-        scheduler, "mlp", prediction, steps=400, batch_size=128, times="log_normal_sigma"
+        scheduler, "mlp", prediction, steps=100, batch_size=128, times="log_normal_sigma"
     )
     for sampler in suited(scheduler):
-        drawn = samples(denoiser, spec, sampler, steps=30, count=256, grid="logsnr")
+        drawn = samples(denoiser, spec, sampler, steps=15, count=128, grid="logsnr")
         size = float(drawn.square().mean().sqrt())
-        assert 0.5 < size < 2, (sampler, size)
+        assert 0.7 < size < 1.4, (sampler, size)
 
 
 def test_the_slice_is_all_there():
@@ -132,12 +132,12 @@ def test_a_trained_model_draws_the_data_that_it_was_shown(scheduler):
     denoiser = NetworkDenoiser(
         network, build("scheduler", scheduler), PREDICTIONS["edm"], dataset.spec.sigma_data
     )
-    Trainer(denoiser, dataset, Objective(), TrainOptions(steps=1500, batch_size=128, lr=3e-3)).fit()
+    Trainer(denoiser, dataset, Objective(), TrainOptions(steps=800, batch_size=128, lr=3e-3)).fit()
     index = torch.arange(512)
     real = dataset.batch(index)
     with torch.inference_mode():
         drawn = draw(
-            build("sampler", "ddim", steps=50),
+            build("sampler", "ddim", steps=25),
             denoiser,
             (2,),
             noise=NoiseSource(0, range(512)),

@@ -31,8 +31,10 @@ PROCESSES = {
 }.values()
 """The processes of this package, each by one of its names."""
 POINTS, BATCH, MEASURED = 8, 256, 16384
-CYCLES = (500, 1000, 2000)
+CYCLES = {"eps": (1000, 2000)}
 """Steps until the learning rate is zero; it begins anew for those who have not learned enough."""
+MOST = (500, 1000, 2000)
+"""The same where not said otherwise."""
 PEAK, WARMUP = 1e-2, 50
 
 
@@ -68,6 +70,19 @@ def train(denoiser, objective, data, steps):
         optimizer.zero_grad()
 
 
+def begun(process, settings, prediction):
+    """A denoiser that knows nothing, what it is trained with, and on which data."""
+    dataset = build("dataset", "toy2d", kind="swiss_roll", points=POINTS)
+    torch.manual_seed(0)
+    network = build("backbone", "mlp", dataset.spec, width=64, depth=1, octaves=8)
+    scheduler, sigma_data = build("scheduler", process, **settings), dataset.spec.sigma_data
+    options = ObjectiveOptions(prediction=prediction)
+    base = options.resolved().times
+    quick = Objective(evolve(options, times="adaptive", times_base=base))
+    denoiser = NetworkDenoiser(network, scheduler, PREDICTIONS[prediction], sigma_data)
+    return denoiser, quick, dataset
+
+
 @torch.no_grad()
 def excess(denoiser, objective, dataset):
     """By what share of the least loss the network's is larger, in expectation over its noise."""
@@ -85,25 +100,38 @@ def drawn(count):
     return torch.arange(count) % POINTS
 
 
-PAIRS = [(name, {}, prediction) for name in PROCESSES for prediction in PREDICTIONS]
+LEARNED = [name for name in PREDICTIONS if name != "score"]  # which is learned as eps is
+PAIRS = [(name, {}, prediction) for name in PROCESSES for prediction in LEARNED]
 WITHOUT_DATA = [("ddpm", {"zero_terminal_snr": True}, one) for one in ("v", "x0", "eps")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("process", "settings", "prediction"), PAIRS + WITHOUT_DATA)
 def test_a_batch_is_learned_to_its_exact_denoiser(process, settings, prediction):
-    dataset = build("dataset", "toy2d", kind="swiss_roll", points=POINTS)
-    torch.manual_seed(0)
-    network = build("backbone", "mlp", dataset.spec, width=64, depth=1, octaves=8)
-    scheduler, sigma_data = build("scheduler", process, **settings), dataset.spec.sigma_data
-    denoiser = NetworkDenoiser(network, scheduler, PREDICTIONS[prediction], sigma_data)
-    options = ObjectiveOptions(prediction=prediction)
-    base = options.resolved().times
-    quick = Objective(evolve(options, times="adaptive", times_base=base))
+    denoiser, quick, dataset = begun(process, settings, prediction)
     figures = []
-    for steps in CYCLES:
+    for steps in CYCLES.get(prediction, MOST):
         train(denoiser, quick, dataset.batch(drawn(BATCH)), steps)
-        figures.append(excess(denoiser, Objective(options), dataset))
+        objective = Objective(ObjectiveOptions(prediction=prediction))
+        figures.append(excess(denoiser, objective, dataset))
         if figures[-1] < 0.02:
             return
     pytest.fail(f"the loss stays above the least by the shares {figures}")
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_score_is_learned_as_noise_is(process):
+    """It is -eps / sigma: with the opposite sign, all steps are the same and so are all samples."""
+    found = []
+    for prediction in ("score", "eps"):
+        denoiser, quick, dataset = begun(process, {}, prediction)
+        data = dataset.batch(drawn(BATCH))
+        train(denoiser, quick, data, steps=50)
+        scheduler = denoiser.scheduler
+        last = denoiser.prediction.horizon(scheduler)
+        t = torch.linspace(scheduler.t_min, last, BATCH, dtype=torch.float64)
+        with torch.no_grad():
+            found.append(denoiser(data.x, t, data.cond).eps)
+    score, noise = found
+    assert 0 < noise.abs().amax() < 100
+    assert torch.equal(score, noise)
