@@ -48,6 +48,24 @@ def test_the_features_are_of_the_middle_of_the_network(diffx, digits_run):
     assert json.loads(Path("out/latent-plot.json").read_text())["module"].startswith("middle")
 
 
+@pytest.mark.parametrize(
+    ("same", "other"),
+    [
+        (["--of", "features", "--seed", "1"], ["--of", "features", "--seed", "2"]),
+        (["--by", "tsne", "--perplexity", "5", *FEW], ["--by", "tsne", "--perplexity", "9", *FEW]),
+    ],
+    ids=["seed of the noise", "perplexity"],
+)
+def test_what_was_asked_for_makes_the_plot(diffx, same, other):
+    data = ("--dataset", "toy2d", "--dataset.points", "40", "--backbone", "mlp")
+    assert diffx("train", *data, "--train.steps", "2", "--out", "run").rc == 0
+    every = ("--overwrite", "--n", "40")  # so that the seed does not choose examples
+    first, again, differs = (plotted(diffx, "run", *every, *flags) for flags in (same, same, other))
+    assert first[0] == again[0]
+    assert [row["example"] for row in first[0]] == [row["example"] for row in differs[0]]
+    assert np.abs(first[1] - differs[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("of", [["--of", "features"], FEW], ids=["features", "latents"])
 def test_points_are_plotted_too(diffx, points_run, of):
     rows, _ = plotted(diffx, points_run, "--n", "20", *of)
@@ -71,7 +89,7 @@ def test_features_need_no_sampler_that_suits_the_process(diffx):
         (["--of", "features", "--noise", "1e-9"], "knows no time"),
         (["--noise", "1"], "are of --of features"),
         (["--perplexity", "5"], "is of --by tsne"),
-        (["--n", "5000"], "there are 1797 examples"),
+        (["--n", "5000"], "the data have 1797 examples"),
         (["--sampler", "euler_maruyama"], "draws noise"),
     ],
 )
