@@ -17,7 +17,8 @@ from ranked import free_port
 POINTS = ["--dataset", "toy2d", "--backbone", "mlp", "--backbone.width", "16", "--device", "cpu"]
 OPTIONS = ["--train.batch_size", "8", "--train.log_every", "1", "--save.every", "5"]
 COMMAND = ["-m", "diffx_cli", "train", *POINTS, *OPTIONS, "--out", "run"]
-LATE = 100
+LATE = 300
+"""Seconds after which a program hangs: on a busy machine, starting it takes most of a minute."""
 
 
 @pytest.fixture
