@@ -55,6 +55,17 @@ class Small(nn.Module):
             case "context" if cond.context is not None:
                 cond.context.mul_(cond.mask[..., None])
 
+    def _hidden_state(self, h, noise_label):
+        match self.bug:
+            case "remembered":
+                self.first = getattr(self, "first", noise_label.mean())
+                return self.first / 1000
+            case "seeded":
+                torch.manual_seed(0)
+            case "dropout":
+                return torch.rand_like(h)
+        return 0
+
     def forward(self, x, noise_label, cond: Condition):
         if self.bug == "reads" and float(x.sum()) == 0.5:
             return x
@@ -82,8 +93,7 @@ class Small(nn.Module):
             h = h - h.mean(0)
         if self.bug == "state":
             h = h + self.direction
-        if self.bug == "dropout":
-            h = h + torch.rand_like(h)
+        h = h + self._hidden_state(h, noise_label)
         y = self.out(torch.tanh(h))
         if self.bug == "coarse":
             return y + y.abs().max() * (x.dtype == torch.float32) * torch.is_autocast_enabled("cpu")
@@ -114,7 +124,9 @@ WRONG = [
     ("noise_label", "what it is given is not changed"),
     ("context", "what it is given is not changed"),
     ("dropout", "without training it repeats itself"),
+    ("seeded", "without training it repeats itself"),
     ("state", "the state is all there is"),
+    ("remembered", "the state is all there is"),
     ("coarse", "bf16 autocast stays near float32"),
     ("layout", "how x lies in memory does not matter"),
     ("late", "data that do not fit are refused before anything is built"),

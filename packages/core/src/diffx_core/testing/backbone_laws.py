@@ -12,6 +12,7 @@ from torch import Tensor
 
 from diffx_core.dataset import Condition, DataSpec
 from diffx_core.errors import ConfigError
+from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 from diffx_core.testing.subjects import CONTEXT, NUM_CLASSES, Build, fitting, fresh, trained
 
@@ -146,15 +147,24 @@ def forgotten(build: Build) -> Measurement:
 
 
 def repeatable(build: Build) -> Measurement:
-    """The difference between two calls of a network that does not train."""
+    """The difference between two calls of a network that does not train; infinite if it draws."""
     network, inputs = trained(build)
+    if not left_alone(lambda: network(*inputs)).holds:
+        return Measurement(float("inf"), 0, "it changes the global random numbers")
     return Measurement(float((network(*inputs) - network(*inputs)).detach().abs().max()), 0)
 
 
 def state(build: Build) -> Measurement:
-    """The difference after another network has read the weights; infinite if it cannot."""
+    """The difference after another network has read the weights; infinite if it cannot.
+
+    The other one has been called before, with half of everything: what it remembers of that is no
+    state either.
+    """
     network, inputs = trained(build)
     other, _ = fresh(build, seed=1)
+    x, noise_label, cond = inputs
+    with torch.no_grad():
+        other(x / 2, noise_label / 2, cond)
     known, read = network.state_dict(), other.state_dict()
     if wrong := sorted(known.keys() ^ read.keys()):
         return Measurement(float("inf"), 0, f"{wrong[0]} is in one of two networks")
