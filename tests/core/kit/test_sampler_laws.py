@@ -48,6 +48,8 @@ class Broken(Sampler):
             x = x * (1 + 4 / x.shape[1] / self.steps)
         if self.bug == "loud" and self.steps < 5:
             x = x + 100
+        if self.bug == "vectors":
+            assert x.ndim == 2
         if self.bug == "batch":
             x = x - 0.01 * x.mean(0, keepdim=True)
         if self.bug == "global":
@@ -66,6 +68,7 @@ BROKEN = [
     ("count", "the declared number of network calls is made"),
     ("late", "the declared number of network calls is made"),
     ("batch", "a sample does not depend on its batch"),
+    ("vectors", "a sample does not depend on its batch"),
     ("global", "the same seed gives the same sample"),
     ("plane", "so have samples in the plane"),
     ("silent", "noise is drawn only by a method that says so"),

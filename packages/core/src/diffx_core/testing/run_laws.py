@@ -113,9 +113,9 @@ def calls(sampler: AnySampler) -> Measurement:
 
 
 def batch_invariance(sampler: AnySampler) -> Measurement:
-    """The largest difference between a sample alone and the same sample in a batch."""
-    scheduler = accepted(sampler)[0]
-    alone, batched = draw(sampler, scheduler, [3], 8), draw(sampler, scheduler, [0, 1, 2, 3, 4], 8)
+    """The largest difference between a sample alone and the same in a batch, here of images."""
+    scheduler, shape = accepted(sampler)[0], (2, 2, 2)
+    alone, batched = (draw(sampler, scheduler, one, *shape) for one in ([3], [0, 1, 2, 3, 4]))
     return Measurement(float((alone[0] - batched[3]).abs().max()), 0)
 
 
