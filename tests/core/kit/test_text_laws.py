@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 import torch
-from attrs import frozen
+from attrs import field, frozen
 
 from diffx_core import TextEncoder, Tokens
 from diffx_core.testing import TEXT_LAWS
@@ -18,6 +18,7 @@ class Words(TextEncoder):
 
     length: int = 12
     bug: str = ""
+    seen: dict = field(factory=dict, init=False)
 
     @property
     def width(self):
@@ -72,6 +73,8 @@ class Words(TextEncoder):
                 context.requires_grad_()
             case "random":
                 torch.rand(1)
+            case "numbered":
+                context[:, 0, 0] = context.new_tensor([self._number(row) for row in context])
             case "drawn":
                 context[0, 0, 0] = float(torch.rand(1, generator=GENERATOR))
             case "kept":
@@ -79,6 +82,10 @@ class Words(TextEncoder):
                     tuple(context.sum((1, 2)).tolist()), (context, mask)
                 )
         return Tokens(context, mask)
+
+    def _number(self, row):
+        """How many texts were seen before it was."""
+        return self.seen.setdefault(tuple(row.flatten().tolist()), len(self.seen))
 
     def __deepcopy__(self, memo):
         return Words(length=self.length, bug="sorted" if self.bug == "copy" else self.bug)
@@ -108,6 +115,7 @@ FOUND = {
     "kept": "tokens can be changed without changing the encoder",
     "copy": "a copy gives the same tokens",
     "restamped": "a copy gives the same tokens",
+    "numbered": "a copy gives the same tokens",
     "random": "global random numbers are left alone",
 }
 
