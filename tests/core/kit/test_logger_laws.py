@@ -1,6 +1,7 @@
 """The laws of loggers find what they are there to find."""
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ class Lines(Logger):
                 self._file = folder.parent / "lines.txt"
             case "here":
                 self._file = Path("lines.txt")
+            case "moved":
+                os.chdir(folder)
             case "config":
                 config["seed"] = 1
             case "again":
@@ -89,6 +92,7 @@ FOUND = {
     "status": "a run may end early",
     "outside": OUTSIDE,
     "here": OUTSIDE,
+    "moved": OUTSIDE,
     "random": "global random numbers are left alone",
     "print": "nothing is printed to stdout",
 }

@@ -147,7 +147,8 @@ def _elsewhere(place: Trial) -> Measurement:
     _whole_run(place.start())
     outside = {*place.folder.parent.iterdir()} - {place.folder, place.elsewhere}
     found = sorted(path.name for path in (*outside, *place.elsewhere.iterdir()))
-    return share_of(bool(found), ", ".join(found))
+    moved = ["the working directory is another"] if Path.cwd() != place.elsewhere.resolve() else []
+    return share_of(bool(found or moved), ", ".join(found + moved))
 
 
 def _global_state(place: Trial) -> Measurement:
