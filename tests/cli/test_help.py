@@ -49,6 +49,12 @@ def test_help_of_a_command_has_every_declared_option_with_its_default(diffx):
     assert "``" not in out
 
 
+@pytest.mark.parametrize("line", ["describe KIND [NAME]", "sample [RUN]", "new-plugin KIND NAME"])
+def test_usage_has_brackets_around_words_that_may_be_left_out(diffx, line):
+    out = diffx(line.split()[0], "--help").out
+    assert out.startswith(f"usage: diffx {line} [--option value ...]\n")
+
+
 def test_help_says_how_an_option_that_is_on_is_switched_off(diffx):
     out = " ".join(diffx("train", "--help").out.split())
     assert "--objective.scale_input true|false show" in out

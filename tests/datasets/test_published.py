@@ -75,6 +75,16 @@ def test_a_damaged_idx_file_is_refused(tmp_path, content, said):
         len(MNIST(root=tmp_path))
 
 
+def test_all_files_of_mnist_that_are_not_there_are_named(tmp_path):
+    both = "place train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz there, or say"
+    with pytest.raises(DataError, match=both):
+        len(MNIST(root=tmp_path))
+    write_mnist(tmp_path, 2)
+    (tmp_path / "train-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r": place train-labels-idx1-ubyte\.gz there"):
+        len(MNIST(root=tmp_path))
+
+
 def test_a_cut_off_gzip_file_is_refused(tmp_path):
     write_mnist(tmp_path, 2)
     path = tmp_path / "train-images-idx3-ubyte.gz"

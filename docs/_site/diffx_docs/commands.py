@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from diffx_cli.line.command import Command
+from diffx_cli.line.help import usage
 from diffx_docs.links import relative, source_page
 from diffx_docs.markdown import code, fenced, plain, table
 from diffx_docs.options import option_table
@@ -45,12 +46,11 @@ def _index(commands: Iterable[Command]) -> str:
 
 def _page(command: Command) -> str:
     here = page_of(command)
-    words = "".join(f" [{word.upper()}]" for word in command.words)
     parts = [
         f"# diffx {command.name}\n",
         f"{plain(command.summary)} ([source]({relative(source_page(file_of(command.run)), here)}))",
         "",
-        fenced(f"diffx {command.name}{words} [--option value ...]"),
+        fenced(usage(command)),
     ]
     if command.examples:
         parts += ["## Examples\n", fenced("\n".join(command.examples), "bash")]

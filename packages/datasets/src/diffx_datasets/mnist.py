@@ -74,7 +74,7 @@ class MNIST(PackedImages):
 
     def source(self) -> Source:
         """The IDX files."""
-        images, labels = (self._file(f"{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
+        images, labels = self._files()
         return Source(
             name=self.NAME,
             facts={
@@ -97,24 +97,27 @@ class MNIST(PackedImages):
         for one, label in zip(images, labels, strict=True):
             yield resized(one[None], self.size), int(label)
 
-    def _file(self, kind: str) -> Path:
-        name = f"{PREFIX[self.split]}-{kind}"
-        raw = Path(self.FOLDER, "raw")
-        for folder in (self.root, self.root / raw):
-            for path in (folder / name, folder / f"{name}.gz"):
-                if path.is_file():
-                    return path
-        if not self.download:
-            raise missing(self.NAME, self.root, f"{name}.gz")
-        published = self._published()
-        files = [one for one in published.resources if one[0].startswith(PREFIX[self.split])]
-        download(
-            self.NAME,
-            self.root / raw,
-            files,
-            lambda file: [f"{mirror}{file}" for mirror in published.mirrors],
-        )
-        return self.root / raw / f"{name}.gz"
+    def _files(self) -> list[Path]:
+        """Images and labels; all that is not there is fetched, or named."""
+        names = [f"{PREFIX[self.split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
+        absent = [name for name in names if self._found(name) is None]
+        raw = self.root / self.FOLDER / "raw"
+        if absent and not self.download:
+            raise missing(self.NAME, self.root, " and ".join(f"{name}.gz" for name in absent))
+        if absent:
+            published = self._published()
+            download(
+                self.NAME,
+                raw,
+                [one for one in published.resources if one[0].startswith(PREFIX[self.split])],
+                lambda file: [f"{mirror}{file}" for mirror in published.mirrors],
+            )
+        return [self._found(name) or raw / f"{name}.gz" for name in names]
+
+    def _found(self, name: str) -> Path | None:
+        folders = (self.root, self.root / self.FOLDER / "raw")
+        paths = (folder / file for folder in folders for file in (name, f"{name}.gz"))
+        return next((path for path in paths if path.is_file()), None)
 
     def _published(self) -> Any:  # noqa: ANN401 - a class of torchvision, which has no types
         from torchvision import datasets

@@ -40,7 +40,7 @@ class DescribeOptions(Shown):
     """What is described.
 
     Args:
-        kind: of a component, or objective.
+        kind: what it is: the kind of a component, or objective.
         name: the component, short or qualified; or the objective's prediction, by default all.
         shape: of the data of a backbone whose size and cost are shown, such as 3,32,32.
         num_classes: of these data.

@@ -50,8 +50,7 @@ def command_help(command: Command, given: Mapping[str, str], registry: Registry)
         given: what else is on the command line; components that are named there are shown too.
         registry: what is installed.
     """
-    words = "".join(f" [{word.upper()}]" for word in command.words)
-    lines = [f"usage: diffx {command.name}{words} [--option value ...]", "", command.summary]
+    lines = [f"usage: {usage(command)}", "", command.summary]
     if command.components or command.lists:
         lines += ["", "components (--help beside one of them shows its options):"]
         lines += columns(_component_rows(command, registry))
@@ -65,6 +64,13 @@ def command_help(command: Command, given: Mapping[str, str], registry: Registry)
     if command.examples:
         lines += ["", "examples:", *(f"  {example}" for example in command.examples)]
     return "\n".join([*lines, *_failures(registry)])
+
+
+def usage(command: Command) -> str:
+    """How the command is written; words that may be left out are in brackets."""
+    required = {one.name for one in options_of(command.options) if one.default is REQUIRED}
+    words = (word.upper() if word in required else f"[{word.upper()}]" for word in command.words)
+    return " ".join(("diffx", command.name, *words, "[--option value ...]"))
 
 
 def option_lines(options: Iterable[Option], prefix: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from diffx_core.config.convert import Value, convert
+from diffx_core.config.convert import Value, convert, type_name
 from diffx_core.config.schema import REQUIRED, Option
 from diffx_core.config.wording import flag, nearest, show
 
@@ -61,7 +61,7 @@ def unknown(names: Mapping[str, object], name: str, given: Given, owner: str) ->
 def _value(option: Option, given: Given | None) -> Value:
     if given is None:
         if option.default is REQUIRED:
-            raise ValueError(f"is required{': ' if option.help else ''}{option.help}")
+            raise ValueError(_required(option))
         return option.default
     value = convert(given.value, option.type)
     for check in option.checks:
@@ -70,6 +70,13 @@ def _value(option: Option, given: Given | None) -> Value:
         except ValueError as error:
             raise ValueError(f"{error}, got {_shown(value)}") from None
     return value
+
+
+def _required(option: Option) -> str:
+    """What to say of an option that nobody gave: what it is, and what can be chosen."""
+    said = f"is required{': ' if option.help else ''}{option.help}"
+    name = type_name(option.type)
+    return f"{said} ({name.replace('|', ', ')})" if "|" in name else said
 
 
 def _shown(value: object) -> str:
