@@ -1,6 +1,7 @@
 """`diffx edit`: noise by the strength that was asked for, and no file by half."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,13 @@ def test_a_run_that_is_not_there_is_refused(diffx, digits_files):
     result = diffx("edit", "absent", "--images", str(digits_files))
     assert result.rc == 5
     assert "absent" in result.err
+
+
+def test_the_picture_shows_as_many_of_thousands_as_that_of_samples(diffx, digits_run, digits_files):
+    Path("many").mkdir()
+    for i in range(201):
+        shutil.copy(digits_files / f"{i % 4}.png", f"many/{i:03d}.png")
+    made = edited(diffx, digits_run, "many", "--strength", "0")
+    (shown,) = pictures("out")
+    side = 20 * 66 + 2  # 400 images: 200 that were given, each beside what came of it
+    assert (len(made), shown.shape) == (201, (side, side))

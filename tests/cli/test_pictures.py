@@ -5,8 +5,9 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 
-from diffx_cli.picture.pictures import COMFORTABLE, GAP, grid, to_bytes
+from diffx_cli.picture.pictures import COMFORTABLE, GAP, grid, to_bytes, write_samples
 from diffx_core.dataset import DataSpec
 
 
@@ -36,3 +37,12 @@ def test_large_images_are_not_enlarged():
 def test_images_need_no_plots():
     code = "import sys, diffx_cli.sample.sampling; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_grid_ends_where_nobody_looks_any_more_and_the_files_go_on(tmp_path):
+    spec = DataSpec((1, 1, 1), value_range=(0.0, 1.0))
+    file = write_samples(tmp_path, torch.zeros(401, 1, 1, 1), spec, None, 20)
+    side = 20 * (COMFORTABLE + GAP) + GAP
+    with Image.open(file) as shown:
+        assert shown.size == (side, side)
+    assert len(list((tmp_path / "images").iterdir())) == 401

@@ -20,6 +20,9 @@ GAP = 2
 COMFORTABLE = 64
 """Pixels that an image should at least have in a grid, for a person to see it."""
 
+MOST_SHOWN = 400
+"""Images in a grid of samples; there may be thousands, which are files each."""
+
 
 def write_samples(
     folder: Path, x: Tensor, spec: DataSpec, labels: Sequence[int] | None, columns: int
@@ -40,7 +43,7 @@ def write_samples(
     if spec.is_image and spec.shape[0] in (1, 3):
         images = to_bytes(x, spec)
         write_images(folder / "images", images, (f"{i:05d}.png" for i in range(len(images))))
-        picture(grid(images, columns)).save(folder / "grid.png")
+        picture(grid(images[:MOST_SHOWN], columns)).save(folder / "grid.png")
         return folder / "grid.png"
     file = folder / "samples.safetensors"
     save_file({"samples": x.contiguous()}, file)

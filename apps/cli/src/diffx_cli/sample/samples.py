@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diffx_cli.picture.film import MOVING, STILL, is_picture
-from diffx_cli.picture.pictures import grid, picture, write_scatter
+from diffx_cli.picture.pictures import MOST_SHOWN, grid, picture, write_scatter
 from diffx_cli.sample.batches import Batches
 from diffx_cli.sample.drawn import NUMBERS, Drawn
 from diffx_cli.sample.exporting import write_npz, write_numbers
@@ -18,9 +18,6 @@ from diffx_core.dataset import DataSpec
 GRID, FACTS, TENSOR, ARRAYS = "grid.png", "sample.json", "samples.safetensors", "samples.npz"
 WRITTEN = (GRID, "images", FACTS, TENSOR, ARRAYS, MOVING, STILL, "progress.gif")
 """What a folder of samples holds that diffx wrote, now or earlier."""
-
-MOST_SHOWN = 400
-"""Images in the grid."""
 
 
 def shown(spec: DataSpec) -> str:

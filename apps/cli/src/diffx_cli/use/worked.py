@@ -13,7 +13,7 @@ from diffx_cli.line.request import Request
 from diffx_cli.output.place import Place
 from diffx_cli.output.writing import writing
 from diffx_cli.picture.film import is_picture
-from diffx_cli.picture.pictures import grid, picture, to_bytes, write_samples
+from diffx_cli.picture.pictures import MOST_SHOWN, grid, picture, to_bytes, write_samples
 from diffx_cli.use.given import Given, Giver
 from diffx_cli.use.using import Told, Used, used
 from diffx_core.config.run import plain
@@ -146,8 +146,10 @@ def _pictures(folder: Path, made: Made, model: Used, labels: list[int] | None) -
     spec = model.pipeline.spec
     file = write_samples(folder, made.x, spec, labels, made.columns)
     if made.rows and is_picture(spec):
-        every = torch.stack([*made.rows, made.x.float()], 1)
-        count, wide = every.shape[:2]
+        wide = len(made.rows) + 1
+        shown = [one[: MOST_SHOWN // wide] for one in (*made.rows, made.x.float())]
+        every = torch.stack(shown, 1)
+        count = len(every)
         rows = -(-count // (WIDEST // wide))
         columns = -(-count // rows) * wide
         picture(grid(to_bytes(every.flatten(0, 1), spec), columns)).save(file)
