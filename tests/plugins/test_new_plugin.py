@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -87,10 +88,9 @@ def test_their_own_tests_pass(shop):
 
 @pytest.mark.parametrize("kind", SORTS)
 def test_its_source_is_tidy(shop, kind):
-    rules = ("--isolated", "--no-cache", "--line-length", "100")
     for tool in (
-        ("check", "--select", "B,E,F,I,N,UP,RUF", *rules, "."),
-        ("format", "--check", *rules, "."),
+        ("check", "--select", "B,E,F,I,N,UP,RUF", "--no-cache", "."),
+        ("format", "--check", "--no-cache", "."),
     ):
         done = shop.run("ruff", *tool, cwd=shop.home / f"diffx-my-{kind}")
         assert done.returncode == 0, done.stdout
@@ -187,6 +187,17 @@ def test_a_folder_that_holds_something_is_left_alone(diffx, tmp_path):
     assert "is not empty" in err
     assert [one.name for one in (tmp_path / "diffx-x").iterdir()] == ["mine.txt"]
     assert diffx("scheduler", "x", "--out", str(tmp_path / "diffx-x" / "mine.txt"))[0] == 2
+
+
+def test_what_is_said_to_be_done_next_can_be_pasted(diffx):
+    rc, out, _ = diffx("scheduler", "x", "--out", "my own")
+    assert rc == 0
+    lines = [line.partition(": ")[2] for line in out.splitlines()[-3:]]
+    assert [shlex.split(line) for line in lines] == [
+        ["pip", "install", "-e", "my own[test]"],
+        ["pytest", "my own/tests"],
+        ["diffx", "check-plugin", "x"],
+    ]
 
 
 def test_what_would_be_written_is_what_is_written(diffx, tmp_path):

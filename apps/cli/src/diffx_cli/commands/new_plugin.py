@@ -1,6 +1,7 @@
 """`diffx new-plugin scheduler NAME`: a package to begin with, whole and tested."""
 
 import json
+import shlex
 from pathlib import Path
 
 from attrs import frozen
@@ -55,7 +56,8 @@ def run(request: Request) -> None:
     if options.dry_run:
         say("nothing was written")
     else:
-        say(f"install it: pip install -e '{folder}[test]'\ntest it: pytest {folder}/tests")
+        say(f"install it: {shlex.join(['pip', 'install', '-e', f'{folder}[test]'])}")
+        say(f"test it: {shlex.join(['pytest', str(folder / 'tests')])}")
         say(f"see how it does: diffx check-plugin {options.name}")
 
 
