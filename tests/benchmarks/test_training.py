@@ -1,44 +1,46 @@
 """The contestants of the benchmark of training do the same work, and the script times them all."""
 
 import sys
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 import training
-from contestants import CONTESTANTS, Contestant, work
+from contestants import CONTESTANTS, Contestant
+from contestants import work as counted
 from training import PEAK, Training, own_memory, product, timed
 
-WORK = {one.name: work(one) for one in CONTESTANTS if one.is_there}
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of other libraries are not ours
 
 
-def named(name):
+@cache
+def work(name):
     (contestant,) = [one for one in CONTESTANTS if one.name == name]
     if not contestant.is_there:
         pytest.skip(f"{contestant.library} is in the dependency group bench")
-    return contestant
+    return counted(contestant)
 
 
 def test_dit_is_as_large_as_published_and_does_the_same_work():
-    assert WORK["diffx dit"].parameters == WORK["DiT as published"].parameters
-    assert WORK["diffx dit"].flop == WORK["DiT as published"].flop
+    assert work("diffx dit").parameters == work("DiT as published").parameters
+    assert work("diffx dit").flop == work("DiT as published").flop
 
 
 def test_the_dit_of_diffusers_does_nearly_the_same_work():
-    theirs = work(named("diffusers DiTTransformer2DModel"))
-    assert theirs.flop == pytest.approx(WORK["diffx dit"].flop, rel=0.02)
+    theirs = work("diffusers DiTTransformer2DModel")
+    assert theirs.flop == pytest.approx(work("diffx dit").flop, rel=0.02)
 
 
 def test_the_published_unet_is_that_of_diffusers():
-    theirs = work(named("diffusers UNet2DModel"))
-    assert theirs == WORK["diffx ddpm_unet"]
+    theirs = work("diffusers UNet2DModel")
+    assert theirs == work("diffx ddpm_unet")
 
 
 @pytest.mark.parametrize("name", ["diffx unet", "denoising-diffusion-pytorch Unet"])
 def test_other_unets_come_within_a_tenth(name):
-    found, wanted = work(named(name)), WORK["diffx ddpm_unet"]
+    found, wanted = work(name), work("diffx ddpm_unet")
     assert found.flop == pytest.approx(wanted.flop, rel=0.1)
     assert found.parameters == pytest.approx(wanted.parameters, rel=0.1)
 
@@ -101,5 +103,5 @@ def test_memory_is_asked_of_a_process_that_gives_back_what_it_frees(monkeypatch)
 def test_memory_is_at_least_that_of_the_weights():
     # Four times in truth, less what the system takes back of the libraries' pages meanwhile.
     taken = own_memory("DiT as published", torch.float32, 2, torch.device("cpu"))
-    weights = 4 * WORK["DiT as published"].parameters / 2**20
+    weights = 4 * work("DiT as published").parameters / 2**20
     assert weights < taken < 100 * weights
