@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from diffx_core import INCEPTION
 from diffx_metrics.frechet import Frechet, FrechetDino, frechet_distance
@@ -69,6 +70,29 @@ def test_the_kernel_distance_is_its_definition():
     same_b = sum(k(b[i], b[j]) for i in range(5) for j in range(5) if i != j) / 20
     across = sum(k(x, y) for x in a for y in b) / 20
     assert KID().measure(a, b, seed=0)["KID"] == pytest.approx(same_a + same_b - 2 * across)
+
+
+class Largest(TorchDispatchMode):
+    """Keeps how many numbers the largest tensor had that was made."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.numbers = max(self.numbers, found.numel())
+        return found
+
+
+def test_the_kernel_distance_of_few_from_many_holds_few_pairs_at_once():
+    few, many = normal(0, 3, 2), normal(1, 2000, 2)
+    with Largest() as largest:
+        found = KID().measure(few, many, seed=0)["KID"]
+    assert largest.numbers < 2000**2 / 3
+    within = [((one @ one.T / 2 + 1) ** 3).fill_diagonal_(0) for one in (few, many)]
+    same = within[0].sum() / 6 + within[1].sum() / (2000 * 1999)
+    across = ((few @ many.T / 2 + 1) ** 3).mean()
+    assert found == pytest.approx(float(same - 2 * across), rel=1e-12)
 
 
 def test_a_score_counts_the_classes_that_are_there():

@@ -1,6 +1,8 @@
 """The kernel distance: the squared maximum mean discrepancy of features, without bias."""
 
 from collections.abc import Mapping
+from math import fsum
+from statistics import fmean
 from typing import ClassVar
 
 import torch
@@ -9,6 +11,9 @@ from attrs.validators import ge
 from torch import Tensor
 
 from diffx_core import INCEPTION, Metric
+
+PAIRS = 1 << 20
+"""Pairs whose kernel is held at once, in float64: a few samples make blocks of a huge reference."""
 
 
 @frozen(kw_only=True)
@@ -38,20 +43,29 @@ class KID(Metric):
             for one in (made, real)
         ]
         found = [_squared_mmd(*pair) for pair in zip(*blocks, strict=True)]
-        return {"KID": torch.stack(found).mean().item()}
+        return {"KID": fmean(found)}
 
     def called(self, figure: str, features: str) -> str:
         """KID on the features by which the literature means it."""
         return figure if features == INCEPTION else super().called(figure, features)
 
 
-def _squared_mmd(a: Tensor, b: Tensor) -> Tensor:
+def _squared_mmd(a: Tensor, b: Tensor) -> float:
     n, m = len(a), len(b)
-    within_a, within_b = _kernel(a, a), _kernel(b, b)
-    same_a = (within_a.sum() - within_a.trace()) / (n * (n - 1))
-    same_b = (within_b.sum() - within_b.trace()) / (m * (m - 1))
-    return same_a + same_b - 2 * _kernel(a, b).mean()
+    same_a, same_b = ((_sum(one, one) - _trace(one)) for one in (a, b))
+    return same_a / (n * (n - 1)) + same_b / (m * (m - 1)) - 2 * _sum(a, b) / (n * m)
 
 
-def _kernel(a: Tensor, b: Tensor) -> Tensor:
-    return (a @ b.T / a.shape[1] + 1) ** 3
+def _sum(a: Tensor, b: Tensor) -> float:
+    """Of the kernel over all pairs, never more of which are held than `PAIRS`."""
+    rows = max(1, PAIRS // len(b))
+    return fsum(_kernel(part @ b.T, b.shape[1]).sum().item() for part in a.split(rows))
+
+
+def _trace(a: Tensor) -> float:
+    """Of the kernel of each example with itself."""
+    return _kernel(a.square().sum(1), a.shape[1]).sum().item()
+
+
+def _kernel(products: Tensor, width: int) -> Tensor:
+    return (products / width + 1) ** 3
