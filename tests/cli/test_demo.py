@@ -1,6 +1,12 @@
 """The demo, with a recipe that takes no time."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from time import sleep
+
+import pytest
 
 from diffx_cli.commands import demo
 from diffx_core.options import DEFAULT_SAMPLER
@@ -17,3 +23,30 @@ def test_the_demo_trains_samples_and_says_where_the_picture_is(diffx, monkeypatc
     picture = Path(last.removeprefix("the picture: "))
     assert picture == (Path("here") / "samples" / f"0000-{DEFAULT_SAMPLER}" / "grid.png").resolve()
     assert picture.stat().st_size > 0
+
+
+ENDLESS = """
+import sys
+from diffx_cli.__main__ import main
+from diffx_cli.commands import demo
+small = {"dataset": "toy2d", "backbone": "mlp", "train.batch_size": "8"}
+demo.TRAINED = {**small, "train.steps": "1000000", "save.every": "1"}
+sys.exit(main(["demo", "--out", "here", "--device", "cpu"]))
+"""
+
+
+@pytest.mark.slow
+def test_a_demo_that_is_interrupted_ends_and_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-c", ENDLESS]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "here" / "latest").exists():
+        assert process.poll() is None, process.communicate()
+        sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 130, err
+    assert out.splitlines()[-1] == "go on: diffx train --resume here"
+    assert "stopped by SIGINT" in err
+    assert not (tmp_path / "here" / "samples").exists()

@@ -49,8 +49,11 @@ def run(request: Request) -> None:
     trained, sampled = {**TRAINED, **shared, **place, **replaced}, {**SAMPLED, **shared}
     say(f"$ diffx train {_flags(trained)}")
     if not options.dry_run:
-        folder = train(resolve(TRAIN, trained, request.registry)).folder
-        sampled["run"] = str(folder)
+        made = train(resolve(TRAIN, trained, request.registry))
+        if made.reason:
+            say(made.text())
+        made.raise_if_stopped()
+        sampled["run"] = str(made.folder)
     say(f"$ diffx sample {_flags(sampled)}")
     if not options.dry_run:
         picture = Sampling.prepare(resolve(SAMPLE, sampled, request.registry)).write()
