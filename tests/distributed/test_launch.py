@@ -129,6 +129,21 @@ def test_what_would_only_happen_again_does_not_start_them_again(started, tmp_pat
     assert "started again" not in complained
 
 
+@pytest.mark.parametrize(
+    ("device", "reason"),
+    [
+        ("cpu:0x", "--device 'cpu:0x' cannot be used here"),
+        ("meta", "--device meta: several processes need --device cpu"),
+    ],
+)
+def test_a_device_that_they_cannot_have_is_refused_before_they_start(capfd, device, reason):
+    small = ("--dataset", "toy2d", "--backbone", "mlp", "--nproc", "2", "--max-restarts", "1")
+    assert main(["train", *small, "--device", device]) == 2
+    complained = capfd.readouterr().err
+    assert complained.startswith(f"diffx: error: {reason}")
+    assert complained.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["train", "sample"])
 def test_one_of_several_processes_starts_no_others(monkeypatch, capsys, command):
     monkeypatch.setenv("RANK", "0")

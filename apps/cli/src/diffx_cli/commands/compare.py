@@ -44,7 +44,7 @@ def run(request: Request) -> None:
     if repeated:
         raise ConfigError(f"--nfe: {', '.join(repeated)} is there twice")
     if options.nproc is not None and not options.dry_run and starts_others():
-        launch(options.nproc)
+        launch(options.nproc, options.device)
         return
 
     from diffx_cli.evaluate.comparing import Comparison

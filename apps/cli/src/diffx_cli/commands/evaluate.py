@@ -77,7 +77,7 @@ def run(request: Request) -> None:
     if not has_begun(options.out, FOUND):
         check_free(options.out, overwrite=options.overwrite)
     if options.nproc is not None and not options.dry_run and starts_others():
-        launch(options.nproc)
+        launch(options.nproc, options.device)
         return
     metrics = metrics_for(request)
     if options.dry_run:

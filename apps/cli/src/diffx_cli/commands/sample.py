@@ -66,7 +66,7 @@ def run(request: Request) -> None:
     if not has_begun(options.out, KEPT):
         check_free(options.out, overwrite=options.overwrite)
     if options.nproc is not None and not options.dry_run and starts_others():
-        launch(options.nproc)
+        launch(options.nproc, options.device)
         return
     with joined(options.device) as ranks:
         sampling = Sampling.prepare(request)

@@ -73,7 +73,7 @@ def run(request: Request) -> None:
 
     if options.nproc is not None and starts_others():
         again = "--resume goes on from the newest checkpoint"
-        launch(options.nproc, options.max_restarts, again)
+        launch(options.nproc, options.device, options.max_restarts, again)
         return
     trained = train(request)
     if options.json:

@@ -84,15 +84,43 @@ def shared(
     return start
 
 
-def _own(device: torch.device) -> torch.device:
-    """The device of this process: each has an accelerator of its own."""
+def check_devices(name: str, processes: int) -> None:
+    """Refuse processes, before they are started, that cannot have a device each.
+
+    Args:
+        name: as the user named the device.
+        processes: how many.
+
+    Raises:
+        ConfigError: there is no such device here, or there are too few.
+    """
+    # Whoever asks for memory of an accelerator holds some of it until he ends.
+    is_there = name == "cuda" and torch.cuda.is_available()
+    device = torch.device(name) if is_there else device_named(name)
     if device.type == "cpu":
-        return device
+        return
+    _require_cuda(device)
+    number = torch.cuda.device_count()
+    if number < processes:
+        raise ConfigError(
+            f"--nproc: {processes} processes need an accelerator each, of which there are {number}:"
+            " take so many, or --device cpu"
+        )
+
+
+def _require_cuda(device: torch.device) -> None:
     if device != torch.device("cuda"):
         raise ConfigError(
             f"--device {device}: several processes need --device cpu, or an accelerator of CUDA "
             "for each of them, as --device cuda says"
         )
+
+
+def _own(device: torch.device) -> torch.device:
+    """The device of this process: each has an accelerator of its own."""
+    if device.type == "cpu":
+        return device
+    _require_cuda(device)
     index, number = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if index >= number:
         raise ConfigError(f"--nproc: there are {number} accelerators for {index + 1} processes")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from diffx_cli.line.console import counted, note
-from diffx_cli.processes.joining import is_launched
+from diffx_cli.processes.joining import check_devices, is_launched
 from diffx_cli.train.launches import LAUNCHED
 from diffx_core.engine.signals import heard
 from diffx_core.errors import ConfigError, NonFiniteError, StoppedError
@@ -51,17 +51,21 @@ AGAIN = "start the same command again"
 """What to do when a process was killed."""
 
 
-def launch(processes: int, restarts: int = 0, again: str = AGAIN) -> None:
+def launch(processes: int, device: str, restarts: int = 0, again: str = AGAIN) -> None:
     """Run this program's command line in several processes, by torchrun's own launcher.
 
     Args:
         processes: how many.
+        device: of all of them, as the user named it.
         restarts: how often all of them are started again after one has failed.
         again: what to do when one was killed.
 
     Raises:
+        ConfigError: they cannot have such a device, and none was started.
         StoppedError: one of them has failed, or a signal has ended them; they said it themselves.
     """
+    if processes > 1:
+        check_devices(device, processes)
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import elastic_launch
