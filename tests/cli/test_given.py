@@ -155,7 +155,7 @@ def test_numbers_out_of_range_are_refused():
     ("name", "content", "words"),
     [
         ("text.png", b"text", "is not an image"),
-        ("absent.png", None, "No such file"),
+        ("absent.png", None, "absent.png: is not there"),
         ("text.safetensors", b"text", "is no .safetensors file"),
         ("absent.safetensors", None, "is not there"),
     ],

@@ -89,19 +89,21 @@ def test_a_coordinate_of_points_is_kept_too(diffx, points_run):
     ("flags", "rc", "words"),
     [
         (["--mask", "large.png"], 4, "is 9x9 pixels"),
-        (["--mask", "black.png"], 4, "nothing to do"),
+        (["--mask", "black.png"], 4, "black.png: keeps all of an example"),
+        (["--mask", "white.png"], 4, "white.png: keeps nothing of an example"),
         (["--mask", "absent.png"], 4, "absent.png"),
         (["--pull", "2"], 2, "--pull: is of --by dps"),
         (NOWHERE, 2, "--guidance.interval: guidance changes nothing from 900 to 999"),
         (["--sampler", "rk45"], 2, "needs the same time for all samples"),
     ],
-    ids=["size", "nothing", "absent", "pull", "interval", "sampler"],
+    ids=["size", "all", "nothing", "absent", "pull", "interval", "sampler"],
 )
 def test_what_cannot_be_inpainted_is_refused_in_a_line(
     diffx, digits_run, digits_files, flags, rc, words
 ):
     half("large.png", 9)
     Image.new("L", (8, 8)).save("black.png")
+    Image.new("L", (8, 8), "white").save("white.png")
     mask = [] if "--mask" in flags else ["--mask", half()]
     images = ["--images", str(digits_files), "--out", "out"]
     result = diffx("inpaint", str(digits_run), *images, *mask, *flags)

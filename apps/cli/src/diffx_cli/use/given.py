@@ -104,6 +104,8 @@ class Giver:
                 yield Given(self._floats(self._pixels(file)), (str(file),))
 
     def _files(self, path: Path) -> list[Path]:
+        if not path.exists():
+            raise DataError(f"{self.option} {path}: is not there")
         if not path.is_dir():
             return [path]
         files = list(images_under(path))

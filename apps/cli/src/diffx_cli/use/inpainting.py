@@ -46,10 +46,13 @@ class Inpainting:
         pipeline, guidance = here.model.pipeline, request.sections["guidance"]
         known = Giver("--mask", pipeline.spec, options.fit).masks(options.mask, here.n)
         shares = known.flatten(1).mean(1)
-        if bool(((shares == 0) | (shares == 1)).any()):
+        if bool((shares == 1).any()):
             raise DataError(
-                f"--mask {options.mask}: there is nothing to do where all of an example is kept,"
-                " and nothing to go by where none of it is"
+                f"--mask {options.mask}: keeps all of an example: nothing is left to do"
+            )
+        if bool((shares == 0).any()):
+            raise DataError(
+                f"--mask {options.mask}: keeps nothing of an example: diffx sample draws whole ones"
             )
         drawing = pipeline.drawing(
             here.n,
