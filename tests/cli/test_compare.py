@@ -166,3 +166,11 @@ def test_processes_share_the_work(shell, compared, points_run):
     assert done.returncode == 0, done.stderr
     found = [one["figures"][0]["mean"] for one in json.loads(done.stdout)["cells"]]
     assert found == pytest.approx([one["figures"][0]["mean"] for one in alone], rel=1e-4)
+
+
+def test_lines_say_of_which_cell_they_are(compared, diffx):
+    flags = "--samplers", "ddim", "--nfe", "2,3", "--batch-size", "12"
+    told = diffx("compare", "run", *QUICK, *flags).err
+    for calls in (2, 3):
+        assert f"ddim {calls}  12/24 samples" in told
+        assert f"ddim {calls}  24/24 samples" in told

@@ -22,7 +22,7 @@ class Advance:
         total: how many things there will be.
         done: how many were there before.
         several: whether they are worked on in several batches.
-        title: of the bar.
+        title: of the bar and of the lines, which are without it if it is the unit.
         unit: of what there will be.
         stream: where to draw.
         lines: how many plain lines there are at most.
@@ -90,4 +90,5 @@ class Advance:
         left = duration(seconds * (self.total - self.done) / drawn)
         pace = drawn / max(seconds, 1e-9)
         shown = f"{pace:.0f}" if pace >= 10 else f"{pace:.2g}"
-        return f"{self.done}/{self.total} {self.unit}s  {shown} {self.unit}s/s  {left} left\n"
+        name = "" if self.title == self.unit else f"{self.title}  "
+        return f"{name}{self.done}/{self.total} {self.unit}s  {shown} {self.unit}s/s  {left} left\n"
