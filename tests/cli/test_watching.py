@@ -49,6 +49,20 @@ def test_the_curve_has_the_losses_their_mean_and_the_held_out_ones():
 
 
 @pytest.mark.parametrize(
+    ("last", "numbers"),
+    [(0.2, ["0.2", "0.3", "0.5", "0.7", "1"]), (0.5, [f"{n / 10:g}" for n in range(5, 11)])],
+)
+def test_a_narrow_logarithmic_axis_has_plain_numbers(last, numbers):
+    figure = loss_figure([{"step": 1, "loss": 1.0}, {"step": 2, "loss": last}])
+    axis = figure.axes[0].yaxis
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_ylim()
+    ticks = [(one.get_loc(), one.label1.get_text()) for one in axis.get_major_ticks()]
+    assert [text for place, text in ticks if low <= place <= high] == numbers
+    assert not axis.get_minor_ticks()
+
+
+@pytest.mark.parametrize(
     "rows",
     [
         [],

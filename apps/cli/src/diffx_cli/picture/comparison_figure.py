@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from diffx_cli.line.console import counted
+from diffx_cli.picture.ticks import scale_by_log
 
 COLORS = colormaps["tab10"].colors  # type: ignore[attr-defined] # it is a list of colours
 WIDTH, HEIGHT = 5.5, 4.2
@@ -48,7 +49,7 @@ def _panel(axes: Axes, cells: list[dict[str, Any]], place: int) -> None:
     axes.axhline(known["floor"]["mean"], color="grey", linestyle="--", label="real data")
     means = [one["figures"][place]["mean"] for one in cells]
     if known["lower_is_better"] and min([*means, known["floor"]["mean"]]) > 0:
-        axes.set_yscale("log")
+        scale_by_log(axes)
     axes.set_xscale("log")
     calls = sorted({one["nfe"] for one in cells})
     axes.xaxis.set_major_locator(FixedLocator(calls))

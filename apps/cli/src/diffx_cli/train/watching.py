@@ -128,6 +128,8 @@ def loss_figure(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """
     from matplotlib.figure import Figure
 
+    from diffx_cli.picture.ticks import scale_by_log
+
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     steps, losses = _points(rows, "loss")
@@ -144,7 +146,7 @@ def loss_figure(rows: Sequence[Mapping[str, Any]]) -> "Figure":
         axes.plot(held_out, values, "o-", color="tab:orange", label="held-out examples")
     shown = [*losses, *values]
     if shown and min(shown) > 0:
-        axes.set_yscale("log")
+        scale_by_log(axes)
     if shown:
         axes.legend()
     axes.set_xlabel("step")
