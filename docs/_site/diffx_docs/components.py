@@ -31,7 +31,7 @@ TITLES: dict[Kind, str] = {
 WORDS: dict[Kind, str] = {
     "scheduler": "A noise process is two functions of time, alpha and sigma; all else is derived.",
     "backbone": "A network is told a noisy example, its level of noise and what is known about it.",
-    "sampler": "A sampler is one step from more noise to less, and works with every process.",
+    "sampler": "A sampler is one step to less noise, in every process that offers what it needs.",
     "dataset": "A dataset delivers examples by number, and says what they are.",
     "text": "A text encoder makes tokens of captions and prompts, for a network to read.",
     "logger": "A logger is told the figures of a run while it trains.",
