@@ -78,7 +78,7 @@ def test_a_working_folder_that_is_gone_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda text: text.replace('{"step": 3,', "#", 1), "the figures of 1 lines are lost"),
+        (lambda text: text.replace('{"step": 3,', "#", 1), "the figures of 1 line are lost"),
         (lambda _: "", "the figures of steps 1 to 8 are lost"),
         (lambda text: "".join(text.splitlines(True)[:3]), "the figures of steps 4 to 8 are lost"),
         (lambda text: text + '{"step": 9, "lo', None),
