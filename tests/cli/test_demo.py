@@ -1,5 +1,6 @@
 """The demo, with a recipe that takes no time."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -23,6 +24,12 @@ def test_the_demo_trains_samples_and_says_where_the_picture_is(diffx, monkeypatc
     picture = Path(last.removeprefix("the picture: "))
     assert picture == (Path("here") / "samples" / f"0000-{DEFAULT_SAMPLER}" / "grid.png").resolve()
     assert picture.stat().st_size > 0
+    told = json.loads(diffx("demo", "--out", "there", "--seed", "3", "--json").out)
+    assert told["run"] == "there"
+    assert told["train"].startswith("diffx train --dataset toy2d --backbone mlp")
+    assert Path(told["picture"]).read_bytes() == picture.read_bytes()
+    dry = json.loads(diffx("demo", "--dry-run", "--json").out)
+    assert dry["run"] is dry["picture"] is None
 
 
 ENDLESS = """

@@ -1,5 +1,7 @@
 """`diffx demo`: from nothing to a picture of digits, by way of ``train`` and ``sample``."""
 
+import json
+
 from attrs import frozen
 
 from diffx_cli.commands.sample import COMMAND as SAMPLE
@@ -47,17 +49,25 @@ def run(request: Request) -> None:
     place = {} if options.out is None else {"out": str(options.out)}
     replaced = {"overwrite": "true"} if options.overwrite else {}
     trained, sampled = {**TRAINED, **shared, **place, **replaced}, {**SAMPLED, **shared}
-    say(f"$ diffx train {_flags(trained)}")
+    facts = {"train": f"diffx train {_flags(trained)}", "run": None, "picture": None}
+    if not options.json:
+        say(f"$ {facts['train']}")
     if not options.dry_run:
         made = train(resolve(TRAIN, trained, request.registry))
         if made.reason:
-            say(made.text())
+            say(json.dumps(made.facts()) if options.json else made.text())
         made.raise_if_stopped()
-        sampled["run"] = str(made.folder)
-    say(f"$ diffx sample {_flags(sampled)}")
+        sampled["run"] = facts["run"] = str(made.folder)
+    facts["sample"] = f"diffx sample {_flags(sampled)}"
+    if not options.json:
+        say(f"$ {facts['sample']}")
     if not options.dry_run:
-        picture = Sampling.prepare(resolve(SAMPLE, sampled, request.registry)).write()
-        say(f"the picture: {picture.resolve()}")
+        picture = Sampling.prepare(resolve(SAMPLE, sampled, request.registry)).write().resolve()
+        facts["picture"] = str(picture)
+        if not options.json:
+            say(f"the picture: {picture}")
+    if options.json:
+        say(json.dumps(facts))
 
 
 def _flags(options: dict[str, str]) -> str:
