@@ -148,8 +148,9 @@ def diffx(capsys, tmp_path, monkeypatch):
     [
         (("scheduler", "vpsde"), "a scheduler vpsde (diffx-schedulers 0.1.0) already"),
         (("scheduler", "core"), "diffx-core is installed already"),
-        (("scheduler", "my-sde"), "joined by underscores, got 'my-sde'"),
-        (("scheduler", "My"), "lower-case"),
+        (("scheduler", "my-sde"), "joined by underscores, got 'my-sde': try my_sde\n"),
+        (("scheduler", "My"), "got 'My': try my\n"),
+        (("scheduler", "3d"), "got '3d'\n"),
         (("scheduler", "my_"), "joined by underscores"),
         (("scheduler", "../x"), "lower-case"),
         (("scheduler", "a" * 51), "at most 50"),

@@ -122,7 +122,7 @@ def check_name(kind: Kind, name: str, registry: Registry) -> None:
     if not _NAME.fullmatch(name) or len(name) > LONGEST:
         raise ConfigError(
             f"a name has at most {LONGEST} lower-case letters and digits, begins with a letter, and"
-            f" its words are joined by underscores, got {show(name)}"
+            f" its words are joined by underscores, got {show(name)}{_instead(name)}"
         )
     if name in SAYS_ELSE:
         raise ConfigError(f"{show(name)} means something else already: choose another name")
@@ -172,6 +172,12 @@ def _title(name: str, base: str) -> str:
     """The name of the class; never that of the class which it extends."""
     title = "".join(map(str.capitalize, name.split("_")))
     return title if title.endswith(base) and title != base else title + base
+
+
+def _instead(name: str) -> str:
+    """A name that could be used and looks like this one, for the end of a message."""
+    near = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
+    return f": try {near}" if _NAME.fullmatch(near) and len(near) <= LONGEST else ""
 
 
 def _is_installed(name: str) -> bool:
