@@ -110,6 +110,12 @@ def test_a_page_is_no_wider_than_its_window(report):
         assert report.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_every_link_to_a_part_is_seen_in_a_window_of_usual_width(report):
+    report.set_viewport_size({"width": 1200, "height": 800})
+    last = report.locator("nav a").last.bounding_box()
+    assert last["x"] + last["width"] <= 1200 - 16
+
+
 def test_it_is_dark_where_that_is_wanted(report):
     def brightness():
         color = report.evaluate("getComputedStyle(document.body).backgroundColor")
