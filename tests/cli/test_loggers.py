@@ -182,6 +182,6 @@ def test_a_mistake_is_named(registry, texts, problem):
 
 def test_help_beside_loggers_shows_their_options(registry):
     page = command_help(COMMAND, {"loggers": "loud,quiet"}, registry)
-    assert "--loggers NAME,...  broken, loud, quiet [default: none]" in page
+    assert "--loggers NAME,...  broken, loud, quiet\n" in page
     assert "--logger.volume INTEGER" in page or "--logger.volume INT" in page
     assert page.count("--logger.project") == 2

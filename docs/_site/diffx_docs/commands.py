@@ -67,7 +67,7 @@ def _components(command: Command) -> Iterable[tuple[str, str, str]]:
     for kind, default in command.components.items():
         yield code(f"--{kind}"), code(default or "") or "none", _kind(kind)
     for name, kind in command.lists.items():
-        yield code(f"--{name}"), "none", f"{_kind(kind)}, any number"
+        yield code(f"--{name}"), "see below", f"{_kind(kind)}, any number"
 
 
 def _kind(kind: str) -> str:

@@ -33,7 +33,7 @@ class TrainCommandOptions(Learning):
             same command, that goes on.
         resume: run or checkpoint to go on from, with its configuration; auto goes on with the
             newest run of the same command, and begins one if there is none.
-        loggers: who is told besides metrics.jsonl, any number of them; their options are those of
+        loggers: who is told besides metrics.jsonl, by default nobody; their options are those of
             ``--logger``.
         init_from: run or checkpoint whose averaged weights the network begins with.
         deterministic: compute in the same order each time, where an accelerator would not.

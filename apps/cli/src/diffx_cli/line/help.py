@@ -89,7 +89,7 @@ def _component_rows(command: Command, registry: Registry) -> Iterable[tuple[str,
     for kind, default in command.components.items():
         yield f"--{kind} NAME", f"{_names(registry, kind)} [default: {default or 'none'}]"
     for name, kind in command.lists.items():
-        yield f"--{name} NAME,...", f"{_names(registry, kind)} [default: none]"
+        yield f"--{name} NAME,...", _names(registry, kind)
 
 
 def _shown(command: Command, given: Mapping[str, str]) -> Iterable[tuple[Kind, str]]:
