@@ -107,7 +107,8 @@ def cut(path: Path, step: int, every: int = 1) -> None:
         elif row["step"] <= step and "ended" not in row:
             kept.append(row)
     if lost:
-        log.warning("%s: damaged; the figures of %d lines are lost", path, lost)
+        lines_lost = "1 line" if lost == 1 else f"{lost} lines"
+        log.warning("%s: damaged; the figures of %s are lost", path, lines_lost)
     steps = [row["step"] for row in kept if "loss" in row]
     last, before = (*reversed(steps), 0, 0)[:2]
     if step >= last + 2 * max(every, last - before):
