@@ -69,3 +69,11 @@ def test_importing_every_module_changes_nothing(modules):
 def test_a_light_module_loads_no_heavy_library(module):
     code = f"import sys, {module}; print(sorted(set(sys.modules) & set(sys.argv[1:])))"
     assert fresh(code, *HEAVY) == "[]"
+
+
+def test_only_the_trunks_of_timm_load_timm():
+    """It takes longer to import than torch, and loads the compiler."""
+    names = "dit", "uvit", "unet", "ddpm_unet", "edm2", "mlp"
+    code = f"import sys, {', '.join(f'diffx_backbones.{name}' for name in names)}; "
+    code += "print(sorted(set(sys.modules) & set(sys.argv[1:])))"
+    assert fresh(code, "timm", "torchvision", "torch._dynamo") == "[]"

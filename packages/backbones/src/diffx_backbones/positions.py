@@ -1,9 +1,12 @@
 """Where patches are in their image, as vectors that are added to them."""
 
-from timm.layers.pos_embed_sincos import build_sincos2d_pos_embed
+import torch
 from torch import Tensor
 
 from diffx_backbones.refusal import not_divisible
+
+LONGEST = 10000.0
+"""The wavelengths are from 2 pi to nearly 2 pi times this."""
 
 
 def positions(rows: int, columns: int, width: int) -> Tensor:
@@ -12,9 +15,10 @@ def positions(rows: int, columns: int, width: int) -> Tensor:
     A quarter of the width each for sin and cos of the column and sin and cos of the row, as in the
     published networks, whose weights rely on it.
     """
-    by_angle = build_sincos2d_pos_embed([rows, columns], dim=width).unflatten(1, (2, 2, -1))
-    position: Tensor = by_angle.flip(2).transpose(1, 2).flatten(1)
-    return position
+    bands = 1 / LONGEST ** (torch.arange(width // 4, dtype=torch.float32) / (width // 4))
+    row, column = torch.cartesian_prod(torch.arange(rows), torch.arange(columns)).unbind(1)
+    angles = torch.stack([column, row], dim=1).unsqueeze(2) * bands
+    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
 
 
 def wrong_width(width: int) -> list[str]:

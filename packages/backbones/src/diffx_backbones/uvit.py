@@ -28,7 +28,7 @@ from diffx_backbones.recomputation import run
 from diffx_backbones.refusal import not_an_image, refuse
 from diffx_backbones.rotation import AxialRotation
 from diffx_backbones.sizes import UVITS, transformer_of
-from diffx_backbones.transformer import Activation, feed_forward
+from diffx_backbones.transformer import Activation, FeedForward
 from diffx_core import Condition, DataSpec, Sized, SizeName
 
 
@@ -59,7 +59,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.attention = SelfAttention(width, heads, qk_norm=qk_norm)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = feed_forward(width, hidden, activation)
+        self.mlp = FeedForward(width, hidden, activation)
 
     def forward(
         self,
