@@ -162,7 +162,8 @@ def test_a_cell_goes_on_where_it_was_ended(compared, diffx, monkeypatch):
 def test_processes_share_the_work(shell, compared, points_run):
     flags = "--samplers", "ddim", "--nfe", "2,3", "--device", "cpu"
     alone = compared(*flags)["cells"]
-    done = shell("diffx_cli", "compare", str(points_run), *QUICK, *flags, "--json", "--nproc", "2")
+    there = str(points_run), "--out", "shared", "--nproc", "2"
+    done = shell("diffx_cli", "compare", *there, *QUICK, *flags, "--json")
     assert done.returncode == 0, done.stderr
     found = [one["figures"][0]["mean"] for one in json.loads(done.stdout)["cells"]]
     assert found == pytest.approx([one["figures"][0]["mean"] for one in alone], rel=1e-4)
