@@ -30,7 +30,10 @@ WRONG = {
         "'vpsde' is a scheduler",
     ),
     "word that is missing": (["describe", "scheduler"], "--name: is required"),
-    "words that are missing": (["describe"], "or objective. (scheduler, backbone, "),
+    "words that are missing": (
+        ["describe"],
+        "--kind: is required: what it is: the kind of a component, or objective (scheduler, ",
+    ),
     "option of two words": (["sample", "--batch-sizee", "8"], "did you mean --batch-size?"),
     "option of two words that is missing": (["ema", "runs"], "--sigma-rel: is required"),
     "described objective": (["describe", "objective", "edn"], "did you mean edm?"),

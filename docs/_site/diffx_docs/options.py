@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from diffx_core.config import REQUIRED, Option, flag, options_of, type_name
+from diffx_core.config import REQUIRED, Option, flag, options_of, type_name, written
 from diffx_docs.markdown import code, plain, table
 
 BOUND = re.compile(r"<Validator for x (\S+) ([^>]+)>")
@@ -32,11 +32,7 @@ def _default(option: Option) -> str:
         return "required"
     if option.default is None or option.default == ():
         return "none"
-    if isinstance(option.default, list | tuple):
-        return code(",".join(map(str, option.default)))
-    if isinstance(option.default, bool):
-        return code(str(option.default).lower())
-    return code(option.default)
+    return code(written(option.default))
 
 
 def _bounds(target: type) -> dict[str, str]:

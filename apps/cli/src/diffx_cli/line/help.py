@@ -8,7 +8,7 @@ from importlib.metadata import version as version_of
 
 from diffx_cli.line.command import Command
 from diffx_cli.line.layout import columns
-from diffx_core.config import REQUIRED, Option, flag, options_of, type_name
+from diffx_core.config import REQUIRED, Option, flag, options_of, type_name, written
 from diffx_core.plugins.component import KINDS, Kind
 from diffx_core.plugins.registry import Registry
 
@@ -138,8 +138,4 @@ def _default(option: Option) -> str:
         return "[required]"
     if option.default is None or option.default is False or option.default == ():
         return ""
-    if isinstance(option.default, list | tuple):
-        return f"[default: {','.join(map(str, option.default))}]"
-    if option.default is True:
-        return "[default: true]"
-    return f"[default: {option.default}]"
+    return f"[default: {written(option.default)}]"

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from diffx_cli.line.console import note
 from diffx_cli.output.folders import AUTO, RUNS, is_run, run_folder
-from diffx_core.config import read_yaml
+from diffx_core.config import read_yaml, written
 from diffx_core.config.run import Run
 from diffx_core.engine.checkpoint import Checkpoint, load_checkpoint, newest
 from diffx_core.engine.keeping import best, drop_later, mark_best
@@ -187,14 +187,7 @@ def _changed(
         if owner == "validate" and name == "examples":
             continue
         if name in was and name in now and was[name] != now[name]:
-            yield f"the run has {owner}.{name} {_said(was[name])}, not {_said(now[name])}"
-
-
-def _said(value: object) -> object:
-    """A value as the command line has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "none" if value is None else value
+            yield f"the run has {owner}.{name} {written(was[name])}, not {written(now[name])}"
 
 
 def _held_out(run: Run) -> int:

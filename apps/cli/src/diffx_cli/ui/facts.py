@@ -9,7 +9,7 @@ from diffx_cli.line.request import Chosen
 from diffx_cli.ui.asking import OPEN, most_samples
 from diffx_cli.ui.looks import ENDS, caveat, kind
 from diffx_cli.ui.studio import Studio
-from diffx_core.config import Option, options_of, type_name
+from diffx_core.config import Option, options_of, type_name, written
 from diffx_core.config.run import plain
 from diffx_core.contract import agree
 from diffx_core.errors import DiffxError
@@ -109,10 +109,4 @@ def _choices(annotation: object) -> list[str] | None:
 
 def _text(value: object) -> str:
     """A default as a flag has it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ",".join(map(_text, value))
-    return "" if isinstance(value, Mapping) else str(value)
+    return "" if isinstance(value, Mapping) else written(value)

@@ -7,7 +7,7 @@ plugins and help does not.
 from diffx_core.config.convert import convert, type_name
 from diffx_core.config.schema import REQUIRED, Option, options_of
 from diffx_core.config.structure import Given, structure
-from diffx_core.config.wording import flag, nearest, show
+from diffx_core.config.wording import flag, nearest, show, written
 from diffx_core.config.yaml import read_yaml, to_yaml, write_yaml
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "to_yaml",
     "type_name",
     "write_yaml",
+    "written",
 ]

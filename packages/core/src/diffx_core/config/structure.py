@@ -74,9 +74,9 @@ def _value(option: Option, given: Given | None) -> Value:
 
 def _required(option: Option) -> str:
     """What to say of an option that nobody gave: what it is, and what can be chosen."""
-    said = f"is required{': ' if option.help else ''}{option.help}"
+    said = f"is required: {option.help}" if option.help else "is required"
     name = type_name(option.type)
-    return f"{said} ({name.replace('|', ', ')})" if "|" in name else said
+    return f"{said.removesuffix('.')} ({name.replace('|', ', ')})" if "|" in name else said
 
 
 def _shown(value: object) -> str:

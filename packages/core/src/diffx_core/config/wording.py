@@ -24,6 +24,15 @@ def flag(key: str) -> str:
     return f"--{key}" if "." in key else f"--{key.replace('_', '-')}"
 
 
+def written(value: object) -> str:
+    """A value as the command line takes it: ``none``, ``true``, ``1,2``."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(written, value)) if isinstance(value, list | tuple) else str(value)
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a message about an unknown name: ``; did you mean x?``, or nothing."""
     from difflib import get_close_matches
