@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from diffx_core.testing.global_state import left_alone, random_states
+from diffx_core.testing.global_state import equal, left_alone, put, random_states
 
 TOUCHES = {
     "draws": lambda: torch.rand(1),
@@ -20,14 +20,13 @@ TOUCHES = {
 
 @pytest.mark.parametrize("name", TOUCHES)
 def test_it_is_seen_where_an_earlier_call_has_left_the_same_state(name):
-    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002 - as above
+    kept = random_states()
     TOUCHES[name]()
     states = random_states()
     found = left_alone(TOUCHES[name])
-    assert random_states() == states
-    torch.set_rng_state(kept[0])
-    np.random.set_state(kept[1])  # noqa: NPY002 - as above
-    random.setstate(kept[2])
+    assert equal(random_states(), states)
+    assert not equal(kept, states)
+    put(kept)
     assert (found.holds, found.figure) == (False, 1)
 
 

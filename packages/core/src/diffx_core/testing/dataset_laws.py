@@ -6,7 +6,7 @@ Up to `EXAMPLES` examples are looked at, evenly spaced.
 import copy
 import math
 from collections.abc import Callable, Iterable
-from typing import SupportsFloat
+from typing import SupportsFloat, TypeVar
 
 import torch
 from attrs import evolve, has
@@ -16,6 +16,7 @@ from diffx_core.dataset import NO_LABEL, Batch, Dataset, DataSpec, spec_to_json
 from diffx_core.testing.global_state import left_alone
 from diffx_core.testing.law import Law, Measurement
 
+Part = TypeVar("Part")
 EXAMPLES = 1024
 ROUNDING = 1e-5
 """How far a value may be from its range or level, and sigma_data from what is measured."""
@@ -48,6 +49,14 @@ def share_of(wrong: Tensor | SupportsFloat, detail: str = "") -> Measurement:
     """How many of some are wrong; none may be."""
     share = wrong.double().mean().item() if isinstance(wrong, Tensor) else float(wrong)
     return Measurement(share, 0.0, detail)
+
+
+def anew(component: Part) -> Part | None:
+    """Another one of the same options, which remembers nothing; None if it is no attrs class."""
+    if not has(type(component)):
+        return None
+    other: Part = evolve(component)  # type: ignore[misc] # it is one, as was just found
+    return other
 
 
 def _same(one: Batch, other: Batch) -> bool:
@@ -194,10 +203,10 @@ def _own(dataset: Dataset) -> Measurement:
 
 
 def _again(dataset: Dataset) -> Measurement:
-    if not has(type(dataset)):
+    other = anew(dataset)
+    if other is None:
         return Measurement(0.0, 0.0, "it is no attrs class", measured=False)
     index = looked_at(dataset)
-    other = evolve(dataset)  # type: ignore[misc] # it is an attrs class, as was just found
     if other.fingerprint != dataset.fingerprint:
         return share_of(wrong=True, detail="with another fingerprint")
     return share_of(not _same(other.batch(index), dataset.batch(index)))
