@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
@@ -11,6 +11,9 @@ from diffx_cli.line.console import counted, note, say
 from diffx_cli.line.options import Shown
 from diffx_cli.line.request import Request
 from diffx_cli.output.folders import check_free, newest_run, run_folder
+
+if TYPE_CHECKING:
+    from diffx_cli.export.subject import Subject
 
 FACTS = "export.json"
 """What is said of the files, beside them."""
@@ -79,7 +82,7 @@ def run(request: Request) -> None:
         say(f"{what}\nexported: {folder}")
 
 
-def _check(options: ExportOptions, subject: Any) -> None:  # noqa: ANN401  # without torch
+def _check(options: ExportOptions, subject: "Subject") -> None:
     """Refuse what writing refuses of the run, but do not make a program to find out."""
     import torch
 
@@ -93,7 +96,7 @@ def _check(options: ExportOptions, subject: Any) -> None:  # noqa: ANN401  # wit
         onnx.require_libraries()
 
 
-def _write(options: ExportOptions, subject: Any) -> tuple[Path, dict[str, Any]]:  # noqa: ANN401  # without torch
+def _write(options: ExportOptions, subject: "Subject") -> tuple[Path, dict[str, Any]]:
     import torch
 
     from diffx_cli.export import diffusers, onnx, program, weights

@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,6 +12,9 @@ from diffx_cli.line.console import say
 from diffx_cli.line.options import Using
 from diffx_cli.line.request import Request
 from diffx_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diffx_cli.report.sections import Account
 
 NAME = "report.html"
 """Of the page in the folder of the run."""
@@ -61,7 +64,7 @@ def run(request: Request) -> None:
     _say(options, out, account)
 
 
-def _say(options: ReportOptions, out: Path, account: Any) -> None:  # noqa: ANN401 - needs torch
+def _say(options: ReportOptions, out: Path, account: "Account") -> None:
     if options.json:
         sections = {one.id: one.missing is None for one in account.sections}
         say(json.dumps({"report": str(out), "bytes": out.stat().st_size, "sections": sections}))
