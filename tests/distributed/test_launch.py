@@ -9,6 +9,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+import torch
 
 from diffx_cli.__main__ import main
 from diffx_core.engine.layout import checkpoints, step_of
@@ -142,6 +143,17 @@ def test_a_device_that_they_cannot_have_is_refused_before_they_start(capfd, devi
     complained = capfd.readouterr().err
     assert complained.startswith(f"diffx: error: {reason}")
     assert complained.count("\n") == 1
+
+
+def test_more_processes_than_accelerators_are_refused_before_they_start(capfd, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    small = ("--dataset", "toy2d", "--backbone", "mlp", "--nproc", "2", "--device", "cuda")
+    assert main(["train", *small]) == 2
+    assert capfd.readouterr().err == (
+        "diffx: error: --nproc: 2 processes need an accelerator each, of which there are 1:"
+        " take so many, or --device cpu\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["train", "sample"])
